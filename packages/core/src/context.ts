@@ -1,0 +1,59 @@
+import type { Endpoint } from './endpoint.ts';
+
+/** Kind of a method by who streams. */
+export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+
+/** What a proto says about repeating a call. Source: `google.protobuf.MethodOptions.IdempotencyLevel`. */
+export type Idempotency = 'unknown' | 'no_side_effects' | 'idempotent';
+
+/** What a method is, from its descriptor. Plain data. */
+export interface MethodFacts {
+  /** Fully qualified service name, as in `demo.places.v1.PlacesService`. */
+  readonly service: string;
+  readonly method: string;
+  readonly kind: MethodKind;
+  readonly idempotency: Idempotency;
+}
+
+/** Which protocol the caller speaks. `http` is everything that is not RPC. */
+export type DialectName = 'grpc' | 'grpc-web' | 'grpc-web-text' | 'connect' | 'connect-stream' | 'http';
+
+/** What layers learn about one call, shared from listener to link. Made by {@link createCallContext}. */
+export interface CallContext {
+  /** Unique within the process; in logs and in the `bascule-call-id` response field where that is exposed. */
+  readonly id: string;
+  /** Monotonic milliseconds of the clock at the listener. */
+  readonly startedMs: number;
+  /** Address of the peer socket, without port. */
+  readonly peer: string;
+  /** Set by the dialect layer. */
+  dialect: DialectName;
+  /** Set by the route layer; undefined means unknown: treated as a bidi stream that is not idempotent. */
+  method: MethodFacts | undefined;
+  /** Set by the route layer: the endpoint group the call goes to. */
+  cluster: string;
+  /** Absolute, on the same monotonic clock; undefined is no deadline. Set by dialect (caller's wish), clamped by deadline layer. */
+  deadlineMs: number | undefined;
+  /** Attempts started so far; the first call counts 1. Set by the pick. */
+  attempts: number;
+  /** Keys ({@link endpointKey}) of endpoints already tried. A pick avoids them while there are others. */
+  readonly tried: string[];
+  /** Endpoint of the last attempt. Set by the pick. */
+  endpoint: Endpoint | undefined;
+}
+
+/** A context at the start of its life. */
+export function createCallContext(id: string, startedMs: number, peer: string): CallContext {
+  return {
+    id,
+    startedMs,
+    peer,
+    dialect: 'http',
+    method: undefined,
+    cluster: '',
+    deadlineMs: undefined,
+    attempts: 0,
+    tried: [],
+    endpoint: undefined,
+  };
+}

@@ -1,0 +1,68 @@
+import type { Outcome } from './outcome.ts';
+import type { Service } from './service.ts';
+
+/** What an endpoint speaks. `port` is a module version behind a message port in this process. */
+export type EndpointProtocol = 'grpc' | 'port';
+
+/**
+ * Somebody who can answer calls. Identity is instance id + incarnation; all else are fields that may change, so an
+ * update keeps load and history. Plain data: crosses threads.
+ */
+export interface Endpoint {
+  /** Stable over restarts of the same instance. */
+  readonly instanceId: string;
+  /** Grows with each start of the instance, so that a late word of an old process is known as such. */
+  readonly incarnation: number;
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: EndpointProtocol;
+  /** Relative share, 0 to 65,535; 0 takes no new calls. Default 1. */
+  readonly weight: number;
+  /** Lower is used first. Default 0. */
+  readonly priority: number;
+  readonly zone: string;
+  /** Fully qualified names of the services it answers. */
+  readonly services: readonly string[];
+  /** Digest of its descriptors, `sha256:<hex>`, or empty. */
+  readonly schemaDigest: string;
+  /** Version of the handler module, or empty. */
+  readonly moduleVersion: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Identity of an endpoint as a map key. */
+export function endpointKey(endpoint: Pick<Endpoint, 'instanceId' | 'incarnation'>): string {
+  return `${endpoint.instanceId}#${endpoint.incarnation}`;
+}
+
+/** Why an endpoint left. Every removal states one. */
+export type RemovalCause = 'deregistered' | 'lease-expired' | 'replaced' | 'retired' | 'not-in-source';
+
+/** Who is there, as a stream of changes. Sources know nothing of balancers, balancers nothing of sources. */
+export type Change =
+  | { readonly type: 'insert'; readonly endpoint: Endpoint }
+  | { readonly type: 'update'; readonly endpoint: Endpoint }
+  | { readonly type: 'remove'; readonly key: string; readonly cause: RemovalCause };
+
+/** A way to one endpoint: a Service with a life. */
+export interface Link {
+  readonly service: Service;
+  /** True while a new call can be sent at once. */
+  isReady(): boolean;
+  /** Called on each change of readiness, until closed. One listener. */
+  onReadyChange(listener: (ready: boolean) => void): void;
+  /** Takes no new calls; resolves when the last open call has ended and the way is closed. */
+  close(): Promise<void>;
+  /** Ends open calls with `unavailable` and closes at once. */
+  destroy(): void;
+}
+
+/**
+ * A pick. Load is counted on lending; `release` gives it back and reports how it went. Exactly once: a second
+ * release throws, since a count that is wrong is worse than a crash in a test.
+ */
+export interface Lease {
+  readonly endpoint: Endpoint;
+  readonly service: Service;
+  release(outcome: Outcome): void;
+}

@@ -1,0 +1,38 @@
+import { createFileRegistry, fromBinary, type DescMethod, type FileRegistry } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
+
+/** What a method is. The same shape as core's MethodFacts, which this room may not import. */
+export interface SchemaMethod {
+  readonly service: string;
+  readonly method: string;
+  readonly kind: 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+  readonly idempotency: 'unknown' | 'no_side_effects' | 'idempotent';
+}
+
+/** Reads a serialized google.protobuf.FileDescriptorSet. Throws when it is not one, or misses an import. */
+export function parseSchema(schema: Uint8Array): FileRegistry {
+  return createFileRegistry(fromBinary(FileDescriptorSetSchema, schema));
+}
+
+/** Facts of every method of every service in a serialized FileDescriptorSet, in its order. */
+export function methodFactsOf(schema: Uint8Array): SchemaMethod[] {
+  return [...parseSchema(schema).files].flatMap((file) =>
+    file.services.flatMap((service) => service.methods.map((method) => factsOf(method))),
+  );
+}
+
+function factsOf(method: DescMethod): SchemaMethod {
+  const idempotency =
+    method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+      ? 'no_side_effects'
+      : method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT
+        ? 'idempotent'
+        : 'unknown';
+  const kinds = {
+    unary: 'unary',
+    client_streaming: 'client_stream',
+    server_streaming: 'server_stream',
+    bidi_streaming: 'bidi_stream',
+  } as const;
+  return { service: method.parent.typeName, method: method.name, kind: kinds[method.methodKind], idempotency };
+}
