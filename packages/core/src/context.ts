@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.ts';
+import type { Outcome } from './outcome.ts';
 
 /** Kind of a method by who streams. */
 export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
@@ -40,6 +41,11 @@ export interface CallContext {
   readonly tried: string[];
   /** Endpoint of the last attempt. Set by the pick. */
   endpoint: Endpoint | undefined;
+  /**
+   * How the RPC ended. Set by the outcome layer inside the dialect, and by the dialect layer for what it answers
+   * itself (refused content types, broken frames). Undefined for what is not RPC: the HTTP status speaks.
+   */
+  outcome: Outcome | undefined;
 }
 
 /** A context at the start of its life. */
@@ -55,5 +61,6 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     attempts: 0,
     tried: [],
     endpoint: undefined,
+    outcome: undefined,
   };
 }
