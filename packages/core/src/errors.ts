@@ -68,6 +68,8 @@ export interface CallError {
   readonly processed: Processed;
   /** Serialized google.rpc.Status, as in `grpc-status-details-bin`, when there is more to say. */
   readonly details?: Uint8Array;
+  /** True when repeating the call cannot help, as when no endpoint became ready in time. */
+  readonly final?: true;
 }
 
 /** Makes a CallError. */
