@@ -1,1 +1,2 @@
-export {};
+export { createKit, type Kit, type KitOptions } from './kit.ts';
+export { createBearerInterceptor, createTokenInterceptor } from './token.ts';
