@@ -1,1 +1,2 @@
-export {};
+export type { CallFact } from './call-fact.ts';
+export { createBasculeTransport, type BasculeTransportOptions } from './transport.ts';
