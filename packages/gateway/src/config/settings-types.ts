@@ -1,0 +1,105 @@
+/** What the gateway runs with: plain data that crosses threads. Meanings, ranges and defaults: config.proto. */
+export interface Settings {
+  readonly listener: ListenerSettings;
+  readonly operator: { readonly port: number };
+  readonly discovery: DiscoverySettings;
+  readonly modules: ModuleSettings;
+  readonly calls: CallSettings;
+  readonly cors: CorsSettings;
+  readonly observe: {
+    /** "stdout", "off" or an absolute path. */
+    readonly accessLog: string;
+    readonly exposeEndpoint: boolean;
+  };
+  /** Absolute. */
+  readonly stateDir: string;
+  /** By fully qualified name; "*" is all the others. */
+  readonly services: Readonly<Record<string, ServiceSettings>>;
+}
+
+export interface ListenerSettings {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Absolute; undefined serves no files. */
+  readonly staticDir: string | undefined;
+  /** 0 is the main thread. */
+  readonly workers: number;
+}
+
+export interface DiscoverySettings {
+  /** "http://host:port"; undefined is the registry inside the gateway. */
+  readonly registry: string | undefined;
+  readonly embeddedRegistry: boolean;
+  readonly endpoints: readonly StaticEndpointSettings[];
+  readonly resyncGraceMs: number;
+}
+
+export interface StaticEndpointSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly services: readonly string[];
+  readonly weight: number;
+  /** Absolute path of a FileDescriptorSet; undefined means that the methods are unknown. */
+  readonly schemaFile: string | undefined;
+}
+
+export interface ModuleSettings {
+  /** Absolute folders. */
+  readonly watch: readonly string[];
+  readonly maxHeapMib: number;
+  readonly maxExternalMib: number;
+  readonly loadTimeoutMs: number;
+  /** Undefined is without limit. */
+  readonly drainTimeoutMs: number | undefined;
+  readonly maxPackageBytes: number;
+}
+
+export interface CallSettings {
+  readonly maxMessageBytes: number;
+  readonly defaultTimeoutMs: number;
+  readonly maxTimeoutMs: number;
+  readonly retry: RetrySettings;
+  readonly connectTimeoutMs: number;
+  readonly maxPending: number;
+  readonly drainTimeoutMs: number;
+}
+
+export interface RetrySettings {
+  readonly maxAttempts: number;
+  readonly budgetPercent: number;
+  readonly reservePerSecond: number;
+  readonly budgetWindowMs: number;
+  readonly maxBufferBytes: number;
+  readonly holdHeadMs: number;
+}
+
+export interface CorsSettings {
+  readonly allowOrigins: readonly string[];
+  readonly allowCredentials: boolean;
+  readonly allowHeaders: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly maxAgeSeconds: number;
+}
+
+export type PolicySetting = 'round-robin' | 'random' | 'least-request';
+
+export interface ServiceSettings {
+  readonly policy: PolicySetting;
+  /** Undefined takes `calls.defaultTimeoutMs`. */
+  readonly defaultTimeoutMs: number | undefined;
+  /** Undefined takes `calls.retry.maxAttempts`. */
+  readonly maxAttempts: number | undefined;
+}
+
+/** What the command line may set over the file. */
+export interface SettingsOverrides {
+  /** Port of the listener that takes calls. */
+  readonly port?: number;
+  readonly operatorPort?: number;
+  readonly workers?: number;
+  /** Relative to the working directory. */
+  readonly stateDir?: string;
+  /** "http://host:port"; switches the registry inside the gateway off. */
+  readonly registry?: string;
+}

@@ -1,0 +1,240 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatConfigError } from '../../src/config/error.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
+
+/** Each text with its errors: `line:column field: words of the message / words of the advice`. */
+const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp[]])[] = [
+  [
+    'a port too large',
+    'listener:\n  port: 70000\n',
+    /^f\.yaml:2:9 listener\.port: must be at most 65535 \(got 70000\)\. Choose a port/,
+  ],
+  [
+    'a word for a number',
+    'listener:\n  port: http\n',
+    /^f\.yaml:2:9 listener\.port: must be a whole number .* \(got "http"\)/,
+  ],
+  [
+    'a fraction for a whole number',
+    'listener: {workers: 1.5}',
+    /^f\.yaml:1:21 listener\.workers: must be a whole number/,
+  ],
+  [
+    'a negative number',
+    'calls:\n  maxPending: -1\n',
+    /^f\.yaml:2:15 calls\.maxPending: must be a whole number .*got -1/,
+  ],
+  ['a number for text', 'stateDir: 7', /^f\.yaml:1:11 stateDir: must be text \(got 7\)\. Put it in quotes/],
+  [
+    'a word for a bool',
+    'cors:\n  allowCredentials: "yes"',
+    /^f\.yaml:2:21 cors\.allowCredentials: must be true or false/,
+  ],
+  [
+    'an unknown field',
+    'listener:\n  prot: 80\n',
+    /^f\.yaml:2:3 listener\.prot: is not a known field\. Did you mean "port"\?/,
+  ],
+  ['an unknown field in snake case', 'calls:\n  max_pendings: 3', /^f\.yaml:2:3 .*Did you mean "maxPending"\?/],
+  [
+    'an unknown field near nothing',
+    'zebra: 1',
+    /^f\.yaml:1:1 zebra: is not a known field\. Fields here are listener, operator, discovery/,
+  ],
+  [
+    'a field in two spellings',
+    'observe:\n  access_log: "off"\n  accessLog: "off"',
+    /^f\.yaml:3:3 observe\.accessLog: stands twice/,
+  ],
+  ['a duplicate key', 'listener:\n  port: 1\n  port: 2\n', /^f\.yaml:3:3 Map keys must be unique\. Keep one/],
+  ['a group that is a list', 'listener:\n  - port: 1\n', /^f\.yaml:2:3 listener: must be a group of fields/],
+  ['a file that is a list', '- listener\n', /^f\.yaml:1:1 must be a group of fields/],
+  ['a file that is a word', 'hello\n', /^f\.yaml:1:1 must be a group of fields/],
+  ['a list that is a word', 'modules:\n  watch: src\n', /^f\.yaml:2:10 modules\.watch: must be a list \(got "src"\)/],
+  ['an empty list item', 'modules:\n  watch:\n    -\n', /^f\.yaml:3:5 modules\.watch\[0\]: is empty/],
+  ['a map that is a list', 'services: [a.B]', /^f\.yaml:1:11 services: must be a group of names/],
+  [
+    'a duration without unit',
+    'calls:\n  defaultTimeout: 15\n',
+    /^f\.yaml:2:19 calls\.defaultTimeout: must be a time .* \(got 15\)\. Write "15s"/,
+  ],
+  [
+    'a duration in milliseconds',
+    'calls: {connectTimeout: 500ms}',
+    /^f\.yaml:1:25 calls\.connectTimeout: .*Write "0\.5s"/,
+  ],
+  ['a duration in minutes', 'calls:\n  drainTimeout: 2m', /Write "120s"/],
+  ['a duration of nonsense', 'calls:\n  drainTimeout: soon', /Write the seconds and an "s"/],
+  ['a duration of 0', 'calls:\n  defaultTimeout: 0s\n', /^f\.yaml:2:19 calls\.defaultTimeout: must be more than 0s/],
+  [
+    'a negative duration',
+    'discovery:\n  resyncGrace: -1s\n',
+    /^f\.yaml:2:16 discovery\.resyncGrace: must be from 0s to 86400s \(got "-1s"\)/,
+  ],
+  [
+    'a range left below',
+    'modules:\n  maxHeapMib: 1\n',
+    /^f\.yaml:2:15 modules\.maxHeapMib: must be from 16 to 16384 \(got 1\)/,
+  ],
+  [
+    'a rule on a 64-bit number',
+    'modules:\n  maxPackageBytes: 5\n',
+    /^f\.yaml:2:20 modules\.maxPackageBytes: must be at least 1024 \(got 5\)/,
+  ],
+  [
+    'a rule in snake case',
+    'calls:\n  max_message_bytes: 0\n',
+    /^f\.yaml:2:22 calls\.maxMessageBytes: must be at least 1 \(got 0\)/,
+  ],
+  [
+    'too many attempts',
+    'calls:\n  retry:\n    maxAttempts: 6\n',
+    /^f\.yaml:3:18 calls\.retry\.maxAttempts: must be from 1 to 5/,
+  ],
+  [
+    'a registry with a path',
+    'discovery:\n  registry: http://a:1/x\n',
+    /^f\.yaml:2:13 discovery\.registry: must be "http:\/\/host:port"/,
+  ],
+  [
+    'an address without port',
+    'discovery:\n  endpoints:\n    - address: a\n      services: [a.B]\n',
+    /^f\.yaml:3:16 discovery\.endpoints\[0\]\.address: must be "host:port"/,
+  ],
+  [
+    'an address with port 0',
+    'discovery:\n  endpoints:\n    - {address: "a:0", services: [a.B]}\n',
+    /^f\.yaml:3:17 discovery\.endpoints\[0\]\.address: must have a port from 1/,
+  ],
+  [
+    'an endpoint without services',
+    'discovery:\n  endpoints:\n    - address: a:1\n',
+    /^f\.yaml:3:7 discovery\.endpoints\[0\]\.services: must hold at least 1 item/,
+  ],
+  [
+    'a bad service of an endpoint',
+    'discovery:\n  endpoints:\n    - {address: "a:1", services: [a.B, 1x]}\n',
+    /^f\.yaml:3:40 discovery\.endpoints\[0\]\.services\[1\]: must be a fully qualified/,
+  ],
+  ['an empty string', 'stateDir: ""\n', /^f\.yaml:1:11 stateDir: must not be empty \(got ""\)/],
+  [
+    'a policy in short',
+    'services:\n  a.B:\n    policy: random\n',
+    /^f\.yaml:3:13 services\["a\.B"\]\.policy: must be one of .*Did you mean POLICY_RANDOM\?/,
+  ],
+  [
+    'a policy that does not exist',
+    'services:\n  a.B: {policy: 9}\n',
+    /^f\.yaml:2:17 services\["a\.B"\]\.policy: must be one of the defined/,
+  ],
+  ['a service that is no name', 'services:\n  a/B: {}\n', /^f\.yaml:2:8 services\["a\/B"\]: .*is not a service name/],
+  ['a service without a policy', 'services:\n  a.B:\n', /^f\.yaml:2:3 services\["a\.B"\]: is empty/],
+  [
+    'an origin with a path',
+    'cors:\n  allowOrigins: ["https://a.example/x"]\n',
+    /^f\.yaml:2:18 cors\.allowOrigins\[0\]: must be "\*" or an origin/,
+  ],
+  [
+    'credentials for all',
+    'cors:\n  allowOrigins: ["*"]\n  allowCredentials: true\n',
+    /^f\.yaml:3:21 cors\.allowCredentials: cannot be true/,
+  ],
+  [
+    'a line break in a field name',
+    'cors:\n  exposeHeaders: ["a\\r\\nb"]\n',
+    /^f\.yaml:2:19 cors\.exposeHeaders\[0\]: must be a field name/,
+  ],
+  [
+    'a default above the longest',
+    'calls:\n  maxTimeout: 10s\n',
+    /calls\.defaultTimeout: must be at most calls\.maxTimeout, 10s \(is 15s\)/,
+  ],
+  [
+    'a service timeout above the longest',
+    'services:\n  a.B: {defaultTimeout: 7200s}',
+    /^f\.yaml:2:25 services\["a\.B"\]\.defaultTimeout: must be at most/,
+  ],
+  ['one port for both', 'listener:\n  port: 9090\n', /^f\.yaml:1:1 operator\.port: must differ from listener\.port/],
+  ['a bracket left open', 'listener: {port: 1', /^f\.yaml:1:\d+ /],
+  ['a tab', 'listener:\n\tport: 1\n', /^f\.yaml:2:1 Tabs are not allowed.* Indent with spaces/],
+  ['a second document', 'stateDir: a\n---\nstateDir: b\n', /^f\.yaml:2:1 .*multiple documents/],
+  ['an unknown tag', 'stateDir: !env HOME\n', /^f\.yaml:1:11 .*tag: !env\. Remove the tag/],
+  ['an alias without anchor', 'stateDir: *home\n', /^f\.yaml:1:1 .*home/],
+  ['a key that means the prototype', '{"__proto__": {"port": 1}}', /^f\.yaml:1:2 .*__proto__.*: is not a known field/],
+  [
+    'several errors, in order of lines',
+    'operator:\n  port: x\nlistener:\n  port: y\n  host: 1\n',
+    /:2:9 operator\.port/,
+    /:4:9 listener\.port/,
+    /:5:9 listener\.host/,
+  ],
+];
+
+describe('a refused text says where and why', () => {
+  test.each(REFUSED)('%s', (_name, text, ...expected) => {
+    const result = parseConfig(text, 'f.yaml');
+    const lines = result.ok ? [] : result.errors.map(formatConfigError);
+    expect(lines).toHaveLength(expected.length);
+    for (const [index, pattern] of expected.entries()) expect(lines[index]).toMatch(pattern);
+  });
+
+  test('aliases that multiply are refused before they are written out', () => {
+    let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n';
+    for (let level = 1; level < 12; level++) {
+      const last = `*a${level - 1}`;
+      text += `a${level}: &a${level} [${Array.from({ length: 9 }, () => last).join(', ')}]\n`;
+    }
+    const result = parseConfig(text, 'f.yaml');
+    expect(result.ok || result.errors[0]?.message).toMatch(/alias/i);
+  });
+
+  test('nesting without end is refused, not a crash', () => {
+    for (const depth of [1000, 20_000]) {
+      expect(parseConfig('['.repeat(depth) + ']'.repeat(depth), 'f.yaml').ok).toBe(false);
+      expect(parseConfig('{a: '.repeat(depth) + '}'.repeat(depth), 'f.yaml').ok).toBe(false);
+    }
+  });
+
+  test('a thousand errors end with a readable list', () => {
+    const text = Array.from({ length: 1000 }, (_, index) => `zebra${index}: 1\n`).join('');
+    const result = parseConfig(text, 'f.yaml');
+    expect(result.ok || result.errors.length).toBe(20);
+  });
+});
+
+describe('a refused file', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'bascule-config-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const errorOf = async (file: string): Promise<string> => {
+    const result = await loadConfig(file);
+    return result.ok ? '' : result.errors.map(formatConfigError).join('\n');
+  };
+
+  test('that does not exist', async () => {
+    const file = join(folder, 'none.yaml');
+    expect(await errorOf(file)).toContain(`${file}:1:1 does not exist.`);
+  });
+
+  test('that is a folder', async () => {
+    await mkdir(join(folder, 'dir.yaml'));
+    expect(await errorOf(join(folder, 'dir.yaml'))).toContain('is a folder');
+  });
+
+  test('of 10 MB', async () => {
+    const file = join(folder, 'large.yaml');
+    await writeFile(file, `# ${'x'.repeat(10_000_000)}\n`);
+    expect(await errorOf(file)).toContain('is larger than 1048576 bytes (has 10000003)');
+  });
+
+  test('that is not text', async () => {
+    const file = join(folder, 'binary.yaml');
+    await writeFile(file, Uint8Array.of(0x61, 0x3a, 0xff, 0xfe));
+    expect(await errorOf(file)).toContain('is not UTF-8 text');
+  });
+});

@@ -1,0 +1,141 @@
+import { mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@bascule/core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { formatConfigError } from '../../src/config/error.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { applyOverrides } from '../../src/config/settings.ts';
+import type { Settings } from '../../src/config/settings-types.ts';
+import { watchConfig, type ConfigWatch } from '../../src/config/watch.ts';
+
+type Seen = { revision: number; settings: Settings } | { errors: string };
+
+let folder: string;
+let file: string;
+let watch: ConfigWatch | undefined;
+let seen: Seen[];
+let told: (() => void) | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bascule-watch-'));
+  file = join(folder, 'bascule.yaml');
+  seen = [];
+});
+
+afterEach(async () => {
+  await watch?.close();
+  watch = undefined;
+  await rm(folder, { recursive: true });
+});
+
+async function start(text: string, options: { port?: number; onConfig?: () => void } = {}): Promise<void> {
+  await writeFile(file, text);
+  const loaded = await loadConfig(file);
+  if (!loaded.ok) throw new Error('the first text must be good');
+  const overrides = options.port === undefined ? {} : { port: options.port };
+  watch = watchConfig({
+    file,
+    clock: systemClock,
+    initial: applyOverrides(loaded.settings, overrides),
+    overrides,
+    onConfig(settings, revision) {
+      options.onConfig?.();
+      tell({ revision, settings });
+    },
+    onError: (errors) => tell({ errors: errors.map(formatConfigError).join('\n') }),
+  });
+  await watch.check();
+}
+
+function tell(what: Seen): void {
+  seen.push(what);
+  told?.();
+}
+
+/** Waits for the watch itself to speak; nothing here asks it to look. */
+async function next(): Promise<Seen> {
+  while (seen.length === 0) {
+    await new Promise<void>((resolve) => {
+      told = resolve;
+    });
+  }
+  return seen.shift() as Seen;
+}
+
+describe('a saved change', () => {
+  test('is taken, with the next revision', async () => {
+    await start('calls: {maxPending: 1}\n');
+    expect(seen).toEqual([]);
+    await writeFile(file, 'calls: {maxPending: 2}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 2 } } });
+    await writeFile(file, 'calls: {maxPending: 3}\n');
+    expect(await next()).toMatchObject({ revision: 3, settings: { calls: { maxPending: 3 } } });
+  });
+
+  test('saved by renaming is taken, more than once', async () => {
+    await start('calls: {maxPending: 1}\n');
+    for (const maxPending of [2, 3, 4]) {
+      await writeFile(`${file}.new`, `calls: {maxPending: ${maxPending}}\n`);
+      await rename(`${file}.new`, file);
+      expect(await next()).toMatchObject({ settings: { calls: { maxPending } } });
+    }
+  });
+
+  test('that is broken is refused whole, and mending it is taken', async () => {
+    await start('calls: {maxPending: 1}\n');
+    await writeFile(file, 'calls: {maxPending: 2}\ncors: {allowOrigin: ["*"]}\n');
+    expect(await next()).toMatchObject({
+      errors: expect.stringContaining(':2:8 cors.allowOrigin: is not a known field'),
+    });
+    await writeFile(file, 'calls: {maxPending: 2}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 2 } } });
+  });
+
+  test('that needs a restart is refused whole', async () => {
+    await start('calls: {maxPending: 1}\n');
+    await writeFile(file, 'calls: {maxPending: 2}\nlistener: {port: 1}\nstateDir: x\n');
+    const { errors } = (await next()) as { errors: string };
+    expect(errors).toContain('listener.port: needs a restart to change');
+    expect(errors).toContain('stateDir: needs a restart to change');
+    await writeFile(file, 'calls: {maxPending: 3}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 3 } } });
+  });
+
+  test('under an override neither takes nor breaks it', async () => {
+    await start('listener: {port: 1}\n', { port: 7 });
+    await writeFile(file, 'listener: {port: 2}\ncalls: {maxPending: 5}\n');
+    expect(await next()).toMatchObject({ settings: { listener: { port: 7 }, calls: { maxPending: 5 } } });
+  });
+
+  test('that cannot be put in place keeps the number', async () => {
+    let fails = true;
+    const onConfig = (): void => {
+      if (fails) throw new Error('no such schema file');
+    };
+    await start('calls: {maxPending: 1}\n', { onConfig });
+    await writeFile(file, 'calls: {maxPending: 2}\n');
+    expect(await next()).toMatchObject({
+      errors: expect.stringContaining('could not be put in place: no such schema file'),
+    });
+    fails = false;
+    await writeFile(file, 'calls: {maxPending: 3}\n');
+    expect(await next()).toMatchObject({ revision: 2 });
+  });
+
+  test('of the file going away is told, and its return taken', async () => {
+    await start('calls: {maxPending: 1}\n');
+    await unlink(file);
+    expect(await next()).toMatchObject({ errors: expect.stringContaining('does not exist') });
+    await writeFile(file, 'calls: {maxPending: 2}\n');
+    expect(await next()).toMatchObject({ revision: 2 });
+  });
+
+  test('after closing is not told', async () => {
+    await start('calls: {maxPending: 1}\n');
+    await watch?.close();
+    await writeFile(file, 'calls: {maxPending: 2}\n');
+    await watch?.check();
+    expect(seen).toEqual([]);
+  });
+});
