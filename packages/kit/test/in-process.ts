@@ -62,7 +62,7 @@ function clientOf(service: Service, deadlineMs: number | undefined): UniversalCl
         received.end();
       },
       fail(error) {
-        const failure = new ConnectError(error.message, error.code as number as Code);
+        const failure = new ConnectError(error.message, Code.Internal);
         reject(failure);
         received.fail(failure);
       },
