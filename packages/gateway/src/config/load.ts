@@ -54,7 +54,7 @@ export function parseConfig(text: string, file: string): LoadedConfig | RefusedC
     );
   }
   const config = fromJson(ConfigSchema, (source.value ?? {}) as JsonValue);
-  const broken = validateRules(config, source.valueAt);
+  const broken = validateRules(config, (path) => source.valueAt(path));
   if (broken.length > 0) return refuse(broken.map((p) => toError(p.path, source.placeOf(p.path), p)));
   const settings = resolveSettings(config, dirname(resolve(file)));
   const contradictions = checkSettings(settings);

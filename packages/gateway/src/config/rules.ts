@@ -31,17 +31,9 @@ export function validateRules(config: Config, valueAt: (path: ConfigPath) => unk
 
 function toPath(violation: Violation): ConfigPath {
   return violation.field.map((step) => {
-    switch (step.kind) {
-      case 'field':
-        return step.jsonName;
-      case 'list_sub':
-        return step.index;
-      case 'map_sub':
-        return String(step.key);
-      case 'extension':
-      case 'oneof':
-        return step.name;
-    }
+    if (step.kind === 'list_sub') return step.index;
+    if (step.kind === 'map_sub') return String(step.key);
+    return step.kind === 'field' ? step.jsonName : step.name;
   });
 }
 

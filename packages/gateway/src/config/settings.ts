@@ -152,22 +152,19 @@ function resolveAccessLog(name: string, toPath: (path: string) => string): strin
 
 function resolveService(service: ServicePolicy): ServiceSettings {
   return {
-    policy: toPolicy(service.policy),
+    policy: POLICY_NAMES[service.policy] ?? 'least-request',
     defaultTimeoutMs: service.defaultTimeout === undefined ? undefined : toMs(service.defaultTimeout, 0),
     maxAttempts: service.maxAttempts,
   };
 }
 
-function toPolicy(policy: Policy): PolicySetting {
-  switch (policy) {
-    case Policy.ROUND_ROBIN:
-      return 'round-robin';
-    case Policy.RANDOM:
-      return 'random';
-    default:
-      return 'least-request';
-  }
-}
+/** Unset is the default as well. */
+const POLICY_NAMES: Readonly<Record<Policy, PolicySetting>> = {
+  [Policy.UNSPECIFIED]: 'least-request',
+  [Policy.ROUND_ROBIN]: 'round-robin',
+  [Policy.RANDOM]: 'random',
+  [Policy.LEAST_REQUEST]: 'least-request',
+};
 
 function toMs(duration: Duration | undefined, defaultMs: number): number {
   return duration === undefined ? defaultMs : Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;

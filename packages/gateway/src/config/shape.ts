@@ -39,19 +39,10 @@ export function validateShape(desc: DescMessage, value: unknown, path: ConfigPat
 
 function validateField(field: DescField, value: unknown, path: ConfigPath): ShapeProblem[] {
   if (value === null) return [];
-  switch (field.fieldKind) {
-    case 'message':
-      return isLeaf(field.message)
-        ? validateLeaf(field, value, value, path)
-        : validateShape(field.message, value, path);
-    case 'list':
-      return validateList(field, value, path);
-    case 'map':
-      return validateMap(field, value, path);
-    case 'scalar':
-    case 'enum':
-      return validateLeaf(field, value, value, path);
-  }
+  if (field.fieldKind === 'list') return validateList(field, value, path);
+  if (field.fieldKind === 'map') return validateMap(field, value, path);
+  if (field.fieldKind === 'message' && !isLeaf(field.message)) return validateShape(field.message, value, path);
+  return validateLeaf(field, value, value, path);
 }
 
 function validateList(field: DescField & { fieldKind: 'list' }, value: unknown, path: ConfigPath): ShapeProblem[] {
@@ -107,22 +98,17 @@ function describe(field: DescField, value: unknown): { expected: string; advice:
   if (field.message !== undefined) {
     return { expected: 'a time in seconds, such as "30s" or "0.5s"', advice: durationAdvice(value) };
   }
-  switch (field.scalar) {
-    case ScalarType.BOOL:
-      return { expected: 'true or false', advice: 'Write it without quotes.' };
-    case ScalarType.STRING:
-      return {
-        expected: 'text',
-        advice: isObject(value) || Array.isArray(value) ? 'Write one value.' : 'Put it in quotes.',
-      };
-    case ScalarType.UINT32:
-      return { expected: 'a whole number from 0 to 4294967295', advice: 'Write digits alone.' };
-    case ScalarType.UINT64:
-      return { expected: 'a whole number, 0 or more', advice: 'Write digits alone.' };
-    default:
-      return { expected: 'a number', advice: 'Write it in digits, as in 20 or 0.5.' };
-  }
+  if (field.scalar === ScalarType.STRING && typeof value === 'object')
+    return { expected: 'text', advice: 'Write one value.' };
+  return SCALARS.get(field.scalar) ?? { expected: 'a number', advice: 'Write it in digits, as in 20 or 0.5.' };
 }
+
+const SCALARS: ReadonlyMap<ScalarType | undefined, { expected: string; advice: string }> = new Map([
+  [ScalarType.BOOL, { expected: 'true or false', advice: 'Write it without quotes.' }],
+  [ScalarType.STRING, { expected: 'text', advice: 'Put it in quotes.' }],
+  [ScalarType.UINT32, { expected: 'a whole number from 0 to 4294967295', advice: 'Write digits alone.' }],
+  [ScalarType.UINT64, { expected: 'a whole number, 0 or more', advice: 'Write digits alone.' }],
+]);
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, min: 60, h: 3600, d: 86_400 };
 

@@ -58,8 +58,7 @@ export function parseYaml(text: string, file: string): YamlResult {
     return { ok: true, source: createSource(document, lines, value) };
   } catch (cause) {
     // Too many aliases, an alias without anchor, or nesting beyond the stack: all thrown without a position.
-    const message =
-      cause instanceof RangeError ? 'is nested too deeply' : withoutPeriod(String((cause as Error).message));
+    const message = cause instanceof RangeError ? 'is nested too deeply' : withoutPeriod((cause as Error).message);
     return { ok: false, errors: [{ file, line: 1, column: 1, field: '', message, advice: 'Write the values out.' }] };
   }
 }

@@ -174,12 +174,15 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
 ];
 
 describe('a refused text says where and why', () => {
-  test.each(REFUSED)('%s', (_name, text, ...expected) => {
-    const result = parseConfig(text, 'f.yaml');
-    const lines = result.ok ? [] : result.errors.map(formatConfigError);
-    expect(lines).toHaveLength(expected.length);
-    for (const [index, pattern] of expected.entries()) expect(lines[index]).toMatch(pattern);
-  });
+  test.each(REFUSED.map(([name, text, ...errors]) => ({ name, text, errors })))(
+    '$name',
+    ({ text, errors: expected }) => {
+      const result = parseConfig(text, 'f.yaml');
+      const lines = result.ok ? [] : result.errors.map(formatConfigError);
+      expect(lines).toHaveLength(expected.length);
+      for (const [index, pattern] of expected.entries()) expect(lines[index]).toMatch(pattern);
+    },
+  );
 
   test('aliases that multiply are refused before they are written out', () => {
     let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n';
