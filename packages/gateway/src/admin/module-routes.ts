@@ -1,0 +1,97 @@
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  DeployResponseSchema,
+  ModuleService,
+  RollbackResponseSchema,
+  VersionSchema,
+  VersionState,
+  type Version,
+} from '@bascule/schema/gen/bascule/modules/v1/modules_pb.ts';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { createUploads, type Upload } from './upload.ts';
+import type { DeployData, RollbackData, VersionData } from './views.ts';
+
+/** What of the modules the routes need. Refusals are errors with a `reason` and an `advice`. */
+export interface ModulesView {
+  deploy(upload: Upload): Promise<DeployData>;
+  rollback(module: string, version?: string): Promise<RollbackData>;
+  versions(): readonly VersionData[];
+}
+
+export interface ModuleRoutesOptions {
+  readonly modules: ModulesView;
+  /** Where packages are written while they arrive; belongs to the routes alone. */
+  readonly uploadFolder: string;
+  /** Largest package taken; read anew for each upload. */
+  maxPackageBytes(): number;
+}
+
+/** Route functions of ModuleService. Deploying is running code: who may call must be decided in front of them. */
+export function createModuleRoutes(options: ModuleRoutesOptions): (router: ConnectRouter) => void {
+  const { modules } = options;
+  const uploads = createUploads({ folder: options.uploadFolder, maxPackageBytes: () => options.maxPackageBytes() });
+  return (router) => {
+    router.service(ModuleService, {
+      deploy: (parts, { signal }) =>
+        uploads.receive({ parts, signal }, async (upload) => {
+          const { version, previousVersion, timings } = await modules.deploy(upload).catch(refuse);
+          return create(DeployResponseSchema, {
+            version: toVersion(version),
+            previousVersion,
+            timings: {
+              unpack: durationFromMs(timings.unpackMs),
+              bundle: durationFromMs(timings.bundleMs),
+              workerStart: durationFromMs(timings.workerStartMs),
+              check: durationFromMs(timings.checkMs),
+              switchOver: durationFromMs(timings.switchMs),
+            },
+          });
+        }),
+      async rollback(request) {
+        requireModule(modules.versions(), request.module);
+        const wanted = request.version === '' ? undefined : request.version;
+        const { version, previousVersion } = await modules.rollback(request.module, wanted).catch(refuse);
+        return create(RollbackResponseSchema, { version: toVersion(version), previousVersion });
+      },
+      listVersions({ module }) {
+        const all = modules.versions();
+        if (module !== '') requireModule(all, module);
+        return { versions: all.filter((version) => module === '' || version.module === module).map(toVersion) };
+      },
+    });
+  };
+}
+
+const STATES: Readonly<Record<VersionData['state'], VersionState>> = {
+  stored: VersionState.STORED,
+  starting: VersionState.STARTING,
+  current: VersionState.CURRENT,
+  draining: VersionState.DRAINING,
+  refused: VersionState.REFUSED,
+  crashed: VersionState.CRASHED,
+};
+
+function toVersion(version: VersionData): Version {
+  return create(VersionSchema, {
+    ...version,
+    services: [...version.services],
+    state: STATES[version.state],
+    deployedAt: timestampFromMs(version.deployedAtMs),
+  });
+}
+
+function requireModule(versions: readonly VersionData[], module: string): void {
+  const known = [...new Set(versions.map((version) => version.module))].sort();
+  if (known.includes(module)) return;
+  const advice = known.length === 0 ? 'No module was ever deployed here.' : `Known are ${known.join(', ')}.`;
+  const what = module === '' ? 'a module must be named' : `there is no module ${module}`;
+  throw new ConnectError(`${what}\n${advice}`, module === '' ? Code.InvalidArgument : Code.NotFound);
+}
+
+/** A refusal goes to the caller in its own words; anything else is a fault, which the kit words. */
+function refuse(thrown: unknown): never {
+  const { reason, advice } = (thrown ?? {}) as { reason?: unknown; advice?: unknown };
+  if (typeof reason !== 'string' || typeof advice !== 'string') throw thrown;
+  throw new ConnectError(`${reason}\n${advice}`, Code.FailedPrecondition, undefined, undefined, thrown);
+}

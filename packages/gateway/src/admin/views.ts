@@ -1,0 +1,65 @@
+/** What the operator's services show, as plain data from the rest of the gateway. Meanings: admin.proto, modules.proto. */
+
+export interface EndpointViewData {
+  readonly cluster: string;
+  readonly instanceId: string;
+  readonly incarnation: number;
+  /** "host:port", or "module". */
+  readonly address: string;
+  readonly services: readonly string[];
+  readonly moduleVersion: string;
+  readonly state: 'ready' | 'connecting' | 'draining';
+  readonly source: 'registry' | 'static' | 'last-known' | 'module';
+  readonly weight: number;
+  readonly openCalls: number;
+  readonly calls: number;
+  readonly failures: number;
+  readonly zone: string;
+}
+
+export interface StatusData {
+  /** Of the software. */
+  readonly version: string;
+  /** "host:port" of the listener that takes calls. */
+  readonly apiAddress: string;
+  readonly configRevision: number;
+  readonly snapshotRevision: number;
+  readonly dataThreads: number;
+  /** 0 while the registry is connected. */
+  readonly discoveryStaleSeconds: number;
+  /** Why the last saved configuration was refused; empty when it was taken. */
+  readonly configError: string;
+}
+
+export interface VersionData {
+  readonly module: string;
+  readonly version: string;
+  /** "sha256:<hex>" of the bundle; empty when there is none. */
+  readonly digest: string;
+  readonly state: 'stored' | 'starting' | 'current' | 'draining' | 'refused' | 'crashed';
+  /** Why it was refused or crashed; otherwise empty. */
+  readonly reason: string;
+  readonly services: readonly string[];
+  readonly schemaDigest: string;
+  /** Wall-clock milliseconds since 1970. */
+  readonly deployedAtMs: number;
+  readonly openCalls: number;
+  readonly restarts: number;
+  readonly source: string;
+}
+
+export interface RollbackData {
+  readonly version: VersionData;
+  /** What was current before; empty if nothing was. */
+  readonly previousVersion: string;
+}
+
+export interface DeployData extends RollbackData {
+  readonly timings: {
+    readonly unpackMs: number;
+    readonly bundleMs: number;
+    readonly workerStartMs: number;
+    readonly checkMs: number;
+    readonly switchMs: number;
+  };
+}
