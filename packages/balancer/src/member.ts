@@ -1,0 +1,79 @@
+import { Code, type Endpoint, type Lease, type Link, type Outcome, type Service } from '@bascule/core';
+
+/** What an operator sees of a member. Plain data. */
+export interface MemberView {
+  readonly endpoint: Endpoint;
+  readonly key: string;
+  readonly state: 'ready' | 'connecting' | 'draining';
+  /** Calls lent and not yet given back. */
+  readonly openCalls: number;
+  /** Calls lent in all. */
+  readonly calls: number;
+  /** Calls given back with a status that speaks against the endpoint, see {@link isFailure}. */
+  readonly failures: number;
+}
+
+/** An endpoint in a balancer, with its load and history. */
+export class Member {
+  readonly key: string;
+  endpoint: Endpoint;
+  link: Link;
+  state: MemberView['state'] = 'connecting';
+  openCalls = 0;
+  calls = 0;
+  failures = 0;
+
+  constructor(key: string, endpoint: Endpoint, link: Link) {
+    this.key = key;
+    this.endpoint = endpoint;
+    this.link = link;
+  }
+
+  get weight(): number {
+    return this.endpoint.weight;
+  }
+
+  lend(): Lease {
+    this.openCalls++;
+    this.calls++;
+    return new MemberLease(this);
+  }
+
+  view(): MemberView {
+    const { endpoint, key, state, openCalls, calls, failures } = this;
+    return { endpoint, key, state, openCalls, calls, failures };
+  }
+}
+
+class MemberLease implements Lease {
+  readonly endpoint: Endpoint;
+  readonly service: Service;
+  readonly #member: Member;
+  #state: 'lent' | 'released' = 'lent';
+
+  constructor(member: Member) {
+    this.endpoint = member.endpoint;
+    this.service = member.link.service;
+    this.#member = member;
+  }
+
+  release(outcome: Outcome): void {
+    if (this.#state === 'released') throw new Error(`the lease of ${this.#member.key} was released twice`);
+    this.#state = 'released';
+    this.#member.openCalls--;
+    if (isFailure(outcome)) this.#member.failures++;
+  }
+}
+
+/** Codes that speak against an endpoint rather than the call: those that a healthy callee does not give. */
+const FAILURES: ReadonlySet<Code> = new Set([
+  Code.unknown,
+  Code.deadlineExceeded,
+  Code.internal,
+  Code.unavailable,
+  Code.dataLoss,
+]);
+
+function isFailure(outcome: Outcome): boolean {
+  return outcome.by !== 'caller' && FAILURES.has(outcome.code);
+}
