@@ -1,1 +1,13 @@
-export {};
+export { formatAccessLine } from './access-line.ts';
+export { createAdmitLayer, type AdmitOptions } from './admit.ts';
+export type { CallRecord } from './call-record.ts';
+export { createDeadlineLayer, type DeadlineOptions, type Timeouts } from './deadline.ts';
+export { createExposeLayer } from './expose.ts';
+export { createMetrics, type Metrics } from './metrics.ts';
+export { mergeMetrics, type FamilySnapshot, type MetricsSnapshot, type SeriesSnapshot } from './metrics-snapshot.ts';
+export { renderMetrics } from './metrics-text.ts';
+export { createObserveLayer, type ObserveOptions, type Observer } from './observe.ts';
+export { createOutcomeLayer } from './outcome.ts';
+export { createRetryLayer, type RetryOptions, type RetryPolicy } from './retry.ts';
+export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './retry-budget.ts';
+export { createTimeoutFieldLayer } from './timeout-field.ts';
