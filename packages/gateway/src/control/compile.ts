@@ -1,0 +1,100 @@
+import type { Endpoint, MethodFacts } from '@bascule/core';
+import type { ModuleGroup } from '@bascule/modules';
+import { methodFactsOf } from '@bascule/schema';
+import type { Settings } from '../config/settings.ts';
+import type { ClusterSnapshot, Policies, Snapshot } from '../snapshot.ts';
+
+export interface CompileInput {
+  readonly revision: number;
+  readonly settings: Settings;
+  readonly settingsRevision: number;
+  readonly endpoints: readonly Endpoint[];
+  readonly groups: readonly ModuleGroup[];
+  /** Methods by schema digest; undefined when the schema is not known (yet). */
+  methodsOf(digest: string): readonly MethodFacts[] | undefined;
+}
+
+/** Computes the picture that the data side works by. Pure: the same input gives the same picture. */
+export function compileSnapshot(input: CompileInput): Snapshot {
+  const endpoints = [...input.endpoints, ...input.groups.map((group) => group.endpoint)];
+  const services = [...new Set(endpoints.flatMap((endpoint) => endpoint.services))].sort();
+  return {
+    revision: input.revision,
+    clusters: services.map((service) => compileCluster(service, endpoints, input)),
+    policies: compilePolicies(input.settings, input.settingsRevision),
+  };
+}
+
+function compileCluster(service: string, all: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
+  const endpoints = all.filter((endpoint) => endpoint.services.includes(service));
+  const policy = input.settings.services[service] ?? input.settings.services['*'];
+  return {
+    service,
+    policy: policy?.policy ?? 'least-request',
+    defaultTimeoutMs: policy?.defaultTimeoutMs,
+    maxAttempts: policy?.maxAttempts,
+    endpoints,
+    methods: mergeMethods(service, endpoints, input),
+  };
+}
+
+/**
+ * Methods over all schemas in use. Where two disagree about repeating a call, the careful one holds: an endpoint that
+ * does not promise idempotency must not get a call twice.
+ */
+function mergeMethods(service: string, endpoints: readonly Endpoint[], input: CompileInput): MethodFacts[] {
+  const merged = new Map<string, MethodFacts>();
+  for (const digest of new Set(endpoints.map((endpoint) => endpoint.schemaDigest))) {
+    for (const facts of input.methodsOf(digest) ?? []) {
+      if (facts.service !== service) continue;
+      const known = merged.get(facts.method);
+      if (known === undefined) merged.set(facts.method, facts);
+      else if (known.idempotency !== facts.idempotency) merged.set(facts.method, { ...known, idempotency: 'unknown' });
+    }
+  }
+  return [...merged.values()];
+}
+
+function compilePolicies(settings: Settings, revision: number): Policies {
+  const { calls, cors, observe, listener } = settings;
+  return {
+    revision,
+    maxMessageBytes: calls.maxMessageBytes,
+    defaultTimeoutMs: calls.defaultTimeoutMs,
+    maxTimeoutMs: calls.maxTimeoutMs,
+    connectTimeoutMs: calls.connectTimeoutMs,
+    maxPending: calls.maxPending,
+    retry: calls.retry,
+    cors,
+    exposeEndpoint: observe.exposeEndpoint,
+    staticDir: listener.staticDir,
+    accessLog: observe.accessLog,
+  };
+}
+
+/** Remembers the methods of each schema: reading descriptors costs milliseconds, pictures are made often. */
+export function createMethodCache(
+  schemaOf: (digest: string) => Uint8Array | undefined,
+  log: (message: string) => void,
+) {
+  const known = new Map<string, readonly MethodFacts[]>();
+  return (digest: string): readonly MethodFacts[] | undefined => {
+    const facts = known.get(digest);
+    if (facts !== undefined) return facts;
+    const schema = schemaOf(digest);
+    if (schema === undefined) return undefined;
+    const read = readMethods(digest, schema, log);
+    known.set(digest, read);
+    return read;
+  };
+}
+
+function readMethods(digest: string, schema: Uint8Array, log: (message: string) => void): readonly MethodFacts[] {
+  try {
+    return methodFactsOf(schema);
+  } catch (error) {
+    // A broken schema makes its methods unknown, which is safe; it must not stop the others.
+    log(`schema ${digest} cannot be read: ${(error as Error).message}`);
+    return [];
+  }
+}

@@ -1,0 +1,98 @@
+import type { MessagePort } from 'node:worker_threads';
+import { endpointKey } from '@bascule/core';
+import type { DataThread, FirstSnapshot } from '../data/thread.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+/** Brings snapshots to the data threads, one after the other. */
+export interface Publisher {
+  /** Starts a thread with the present picture, so that it never takes a call without one. */
+  attach(start: (first: FirstSnapshot) => Promise<DataThread>): Promise<DataThread>;
+  detach(thread: DataThread): void;
+  /** Makes a snapshot and puts it in place; resolves when every data thread uses it, or a newer one. */
+  publish(): Promise<void>;
+  /** Publishes soon, once for many calls in a turn. */
+  schedule(): void;
+  /** Revision of the newest snapshot. */
+  revision(): number;
+}
+
+export interface PublisherOptions {
+  compile(revision: number): Snapshot;
+  /** A new port to a module version, or undefined when the version has just gone. */
+  openPort(key: string): MessagePort | undefined;
+  onError(error: Error): void;
+}
+
+export function createPublisher(options: PublisherOptions): Publisher {
+  /** Module versions that each thread has a port to. */
+  const threads = new Map<DataThread, ReadonlySet<string>>();
+  let last: Promise<unknown> = Promise.resolve();
+  let queued: Promise<void> | undefined;
+  let revision = 0;
+
+  /** One step after the other; a step that fails does not stop those behind it. */
+  function enqueue<T>(step: () => Promise<T>): Promise<T> {
+    const result = last.then(step);
+    last = result.catch(() => undefined);
+    return result;
+  }
+
+  function prepare(snapshot: Snapshot, known: ReadonlySet<string>): FirstSnapshot & { keys: ReadonlySet<string> } {
+    const wanted = new Set(moduleKeys(snapshot));
+    const ports = new Map<string, MessagePort>();
+    const gone = new Set<string>();
+    for (const key of wanted) {
+      if (known.has(key)) continue;
+      const port = options.openPort(key);
+      if (port === undefined) gone.add(key);
+      else ports.set(key, port);
+    }
+    return { snapshot: gone.size === 0 ? snapshot : without(snapshot, gone), ports, keys: wanted.difference(gone) };
+  }
+
+  async function publishToAll(): Promise<void> {
+    queued = undefined;
+    const snapshot = options.compile(++revision);
+    await Promise.all(
+      [...threads].map(async ([thread, known]) => {
+        const next = prepare(snapshot, known);
+        threads.set(thread, next.keys);
+        await thread.apply(next.snapshot, next.ports);
+      }),
+    );
+  }
+
+  function publish(): Promise<void> {
+    // A publish that waits takes in all changes made before it starts: one for all who ask meanwhile.
+    queued ??= enqueue(publishToAll);
+    return queued;
+  }
+
+  return {
+    attach: (start) =>
+      enqueue(async () => {
+        const first = prepare(options.compile(++revision), new Set());
+        const thread = await start(first);
+        threads.set(thread, first.keys);
+        return thread;
+      }),
+    detach: (thread) => void threads.delete(thread),
+    publish,
+    schedule: () => void publish().catch(options.onError),
+    revision: () => revision,
+  };
+}
+
+function moduleKeys(snapshot: Snapshot): string[] {
+  return snapshot.clusters.flatMap(({ endpoints }) =>
+    endpoints.filter((endpoint) => endpoint.protocol === 'port').map((endpoint) => endpointKey(endpoint)),
+  );
+}
+
+function without(snapshot: Snapshot, keys: ReadonlySet<string>): Snapshot {
+  const clusters = snapshot.clusters.map((cluster) => ({
+    ...cluster,
+    endpoints: cluster.endpoints.filter((endpoint) => !keys.has(endpointKey(endpoint))),
+  }));
+  return { ...snapshot, clusters };
+}

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { createRouterTransport, type ConnectRouter, type Transport } from '@connectrpc/connect';
+import type { Clock, Endpoint } from '@bascule/core';
+import {
+  createLastKnown,
+  createRegistrySource,
+  type LastKnown,
+  type Source,
+  type SourceStatus,
+} from '@bascule/discovery';
+import { createBearerInterceptor } from '@bascule/kit';
+import { digestOf } from '@bascule/schema';
+import { join } from 'node:path';
+import type { Settings, StaticEndpointSettings } from '../config/settings-types.ts';
+import type { Directory } from './directory.ts';
+
+/** Saves of the last-known set are gathered for this long: endpoints come and go in groups. */
+const SAVE_DELAY_MS = 200;
+
+/** Every way this gateway learns who is there, feeding one directory. */
+export interface Sources {
+  /** The registry's state; undefined when there is none to watch. */
+  status(): SourceStatus | undefined;
+  /** Takes over the static endpoints of changed settings. */
+  update(settings: Settings): void;
+  /** Saves what is known now, so that a restart without a registry finds it. */
+  saveSoon(): void;
+  close(): Promise<void>;
+}
+
+export interface SourcesOptions {
+  readonly settings: Settings;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  /** Token for the registry. */
+  readonly token: string;
+  /** Routes of the registry inside this gateway, where there is one. */
+  readonly embedded: ((router: ConnectRouter) => void) | undefined;
+  onStatus(status: SourceStatus): void;
+}
+
+export function startSources(options: SourcesOptions): Sources {
+  const { settings, directory, clock } = options;
+  const lastKnown = createLastKnown({ file: join(settings.stateDir, 'last-known.json'), clock });
+  seed(directory, lastKnown);
+  applyStatic(settings, directory);
+  const transport = transportOf(options);
+  const registry = transport && startRegistry(options, transport);
+  let saving: { cancel(): void } | undefined;
+
+  function save(): void {
+    saving?.cancel();
+    saving = undefined;
+    const endpoints = directory.endpoints().filter(({ source }) => source !== 'static');
+    lastKnown.save({ endpoints: endpoints.map(({ endpoint }) => endpoint), schemas: directory.schemas() });
+  }
+
+  return {
+    status: () => registry?.status(),
+    update: (next) => applyStatic(next, directory),
+    saveSoon() {
+      saving ??= clock.after(SAVE_DELAY_MS, save);
+    },
+    async close() {
+      if (saving !== undefined) save();
+      await registry?.close();
+    },
+  };
+}
+
+function transportOf(options: SourcesOptions): Transport | undefined {
+  const { registry } = options.settings.discovery;
+  if (registry !== undefined) {
+    return createGrpcTransport({ baseUrl: registry, interceptors: [createBearerInterceptor(options.token)] });
+  }
+  return options.embedded && createRouterTransport(options.embedded);
+}
+
+/** The last-known set counts until the registry has had the grace time to speak for itself. */
+function startRegistry(options: SourcesOptions, transport: Transport): Source {
+  const { directory, clock, settings } = options;
+  const { resyncGraceMs } = settings.discovery;
+  let grace: { cancel(): void } | undefined;
+  const source = createRegistrySource({ transport, clock, resyncGraceMs });
+  source.start({
+    changes: (changes) => directory.apply('registry', changes),
+    status(status) {
+      if (status.state === 'connected') grace ??= clock.after(resyncGraceMs, () => directory.forget('last-known'));
+      else {
+        grace?.cancel();
+        grace = undefined;
+      }
+      options.onStatus(status);
+    },
+    schema: (digest, schema) => directory.addSchema(digest, schema),
+  });
+  return source;
+}
+
+function seed(directory: Directory, lastKnown: LastKnown): void {
+  const state = lastKnown.load();
+  if (state === undefined) return;
+  for (const [digest, schema] of state.schemas) directory.addSchema(digest, schema);
+  directory.apply(
+    'last-known',
+    state.endpoints.map((endpoint) => ({ type: 'insert', endpoint })),
+  );
+}
+
+function applyStatic(settings: Settings, directory: Directory): void {
+  directory.replace(
+    'static',
+    settings.discovery.endpoints.map((endpoint) => toEndpoint(endpoint, directory)),
+  );
+}
+
+function toEndpoint(settings: StaticEndpointSettings, directory: Directory): Endpoint {
+  const schema = settings.schemaFile === undefined ? undefined : readFileSync(settings.schemaFile);
+  const schemaDigest = schema === undefined ? '' : digestOf(schema);
+  if (schema !== undefined) directory.addSchema(schemaDigest, schema);
+  return {
+    instanceId: `static/${settings.host}:${settings.port}`,
+    incarnation: 1,
+    host: settings.host,
+    port: settings.port,
+    protocol: 'grpc',
+    weight: settings.weight,
+    priority: 0,
+    zone: '',
+    services: settings.services,
+    schemaDigest,
+    moduleVersion: '',
+    labels: {},
+  };
+}

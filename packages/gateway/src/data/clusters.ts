@@ -1,0 +1,102 @@
+import { createBalancer, type Balancer } from '@bascule/balancer';
+import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
+import type { ClusterSnapshot, MemberReport } from '../snapshot.ts';
+import type { Links } from './links.ts';
+
+/** The balancers of all services, kept in step with the snapshot. */
+export interface Clusters {
+  apply(clusters: readonly ClusterSnapshot[]): void;
+  find(service: string): Balancer | undefined;
+  members(): MemberReport[];
+  close(): Promise<void>;
+}
+
+interface Cluster {
+  readonly balancer: Balancer;
+  policy: ClusterSnapshot['policy'];
+  endpoints: Map<string, Endpoint>;
+}
+
+export interface ClustersOptions {
+  readonly clock: Clock;
+  readonly links: Links;
+  /** An endpoint left and its last call has ended. */
+  onRetired(endpoint: Endpoint): void;
+  /** An endpoint became ready: calls that wait may go on. */
+  onReady(): void;
+}
+
+export function createClusters(options: ClustersOptions): Clusters {
+  const clusters = new Map<string, Cluster>();
+  /** Balancers of services that went, or changed their policy, until their last call ended. */
+  const leaving = new Map<Balancer, string>();
+
+  function create(snapshot: ClusterSnapshot): Cluster {
+    const known = new Map<string, Endpoint>();
+    const balancer = createBalancer({
+      policy: snapshot.policy,
+      clock: options.clock,
+      connect(endpoint) {
+        known.set(endpointKey(endpoint), endpoint);
+        return options.links.open(endpoint);
+      },
+      onDrained(key) {
+        const endpoint = known.get(key);
+        known.delete(key);
+        if (endpoint !== undefined) options.onRetired(endpoint);
+      },
+    });
+    balancer.onReady(options.onReady);
+    return { balancer, policy: snapshot.policy, endpoints: new Map() };
+  }
+
+  function retire(service: string, cluster: Cluster): void {
+    clusters.delete(service);
+    leaving.set(cluster.balancer, service);
+    void cluster.balancer.close().finally(() => leaving.delete(cluster.balancer));
+  }
+
+  return {
+    apply(snapshots) {
+      const present = new Set(snapshots.map((snapshot) => snapshot.service));
+      for (const snapshot of snapshots) {
+        const old = clusters.get(snapshot.service);
+        const cluster = old?.policy === snapshot.policy ? old : create(snapshot);
+        const endpoints = new Map(snapshot.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
+        // The new one is filled before the old one closes: shared links then never lose their last user.
+        cluster.balancer.apply(changesBetween(cluster.endpoints, endpoints));
+        cluster.endpoints = endpoints;
+        if (old !== undefined && old !== cluster) retire(snapshot.service, old);
+        clusters.set(snapshot.service, cluster);
+      }
+      for (const [service, cluster] of clusters) {
+        if (!present.has(service)) retire(service, cluster);
+      }
+    },
+    find: (service) => clusters.get(service)?.balancer,
+    members() {
+      const active = [...clusters].map(([service, cluster]) => [cluster.balancer, service] as const);
+      return [...active, ...leaving].flatMap(([balancer, service]) =>
+        balancer.members().map((member) => ({ ...member, service })),
+      );
+    },
+    async close() {
+      for (const [service, cluster] of clusters) retire(service, cluster);
+      await Promise.all([...leaving.keys()].map((balancer) => balancer.close()));
+    },
+  };
+}
+
+/** Inserts come first, so that a replaced endpoint is never missed for lack of its successor. */
+function changesBetween(before: ReadonlyMap<string, Endpoint>, after: ReadonlyMap<string, Endpoint>): Change[] {
+  const changes: Change[] = [];
+  for (const [key, endpoint] of after) {
+    const known = before.get(key);
+    if (known === undefined) changes.push({ type: 'insert', endpoint });
+    else if (known !== endpoint) changes.push({ type: 'update', endpoint });
+  }
+  for (const key of before.keys()) {
+    if (!after.has(key)) changes.push({ type: 'remove', key, cause: 'retired' });
+  }
+  return changes;
+}

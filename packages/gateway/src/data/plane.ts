@@ -1,0 +1,92 @@
+import type { MessagePort } from 'node:worker_threads';
+import { endpointKey, type Clock, type RequestHead, type Service } from '@bascule/core';
+import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
+import type { DataReport, Policies, Snapshot } from '../snapshot.ts';
+import { createAccessLog, type AccessLog } from './access-log.ts';
+import { createClusters } from './clusters.ts';
+import { createLinks } from './links.ts';
+import { notFound } from './not-found.ts';
+import { createPick } from './pick.ts';
+import { createRouteTable, type RouteTable } from './route.ts';
+import { createStack } from './stack.ts';
+import { createStaticFiles } from './static-files.ts';
+
+/** Everything one data thread has, apart from its listener. */
+export interface DataPlane {
+  /** What the listener calls; always the stack of the newest snapshot. */
+  readonly service: Service;
+  apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): void;
+  report(openCalls: number): DataReport;
+  close(): Promise<void>;
+}
+
+const NO_TABLE: RouteTable = createRouteTable([]);
+
+export function createDataPlane(clock: Clock): DataPlane {
+  const metrics = createMetrics();
+  let table = NO_TABLE;
+  let revision = 0;
+  let policies: Policies | undefined;
+  let log: AccessLog = createAccessLog('off', clock);
+  let stack: Service = notFound;
+
+  const links = createLinks({ clock, connectTimeoutMs: 1_000 });
+  const clusters = createClusters({
+    clock,
+    links,
+    onRetired(endpoint) {
+      metrics.retireEndpoint(endpointKey(endpoint));
+      if (endpoint.moduleVersion !== '') metrics.retireVersion(endpoint.moduleVersion);
+    },
+    onReady: () => pick.wake(),
+  });
+  const pick = createPick({
+    clock,
+    findBalancer: (service) => clusters.find(service),
+    connectTimeoutMs: () => policies?.connectTimeoutMs ?? 1_000,
+    maxPending: () => policies?.maxPending ?? 0,
+  });
+
+  const observer: Observer = {
+    started: (head: RequestHead) => metrics.started(head),
+    ended(record: CallRecord, head: RequestHead) {
+      metrics.ended(record, head);
+      log.write(formatAccessLine(record));
+    },
+  };
+
+  function applyPolicies(next: Policies): void {
+    if (policies?.revision === next.revision) return;
+    if (policies?.accessLog !== next.accessLog) {
+      log.close();
+      log = createAccessLog(next.accessLog, clock);
+    }
+    policies = next;
+    stack = createStack({
+      clock,
+      policies: next,
+      observer,
+      table: () => table,
+      other: next.staticDir === undefined ? notFound : createStaticFiles(next.staticDir, notFound),
+      pick: pick.service,
+    });
+  }
+
+  return {
+    service: (head, reply) => stack(head, reply),
+    apply(snapshot, ports) {
+      for (const [key, port] of ports) links.offerPort(key, port);
+      clusters.apply(snapshot.clusters);
+      table = createRouteTable(snapshot.clusters);
+      revision = snapshot.revision;
+      applyPolicies(snapshot.policies);
+      pick.wake();
+    },
+    report: (openCalls) => ({ metrics: metrics.snapshot(), members: clusters.members(), openCalls, revision }),
+    async close() {
+      await clusters.close();
+      links.destroy();
+      log.close();
+    },
+  };
+}

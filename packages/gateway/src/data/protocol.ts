@@ -1,0 +1,20 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { DataReport, Snapshot } from '../snapshot.ts';
+
+/** What control sends to a data worker. */
+export type ToData =
+  | {
+      readonly type: 'apply';
+      readonly id: number;
+      readonly snapshot: Snapshot;
+      readonly ports: ReadonlyMap<string, MessagePort>;
+    }
+  | { readonly type: 'collect'; readonly id: number }
+  | { readonly type: 'close'; readonly id: number; readonly graceMs: number };
+
+/** What a data worker answers. */
+export type FromData =
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'not-listening'; readonly code: string; readonly message: string }
+  | { readonly type: 'done'; readonly id: number }
+  | { readonly type: 'report'; readonly id: number; readonly report: DataReport };

@@ -1,0 +1,83 @@
+import { compose, type Clock, type Service } from '@bascule/core';
+import {
+  createAdmitLayer,
+  createDeadlineLayer,
+  createExposeLayer,
+  createObserveLayer,
+  createOutcomeLayer,
+  createRetryBudget,
+  createRetryLayer,
+  createTimeoutFieldLayer,
+  type Observer,
+} from '@bascule/layers';
+import { createDialectLayer } from '@bascule/wire';
+import type { Policies } from '../snapshot.ts';
+import { createRouteLayer, type RouteTable } from './route.ts';
+
+export interface StackOptions {
+  readonly clock: Clock;
+  readonly policies: Policies;
+  readonly observer: Observer;
+  /** The table of the snapshot in use. */
+  table(): RouteTable;
+  /** What is not RPC: files, or not found. */
+  readonly other: Service;
+  /** Lends an endpoint and runs the call on it. */
+  readonly pick: Service;
+}
+
+/** What every call passes, outermost first. */
+export function createStack(options: StackOptions): Service {
+  const { clock, policies, table } = options;
+  const { retry } = policies;
+  const budget = createRetryBudget({
+    clock,
+    percent: retry.budgetPercent,
+    reservePerSecond: retry.reservePerSecond,
+    windowMs: retry.budgetWindowMs,
+  });
+  const clusterOf = (path: string) => table().find(path)?.cluster;
+  return compose(
+    [
+      // Outermost, so that what the dialect refuses is counted and logged as well.
+      createObserveLayer({ clock, observer: options.observer }),
+      // Behind it there is one dialect only.
+      createDialectLayer({
+        clock,
+        other: options.other,
+        maxMessageBytes: policies.maxMessageBytes,
+        cors: policies.cors,
+        allowGet: (path) => {
+          const route = table().find(path);
+          return route?.known === 'method' && route.facts.idempotency === 'no_side_effects';
+        },
+      }),
+      createOutcomeLayer(),
+      ...(policies.exposeEndpoint ? [createExposeLayer()] : []),
+      // From here on cluster and method are known.
+      createRouteLayer(table),
+      createAdmitLayer({ maxOpenOf: () => policies.maxPending }),
+      // Outside of retries: the deadline spans all attempts.
+      createDeadlineLayer({
+        clock,
+        timeoutsOf(head) {
+          const unary = head.call.method?.kind === 'unary';
+          const defaultMs = clusterOf(head.path)?.defaultTimeoutMs ?? policies.defaultTimeoutMs;
+          return { defaultMs: unary ? defaultMs : undefined, maxMs: policies.maxTimeoutMs };
+        },
+      }),
+      createRetryLayer({
+        clock,
+        budget,
+        policyOf: (head) => ({
+          maxAttempts: clusterOf(head.path)?.maxAttempts ?? retry.maxAttempts,
+          maxBufferBytes: retry.maxBufferBytes,
+          holdHeadMs: retry.holdHeadMs,
+        }),
+      }),
+      // Inside of retries: each attempt tells the time that is left.
+      createTimeoutFieldLayer({ clock }),
+    ],
+    options.pick,
+  );
+}

@@ -1,0 +1,27 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { DataReport, Snapshot } from '../snapshot.ts';
+
+/** One thread that takes calls, as control sees it: in this thread, or a worker. */
+export interface DataThread {
+  /** The TCP port it listens on. */
+  readonly port: number;
+  /** Puts a snapshot in place; resolves when new calls use it. `ports` lead to module versions that are new to it. */
+  apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): Promise<void>;
+  collect(): Promise<DataReport>;
+  /** Stops accepting, lets open calls finish for `graceMs`, then ends. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The picture a thread starts with. */
+export interface FirstSnapshot {
+  readonly snapshot: Snapshot;
+  readonly ports: ReadonlyMap<string, MessagePort>;
+}
+
+/** How a data thread listens. Plain data. */
+export interface DataListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** True when several threads share the port. */
+  readonly reusePort: boolean;
+}

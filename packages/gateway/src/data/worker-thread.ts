@@ -1,0 +1,70 @@
+import { Worker, type MessagePort } from 'node:worker_threads';
+import { ListenError } from '@bascule/wire';
+import type { DataReport, Snapshot } from '../snapshot.ts';
+import type { FromData, ToData } from './protocol.ts';
+import type { DataListenOptions, DataThread, FirstSnapshot } from './thread.ts';
+
+/** A data thread in a worker. `onLost` tells that it ended without having been told to. */
+export async function createWorkerThread(
+  options: DataListenOptions,
+  first: FirstSnapshot,
+  onLost: (why: string) => void,
+): Promise<DataThread> {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    workerData: { options, first },
+    transferList: [...first.ports.values()],
+    execArgv: [],
+  });
+  const waiting = new Map<number, (report: DataReport | undefined) => void>();
+  let lastId = 0;
+  let closing = false;
+
+  const port = await new Promise<number>((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (message: FromData) => {
+      if (message.type === 'listening') resolve(message.port);
+      else if (message.type === 'not-listening') {
+        const cause = Object.assign(new Error(message.message), { code: message.code });
+        reject(new ListenError(cause, options.host, options.port));
+      }
+    });
+  });
+  worker.on('error', (error: Error) => onLost(error.message));
+  worker.on('exit', () => {
+    // Whoever still waits for an answer would wait for ever.
+    for (const resolve of waiting.values()) resolve(undefined);
+    waiting.clear();
+    if (!closing) onLost('the thread ended');
+  });
+  worker.on('message', (message: FromData) => {
+    if (message.type !== 'done' && message.type !== 'report') return;
+    waiting.get(message.id)?.(message.type === 'report' ? message.report : undefined);
+    waiting.delete(message.id);
+  });
+
+  function ask(make: (id: number) => ToData, transfer: MessagePort[] = []): Promise<DataReport | undefined> {
+    const id = ++lastId;
+    return new Promise((resolve) => {
+      waiting.set(id, resolve);
+      worker.postMessage(make(id), transfer);
+    });
+  }
+
+  return {
+    port,
+    async apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>) {
+      await ask((id) => ({ type: 'apply', id, snapshot, ports }), [...ports.values()]);
+    },
+    async collect() {
+      const report = await ask((id) => ({ type: 'collect', id }));
+      if (report === undefined) throw new Error('the data thread ended while it was asked');
+      return report;
+    },
+    async close(graceMs) {
+      closing = true;
+      const exited = new Promise((resolve) => worker.once('exit', resolve));
+      await ask((id) => ({ type: 'close', id, graceMs }));
+      await exited;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * What control tells the data side: an immutable, plain-data picture of everything a call needs. It is computed whole,
+ * numbered, and put in place in one step. The data side never asks back.
+ */
+import type { Endpoint, MethodFacts } from '@bascule/core';
+import type { MetricsSnapshot } from '@bascule/layers';
+
+export interface Snapshot {
+  /** Grows by one with each picture. */
+  readonly revision: number;
+  readonly clusters: readonly ClusterSnapshot[];
+  readonly policies: Policies;
+}
+
+export type PolicyName = 'round-robin' | 'random' | 'least-request';
+
+/** Everything the data side knows of one service: whom to send to, and what its methods are. */
+export interface ClusterSnapshot {
+  /** Fully qualified service name. */
+  readonly service: string;
+  readonly policy: PolicyName;
+  /** Undefined takes the general default. */
+  readonly defaultTimeoutMs: number | undefined;
+  readonly maxAttempts: number | undefined;
+  readonly endpoints: readonly Endpoint[];
+  /** Empty when no descriptor is known: then every method counts as a bidi stream that is not idempotent. */
+  readonly methods: readonly MethodFacts[];
+}
+
+/** Settings that hold for every call; a change of one makes a new stack for new calls. */
+export interface Policies {
+  /** Grows when any of the below changes. */
+  readonly revision: number;
+  readonly maxMessageBytes: number;
+  readonly defaultTimeoutMs: number;
+  readonly maxTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxPending: number;
+  readonly retry: {
+    readonly maxAttempts: number;
+    readonly budgetPercent: number;
+    readonly reservePerSecond: number;
+    readonly budgetWindowMs: number;
+    readonly maxBufferBytes: number;
+    readonly holdHeadMs: number;
+  };
+  readonly cors: {
+    readonly allowOrigins: readonly string[];
+    readonly allowCredentials: boolean;
+    readonly allowHeaders: readonly string[];
+    readonly exposeHeaders: readonly string[];
+    readonly maxAgeSeconds: number;
+  };
+  readonly exposeEndpoint: boolean;
+  readonly staticDir: string | undefined;
+  /** "stdout", "off" or an absolute path. */
+  readonly accessLog: string;
+}
+
+/** What a data thread says of itself when asked. Plain data. */
+export interface DataReport {
+  readonly metrics: MetricsSnapshot;
+  readonly members: readonly MemberReport[];
+  readonly openCalls: number;
+  /** Revision of the snapshot in use. */
+  readonly revision: number;
+}
+
+export interface MemberReport {
+  readonly service: string;
+  readonly key: string;
+  readonly endpoint: Endpoint;
+  readonly state: 'ready' | 'connecting' | 'draining';
+  readonly openCalls: number;
+  readonly calls: number;
+  readonly failures: number;
+}

@@ -1,0 +1,100 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { create } from '@bufbuild/protobuf';
+import { endpointKey, type Endpoint } from '@bascule/core';
+import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { resolveSettings } from '../../src/config/settings.ts';
+import { compileSnapshot } from '../../src/control/compile.ts';
+import { createPublisher } from '../../src/control/publisher.ts';
+import type { DataThread } from '../../src/data/thread.ts';
+import { endpointOf } from '../support.ts';
+
+const settings = resolveSettings(create(ConfigSchema), '/tmp');
+const opened: MessagePort[] = [];
+
+afterEach(() => {
+  for (const port of opened.splice(0)) port.close();
+});
+
+/** A data thread that notes what it is given. */
+function noteTaker(log: string[], gate: Promise<void> = Promise.resolve()): DataThread {
+  return {
+    port: 0,
+    async apply(snapshot, ports) {
+      await gate;
+      const endpoints = snapshot.clusters.flatMap((cluster) => cluster.endpoints.map((e) => e.instanceId));
+      log.push(`${snapshot.revision}: ${endpoints.join(' ')} | ports ${[...ports.keys()].join(' ')}`);
+    },
+    collect: () => Promise.reject(new Error('not asked in this test')),
+    close: () => Promise.resolve(),
+  };
+}
+
+function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolean = () => true) {
+  const compiled: number[] = [];
+  const publisher = createPublisher({
+    compile(revision) {
+      compiled.push(revision);
+      const input = { revision, settings, settingsRevision: 1, groups: [], methodsOf: () => undefined };
+      return compileSnapshot({ ...input, endpoints: endpoints() });
+    },
+    openPort(key) {
+      if (!live(key)) return undefined;
+      const { port1, port2 } = new MessageChannel();
+      opened.push(port1, port2);
+      return port1;
+    },
+    onError(error) {
+      throw error;
+    },
+  });
+  return { publisher, compiled };
+}
+
+const version = (n: number) => endpointOf({ instanceId: `ranking@${n}`, protocol: 'port' });
+
+describe('publisher', () => {
+  it('gives each thread a port of its own to each version, once', async () => {
+    let current = [version(1)];
+    const { publisher } = rig(() => current);
+    const first: string[] = [];
+    const a: string[] = [];
+    for (const log of [a, first]) {
+      await publisher.attach(async (start) => {
+        log.push(`start ${[...start.ports.keys()].join(' ')}`);
+        return noteTaker(log);
+      });
+    }
+    current = [version(2)];
+    await publisher.publish();
+    await publisher.publish();
+    const expected = ['start ranking@1#1', '3: ranking@2 | ports ranking@2#1', '4: ranking@2 | ports '];
+    expect(a).toEqual(expected);
+    expect(first).toEqual(expected);
+  });
+
+  it('leaves out a version that has just ended', async () => {
+    const { publisher } = rig(
+      () => [version(1), endpointOf()],
+      (key) => key !== endpointKey(version(1)),
+    );
+    const log: string[] = [];
+    await publisher.attach(async () => noteTaker(log));
+    await publisher.publish();
+    expect(log).toEqual(['2: places-1 | ports ']);
+  });
+
+  it('makes one picture for all who ask while another is under way', async () => {
+    const { publisher, compiled } = rig(() => []);
+    const gate = Promise.withResolvers<void>();
+    const log: string[] = [];
+    await publisher.attach(async () => noteTaker(log, gate.promise));
+    const under = publisher.publish();
+    await Promise.resolve();
+    const waiting = [publisher.publish(), publisher.publish()];
+    publisher.schedule();
+    gate.resolve();
+    await Promise.all([under, ...waiting]);
+    expect(compiled).toEqual([1, 2, 3]);
+  });
+});
