@@ -1,0 +1,115 @@
+import { createServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
+import { digestOf, schemaOf } from '@bascule/schema';
+import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { createClient, type Interceptor } from '@connectrpc/connect';
+import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { createRegistry, type RegistryOptions } from '../src/registry/registry.ts';
+import type { Source, SourceStatus } from '../src/source.ts';
+
+export const SCHEMA = schemaOf([RegistryService]);
+export const DIGEST = digestOf(SCHEMA);
+
+export function createEndpoint(overrides: Partial<Endpoint> = {}): Endpoint {
+  return {
+    instanceId: 'places-1',
+    incarnation: 1,
+    host: '127.0.0.1',
+    port: 50_051,
+    protocol: 'grpc',
+    weight: 1,
+    priority: 0,
+    zone: '',
+    services: ['demo.places.v1.PlacesService'],
+    schemaDigest: '',
+    moduleVersion: '',
+    labels: {},
+    ...overrides,
+  };
+}
+
+/** What a test opened; closed in reverse order by {@link closeAll}. */
+const opened: (() => Promise<unknown> | void)[] = [];
+
+export function onClose(close: () => Promise<unknown> | void): void {
+  opened.push(close);
+}
+
+export async function closeAll(): Promise<void> {
+  for (const close of opened.splice(0).toReversed()) await close();
+}
+
+/** A registry on a real HTTP/2 server. `kill` cuts all connections, as the end of its process does. */
+export async function startRegistry(options: RegistryOptions & { port?: number; interceptors?: Interceptor[] }) {
+  const registry = createRegistry(options);
+  const interceptors = options.interceptors ?? [];
+  const server = createServer({}, connectNodeAdapter({ routes: registry.routes, interceptors }));
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+  });
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  let killed: Promise<void> | undefined;
+  const kill = (): Promise<void> =>
+    (killed ??= new Promise((resolve) => {
+      for (const session of sessions) session.destroy();
+      registry.close();
+      server.close(() => resolve());
+    }));
+  onClose(kill);
+  return { port, kill, registry };
+}
+
+/** A transport to a registry on this machine. */
+export function connectTo(port: number) {
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const sessionManager = new Http2SessionManager(baseUrl);
+  onClose(() => sessionManager.abort());
+  return createGrpcTransport({ baseUrl, sessionManager });
+}
+
+export function clientOf(port: number) {
+  return createClient(RegistryService, connectTo(port));
+}
+
+/** Follows a source and holds it to the law of changes: inserts are new, updates and removals concern what is known. */
+export function record(source: Source) {
+  const set = new Map<string, Endpoint>();
+  const log: string[] = [];
+  const statuses: SourceStatus[] = [];
+  const schemas = new Map<string, Uint8Array>();
+  const broken: string[] = [];
+  const follow = (change: Change): void => {
+    const key = change.type === 'remove' ? change.key : endpointKey(change.endpoint);
+    if (set.has(key) !== (change.type !== 'insert')) broken.push(`${change.type} ${key}`);
+    if (change.type === 'remove') set.delete(key);
+    else set.set(key, change.endpoint);
+    log.push(change.type === 'remove' ? `remove ${key} ${change.cause}` : `${change.type} ${key}`);
+  };
+  source.start({
+    changes(changes) {
+      if (changes.length === 0) broken.push('an empty batch');
+      changes.forEach(follow);
+    },
+    status: (status) => void statuses.push(status),
+    schema: (digest, schema) => void schemas.set(digest, schema),
+  });
+  onClose(() => source.close());
+  return { set, log, statuses, schemas, broken, keys: () => [...set.keys()].sort() };
+}
+
+/** A clock on which a test sees which delays are asked for. */
+export function watchDelays(clock: Clock): Clock & { delays: number[] } {
+  const delays: number[] = [];
+  return {
+    ...clock,
+    delays,
+    after(delayMs, fn) {
+      delays.push(delayMs);
+      return clock.after(delayMs, fn);
+    },
+  };
+}
