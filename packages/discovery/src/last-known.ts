@@ -99,7 +99,8 @@ function decode(text: string): KnownState | undefined {
   const state = JSON.parse(content) as { endpoints: Endpoint[]; schemas: [string, string][] };
   return {
     endpoints: state.endpoints,
-    schemas: new Map(state.schemas.map(([digest, base64]) => [digest, Buffer.from(base64, 'base64')])),
+    // Exact copies: a view of Buffer's pool would take the whole pool along to another thread.
+    schemas: new Map(state.schemas.map(([digest, base64]) => [digest, new Uint8Array(Buffer.from(base64, 'base64'))])),
   };
 }
 

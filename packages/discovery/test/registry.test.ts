@@ -3,6 +3,7 @@ import {
   Protocol,
   RegistryService,
   RemovalCause,
+  type EndpointSchema,
   type Event,
   type WatchResponse,
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
@@ -10,7 +11,6 @@ import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, createRouterTransport } from '@connectrpc/connect';
 import { digestOf } from '@bascule/schema';
-import { EndpointSchema } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { causeOf } from '../src/endpoint-message.ts';
 import { createRegistry } from '../src/registry/registry.ts';
@@ -219,7 +219,7 @@ describe('a watch', () => {
     await watch.next();
     for (let weight = 1; weight <= 500; weight++) await register({ weight });
     const seen = [];
-    for (let last = 0; last !== 500; ) {
+    for (let last = 0; last !== 500;) {
       const { events } = await watch.next();
       seen.push(...events);
       const event = events.at(-1)?.event;

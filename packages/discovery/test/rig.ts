@@ -1,6 +1,6 @@
 import { createServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
+import { endpointKey, type Change, type Endpoint } from '@bascule/core';
 import { digestOf, schemaOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { createClient, type Interceptor } from '@connectrpc/connect';
@@ -99,17 +99,4 @@ export function record(source: Source) {
   });
   onClose(() => source.close());
   return { set, log, statuses, schemas, broken, keys: () => [...set.keys()].sort() };
-}
-
-/** A clock on which a test sees which delays are asked for. */
-export function watchDelays(clock: Clock): Clock & { delays: number[] } {
-  const delays: number[] = [];
-  return {
-    ...clock,
-    delays,
-    after(delayMs, fn) {
-      delays.push(delayMs);
-      return clock.after(delayMs, fn);
-    },
-  };
 }

@@ -40,7 +40,8 @@ export function createSchemaStore(): SchemaStore {
       if (storedBytes + schema.length > MAX_STORE_BYTES) {
         throw new ConnectError('the registry holds too many descriptors already', Code.ResourceExhausted);
       }
-      entries.set(digest, { schema, users: 0 });
+      // A copy: what arrives is a view of the whole request.
+      entries.set(digest, { schema: new Uint8Array(schema), users: 0 });
       storedBytes += schema.length;
     },
     get: (digest) => entries.get(digest)?.schema,

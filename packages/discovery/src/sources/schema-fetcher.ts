@@ -32,7 +32,8 @@ export function createSchemaFetcher(options: {
     const call = { clock, timeoutMs: CALL_TIMEOUT_MS, signal };
     try {
       const { schema } = await callWithin(call, (signal) => client.getSchema({ digest }, { signal }));
-      return digestOf(schema) === digest ? schema : undefined;
+      // A copy: what arrives is a view of the whole answer, and would go to other threads with it.
+      return digestOf(schema) === digest ? new Uint8Array(schema) : undefined;
     } catch {
       return undefined;
     }
