@@ -1,0 +1,62 @@
+import type { Endpoint } from '@bascule/core';
+import { createQueue } from './queue.ts';
+import { messageOf, ModuleRefused } from './refusal.ts';
+import type { Commit } from './rollout.ts';
+import type { Serving } from './worker-host.ts';
+
+/** A current version as the gateway routes to it. Plain data: crosses threads. */
+export interface ModuleGroup {
+  readonly module: string;
+  readonly endpoint: Endpoint;
+  /** Serialized google.protobuf.FileDescriptorSet. */
+  readonly schema: Uint8Array;
+}
+
+export interface Publisher {
+  readonly commit: Commit;
+  /** What other modules serve, by module. */
+  othersOf(module: string): ReadonlyMap<string, readonly string[]>;
+  /** Lets go of a publication that is under way; those behind it fail. */
+  close(): void;
+}
+
+/** Publishes one change at a time: each publication is the whole list, so two at once could undo one another. */
+export function createPublisher(publish: (groups: readonly ModuleGroup[]) => Promise<void>): Publisher {
+  const queue = createQueue();
+  const closing = Promise.withResolvers<never>();
+  closing.promise.catch(() => undefined);
+  let servings: ReadonlyMap<string, Serving> = new Map();
+
+  const send = (of: ReadonlyMap<string, Serving>): Promise<void> =>
+    Promise.race([publish(toGroups(of)), closing.promise]);
+  return {
+    commit: (change) =>
+      queue(async () => {
+        if (!change.validate()) return;
+        const next = new Map(servings).set(change.module, change.serving);
+        try {
+          await send(next);
+        } catch (error) {
+          // Some threads may have taken it: say again what holds, since the candidate's worker ends now.
+          await send(servings).catch(() => undefined);
+          throw new ModuleRefused(
+            `the gateway did not take the new version: ${messageOf(error)}`,
+            'See the log of the gateway',
+          );
+        }
+        servings = next;
+        change.published();
+      }),
+    othersOf: (module) =>
+      new Map(
+        [...servings].filter(([name]) => name !== module).map(([name, serving]) => [name, serving.loaded.services]),
+      ),
+    close: () => closing.reject(new Error('it is closing')),
+  };
+}
+
+function toGroups(servings: ReadonlyMap<string, Serving>): ModuleGroup[] {
+  return [...servings]
+    .map(([module, { endpoint, loaded }]) => ({ module, endpoint, schema: loaded.schema }))
+    .sort((a, b) => (a.module < b.module ? -1 : 1));
+}

@@ -1,0 +1,177 @@
+import type { Clock } from '@bascule/core';
+import { checkHealth } from './health.ts';
+import type { VersionRecord } from './history.ts';
+import type { ModuleLimits } from './limits.ts';
+import type { Log } from './log.ts';
+import type { Publisher } from './publisher.ts';
+import { ModuleRefused, toRefusal } from './refusal.ts';
+import { transitionRollout, type Live, type RolloutEvent, type RolloutState } from './rollout-state.ts';
+import { validateSchema } from './schema-gate.ts';
+import type { ThreadSupply } from './spare.ts';
+import { createWorkerHost, type Serving } from './worker-host.ts';
+import type { WorkerState } from './worker-state.ts';
+
+export interface RolloutOptions {
+  readonly module: string;
+  readonly limits: ModuleLimits;
+  readonly clock: Clock;
+  readonly threads: ThreadSupply;
+  nextIncarnation(): number;
+  readonly publisher: Publisher;
+  readonly log: Log;
+}
+
+/**
+ * Publishes what a module serves from now on, in turn with all other modules. `validate` may throw ModuleRefused or
+ * return false for "not needed any more", both before anything changes; `published` is called in the same turn as the
+ * publication ended.
+ */
+export type Commit = (change: {
+  readonly module: string;
+  readonly serving: Serving;
+  validate(): boolean;
+  published(): void;
+}) => Promise<void>;
+
+export interface StepTimings {
+  readonly workerStartMs: number;
+  readonly checkMs: number;
+  readonly switchMs: number;
+}
+
+/** One module and its versions. Its calls of `advance` and `resume` must not overlap. */
+export interface Rollout {
+  current(): Live | undefined;
+  candidate(): Live | undefined;
+  /** Every version that has a worker, the draining ones too. */
+  lives(): readonly Live[];
+  /** Starts a version, checks it and makes it current; the old one drains. Throws ModuleRefused; then nothing has changed. */
+  advance(record: VersionRecord, bundlePath: string, published: () => void): Promise<StepTimings>;
+  /** Starts what was current before a restart, and resolves after the first attempt. It is tried again until it runs. */
+  resume(record: VersionRecord, bundlePath: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes a rollout with no version. */
+export function createRollout(options: RolloutOptions): Rollout {
+  const { module, clock, limits, log } = options;
+  const lives = new Set<Live>();
+  let state: RolloutState = { step: 'idle', current: undefined };
+  let commits: Promise<unknown> = Promise.resolve();
+  const dispatch = (event: RolloutEvent): void => {
+    state = transitionRollout(state, event);
+  };
+
+  const start = (record: VersionRecord, bundlePath: string, mustRun: boolean): Live => {
+    const about = { module, version: record.version, digest: record.digest };
+    const live: Live = {
+      record,
+      host: createWorkerHost({
+        ...about,
+        bundlePath,
+        limits,
+        clock,
+        mustRun,
+        takeThread: () => options.threads.take(),
+        nextIncarnation: () => options.nextIncarnation(),
+        onChange: (next) => changed(live, next),
+        onOutput: (line, stream) =>
+          log({ level: stream === 'stderr' ? 'warn' : 'info', message: line, module, version: record.version, stream }),
+      }),
+    };
+    lives.add(live);
+    void live.host.ended.then(() => lives.delete(live));
+    return live;
+  };
+  const changed = (live: Live, next: WorkerState): void => {
+    const about = { module, version: live.record.version };
+    if (next.state === 'crashed')
+      log({ level: 'error', message: 'a module version crashed and is started again', reason: next.reason, ...about });
+    if (next.state === 'ended') log({ level: 'info', message: 'a module version ended', ...about });
+    // The first start of a candidate is published by advance.
+    if (next.state === 'ready' && (next.restarts > 0 || state.current === live)) commits = republish(live);
+  };
+  const republish = async (live: Live): Promise<void> => {
+    const serving = live.host.serving();
+    if (serving === undefined) return;
+    const about = { module, version: live.record.version };
+    const validate = (): boolean => state.current === live && live.host.serving() === serving;
+    const published = (): void => log({ level: 'info', message: 'a module version runs', ...about });
+    await options.publisher.commit({ module, serving, validate, published }).catch((error: unknown) => {
+      log({
+        level: 'error',
+        message: 'a module version that was started again could not be published',
+        reason: String(error),
+        ...about,
+      });
+    });
+  };
+  const run = async (candidate: Live, published: () => void): Promise<StepTimings> => {
+    const startMs = clock.nowMs();
+    const serving = await servingOf(candidate);
+    dispatch({ type: 'loaded' });
+    const loadedMs = clock.nowMs();
+    await checkHealth(candidate.host.openPort(), clock, limits.loadTimeoutMs);
+    dispatch({ type: 'healthy' });
+    const healthyMs = clock.nowMs();
+    const old = state.current;
+    const validate = (): boolean => {
+      const current = old?.host.serving()?.loaded;
+      validateSchema({ candidate: serving.loaded, current, others: options.publisher.othersOf(module) });
+      return isReady(candidate);
+    };
+    await options.publisher.commit({
+      module,
+      serving,
+      validate,
+      published() {
+        dispatch({ type: 'published' });
+        published();
+        old?.host.retire();
+      },
+    });
+    return { workerStartMs: loadedMs - startMs, checkMs: healthyMs - loadedMs, switchMs: clock.nowMs() - healthyMs };
+  };
+
+  return {
+    current: () => state.current,
+    candidate: () => (state.step === 'idle' ? undefined : state.candidate),
+    lives: () => [...lives],
+    async advance(record, bundlePath, published) {
+      const candidate = start(record, bundlePath, false);
+      dispatch({ type: 'start', candidate });
+      try {
+        return await run(candidate, published);
+      } catch (error) {
+        if (state.step !== 'idle') dispatch({ type: 'refused' });
+        await candidate.host.close();
+        throw toRefusal(error, 'See the log of the gateway');
+      }
+    },
+    async resume(record, bundlePath) {
+      const live = start(record, bundlePath, true);
+      dispatch({ type: 'resume', version: live });
+      await live.host.settled;
+      await commits;
+    },
+    async close() {
+      await Promise.all([...lives].map((live) => live.host.close()));
+    },
+  };
+}
+
+async function servingOf(candidate: Live): Promise<Serving> {
+  await candidate.host.settled;
+  isReady(candidate);
+  const serving = candidate.host.serving();
+  if (serving === undefined) throw new Error('a version that is ready serves nothing');
+  return serving;
+}
+
+/** Throws ModuleRefused unless the version is ready. */
+function isReady(candidate: Live): true {
+  const state = candidate.host.state();
+  if (state.state === 'ready') return true;
+  const reason = 'reason' in state ? state.reason : `its worker is ${state.state}`;
+  throw new ModuleRefused(`the module does not start: ${reason}`, 'Correct the source and deploy again');
+}

@@ -1,0 +1,156 @@
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import type { Clock } from '@bascule/core';
+import { formatMib, type ModuleLimits } from './limits.ts';
+import { createLineSplitter } from './output-lines.ts';
+import { messageOf } from './refusal.ts';
+import type { HostMessage, Loaded, LoadRequest, WorkerInput, WorkerMessage } from './worker/messages.ts';
+
+/** One worker thread from start to end. It runs at most one version. */
+export interface Thread {
+  /** Runs a bundle. Rejects with the reason when it throws, ends or does not settle in time; the thread is then over. */
+  load(request: LoadRequest): Promise<Loaded>;
+  /** A way to it; closes by itself when the thread ends. */
+  openPort(): MessagePort;
+  openPorts(): number;
+  /** As the thread last said, about once a second. */
+  openCalls(): number;
+  isAlive(): boolean;
+  /** Bytes its isolate holds outside the JavaScript heap; answered also while its code runs without a break. */
+  externalBytes(): Promise<number>;
+  /** Called with each line it prints, at once after a start too: one listener. */
+  onOutput(listener: (line: string, stream: 'stdout' | 'stderr') => void): void;
+  /** Called when the last port was closed. One listener. */
+  onIdle(listener: () => void): void;
+  /** Resolves with the reason when the thread is over. */
+  readonly ended: Promise<string>;
+  /** Ends it, whatever it does, and resolves when it is gone. The first reason given counts. */
+  end(reason: string): Promise<void>;
+}
+
+/** Environment variables a worker sees; anything else of ours may be a secret. */
+const PASSED_ENVIRONMENT = ['NODE_ENV', 'TZ', 'LANG', 'LC_ALL'];
+const MIB = 1024 * 1024;
+
+/** Starts a thread with the kit loaded, waiting for a bundle. */
+export function startThread(limits: ModuleLimits, clock: Clock): Thread {
+  const channel = new MessageChannel();
+  const control = channel.port1;
+  const worker = createWorker(limits, channel.port2);
+  const ports = new Set<number>();
+  const loading = Promise.withResolvers<Loaded>();
+  const ended = Promise.withResolvers<string>();
+  loading.promise.catch(() => undefined);
+  let state: { alive: true; calls: number; lastPort: number } | { alive: false } = {
+    alive: true,
+    calls: 0,
+    lastPort: 0,
+  };
+  let cause: string | undefined;
+  let idleListener: (() => void) | undefined;
+
+  control.on('message', (message: WorkerMessage) => {
+    if (!state.alive) return;
+    switch (message.type) {
+      case 'loaded':
+        return loading.resolve(message.loaded);
+      case 'load-failed':
+        return loading.reject(new Error(message.reason));
+      case 'calls':
+        state = { ...state, calls: message.open };
+        return;
+      case 'port-closed':
+        ports.delete(message.id);
+        if (ports.size === 0) idleListener?.();
+    }
+  });
+  worker.on('error', (error: unknown) => {
+    cause ??= describeCrash(error, limits);
+  });
+  worker.on('exit', (code) => {
+    state = { alive: false };
+    cause ??= `the worker exited with code ${code}`;
+    control.close();
+    ports.clear();
+    loading.reject(new Error(cause));
+    ended.resolve(cause);
+  });
+  const end = async (reason: string): Promise<void> => {
+    cause ??= reason;
+    await worker.terminate();
+    await ended.promise;
+  };
+  const send = (message: HostMessage, transfer: MessagePort[] = []): void => control.postMessage(message, transfer);
+
+  return {
+    async load(request) {
+      send({ type: 'load', request });
+      const timer = clock.after(limits.loadTimeoutMs, () => {
+        void end(`the module did not load within ${limits.loadTimeoutMs} ms`);
+      });
+      try {
+        return await loading.promise;
+      } catch (error) {
+        await end(messageOf(error));
+        throw error;
+      } finally {
+        timer.cancel();
+      }
+    },
+    openPort() {
+      if (!state.alive) throw new Error('the worker has ended');
+      const id = state.lastPort + 1;
+      state = { ...state, lastPort: id };
+      const { port1, port2 } = new MessageChannel();
+      ports.add(id);
+      send({ type: 'port', id, port: port2 }, [port2]);
+      return port1;
+    },
+    openPorts: () => ports.size,
+    openCalls: () => (state.alive ? state.calls : 0),
+    isAlive: () => state.alive,
+    externalBytes: async () => (await worker.getHeapStatistics()).external_memory,
+    onOutput(listener) {
+      worker.stdout.on(
+        'data',
+        createLineSplitter((line) => listener(line, 'stdout')),
+      );
+      worker.stderr.on(
+        'data',
+        createLineSplitter((line) => listener(line, 'stderr')),
+      );
+    },
+    onIdle(listener) {
+      idleListener = listener;
+    },
+    ended: ended.promise,
+    end,
+  };
+}
+
+function createWorker(limits: ModuleLimits, control: MessagePort): Worker {
+  const input: WorkerInput = { control };
+  const env: Record<string, string> = {};
+  for (const name of PASSED_ENVIRONMENT) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return new Worker(new URL(import.meta.resolve('@bascule/modules/worker')), {
+    name: 'bascule-module',
+    // Flags and arguments of the gateway are not the module's.
+    execArgv: [],
+    argv: [],
+    env,
+    workerData: input,
+    transferList: [control],
+    resourceLimits: { maxOldGenerationSizeMb: Math.max(1, Math.ceil(limits.maxHeapBytes / MIB)) },
+    stdout: true,
+    stderr: true,
+  });
+}
+
+function describeCrash(error: unknown, limits: ModuleLimits): string {
+  if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return `the worker ran out of its JavaScript heap of ${formatMib(limits.maxHeapBytes)}`;
+  }
+  return `uncaught ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
+}
