@@ -1,0 +1,367 @@
+import { connect, type Socket } from 'node:net';
+import { callError, Code, type Clock, type Timer } from '@bascule/core';
+import { failLater, type ClientCall } from './call.ts';
+import { putGoaway, putPingAck, putSettings, putSettingsAck, putWindowUpdate } from './control.ts';
+import { ConnectionFault, ErrorCode, errorName } from './errors.ts';
+import { widenSendWindow } from './flow.ts';
+import { FrameRouter, type FrameHandler } from './frame-router.ts';
+import {
+  CLIENT_PREFACE,
+  DEFAULT_MAX_FRAME_BYTES,
+  Flag,
+  FRAME_HEADER_BYTES,
+  frameKind,
+  FrameReader,
+  FrameType,
+  writeFrameHeader,
+  type Frame,
+} from './frames.ts';
+import { createRateGuard, type RateGuard } from './guards.ts';
+import { TABLE_SIZE_ZERO } from './hpack/encoder.ts';
+import { HpackDecoder } from './hpack/decoder.ts';
+import type { Http2Limits } from './limits.ts';
+import { Outbox, type OutboxHooks } from './outbox.ts';
+import { readBuffer } from './read-buffer.ts';
+import type { RequestEncoder } from './request.ts';
+import { parseResponseBlock, type ResponseBlocks } from './response.ts';
+import { applySettings, createPeerSettings, encodeSettings, SettingId, type PeerSettings } from './settings.ts';
+import { splitHeaders } from './split-headers.ts';
+import { ClientStreams } from './streams.ts';
+import { Upload } from './upload.ts';
+
+/**
+ * `connecting` TCP is under way, `greeting` waits for the peer's SETTINGS, `open` takes calls, `draining` runs its calls
+ * to their end, `closing` has said GOAWAY and waits for the socket, `closed` is the end.
+ */
+export type ConnectionState = 'connecting' | 'greeting' | 'open' | 'draining' | 'closing' | 'closed';
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly limits: Http2Limits;
+  /** Shared by the connections of a link. */
+  readonly requests: RequestEncoder;
+  readonly blocks: ResponseBlocks;
+  onChange(connection: ClientConnection): void;
+  /** A stream has ended, or the socket took what it held back: there may be room for a call. */
+  onRoom(connection: ClientConnection): void;
+}
+
+/** How long a peer may take to read our GOAWAY and close, in milliseconds. */
+const LINGER_MS = 1000;
+const DEFAULT_WINDOW_BYTES = 65_535;
+
+/** One connection in the client role. */
+export class ClientConnection implements FrameHandler, OutboxHooks {
+  readonly startedMs: number;
+  /** Since when no call is open; meaningful while there is none. */
+  idleSinceMs: number;
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #outbox: Outbox;
+  readonly #streams: ClientStreams;
+  readonly #upload: Upload;
+  readonly #settings: PeerSettings = createPeerSettings();
+  readonly #reader: FrameReader;
+  readonly #router: FrameRouter;
+  readonly #decoder: HpackDecoder;
+  readonly #settingsRate: RateGuard;
+  readonly #pingRate: RateGuard;
+  #state: ConnectionState = 'connecting';
+  #timer: Timer | undefined;
+  #firstBlock = true;
+  #goawayId = Infinity;
+  #reason = 'the connection to the backend was lost';
+
+  constructor(options: ConnectionOptions) {
+    const { clock, limits } = options;
+    this.#options = options;
+    this.startedMs = clock.nowMs();
+    this.idleSinceMs = this.startedMs;
+    this.#settingsRate = createRateGuard(clock, limits.maxSettingsPerSecond);
+    this.#pingRate = createRateGuard(clock, limits.maxPingsPerSecond);
+    this.#decoder = new HpackDecoder({
+      maxTableBytes: limits.headerTableBytes,
+      maxListBytes: limits.maxHeaderListBytes,
+      maxPairs: limits.maxHeaderPairs,
+    });
+    this.#router = new FrameRouter(this, limits.maxContinuations);
+    this.#reader = new FrameReader(DEFAULT_MAX_FRAME_BYTES, (frame) => {
+      this.#router.route(frame);
+      return this.#isReading();
+    });
+    this.#socket = this.#connect();
+    this.#outbox = new Outbox(this.#socket, this, limits.maxOutboundBytes);
+    this.#upload = new Upload(this.#outbox, this.#settings);
+    this.#streams = new ClientStreams({
+      outbox: this.#outbox,
+      upload: this.#upload,
+      limits,
+      onEnded: () => this.#onStreamEnded(),
+    });
+    this.#setTimer(limits.connectTimeoutMs, 'the backend did not take the connection in time');
+    this.#greet();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Why it closed, for the error of calls that cannot be sent. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  get openCalls(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether it has answered a call: a peer that only accepts and closes gets a backoff. */
+  get hasAnswered(): boolean {
+    return this.#streams.answered > 0;
+  }
+
+  /** At the peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
+  isFull(): boolean {
+    return this.#streams.size >= this.#settings.maxConcurrentStreams;
+  }
+
+  canOpen(): boolean {
+    return this.#state === 'open' && !this.isFull() && !this.#outbox.stalled;
+  }
+
+  /** Sends a call's HEADERS. Only while {@link canOpen}. */
+  open(call: ClientCall): void {
+    const outbox = this.#outbox;
+    const out = outbox.bytes;
+    const at = out.reserve(FRAME_HEADER_BYTES);
+    out.length = at + FRAME_HEADER_BYTES;
+    if (this.#firstBlock) out.append(Uint8Array.of(TABLE_SIZE_ZERO));
+    const wrong = this.#options.requests.encode(call.head, out);
+    if (wrong !== undefined) {
+      out.length = at;
+      failLater(call, callError(Code.internal, wrong, 'never-sent'));
+      return;
+    }
+    this.#firstBlock = false;
+    const id = this.#streams.add(call, this.#settings.initialWindowBytes);
+    const length = out.length - at - FRAME_HEADER_BYTES;
+    if (length <= this.#settings.maxFrameBytes) {
+      writeFrameHeader(out.bytes, at, frameKind(FrameType.headers, Flag.endHeaders), id, length);
+    } else {
+      splitHeaders(out, at, id, this.#settings.maxFrameBytes);
+    }
+    call.headTurn = outbox.turn;
+    call.frameTurn = outbox.turn;
+    call.frameAt = at;
+    outbox.schedule();
+    this.#sendEarlyWrites(call);
+    if (!this.#streams.hasIds()) this.drain();
+  }
+
+  /** Takes no new calls, and closes after the last one. */
+  drain(): void {
+    if (this.#state === 'connecting' || this.#state === 'greeting') return this.destroy('the link was closed');
+    if (this.#state !== 'open' && this.#state !== 'draining') return;
+    this.#changeTo('draining');
+    this.#closeIfDone();
+  }
+
+  /** Ends open calls and closes at once. */
+  destroy(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#reason = reason;
+    this.#socket.destroy();
+    this.#onLost();
+  }
+
+  onFlush(): boolean {
+    this.#streams.announce();
+    return this.#upload.pump();
+  }
+
+  onFlushed(): void {
+    this.#guarded(() => this.#upload.grant());
+  }
+
+  onDrain(): void {
+    this.#options.onRoom(this);
+  }
+
+  onOverflow(): void {
+    this.destroy('the backend does not read what it is sent');
+  }
+
+  onHeaders(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const { blocks, limits } = this.#options;
+    const block =
+      limits.headerTableBytes === 0
+        ? blocks.read(this.#decoder, bytes, start, end)
+        : parseResponseBlock(this.#decoder.decode(bytes, start, end));
+    this.#streams.onBlock(streamId, endStream, block);
+  }
+
+  onData(frame: Frame, flowBytes: number): void {
+    this.#streams.onData(frame, flowBytes);
+  }
+
+  onReset(streamId: number, code: number): void {
+    this.#streams.onReset(streamId, code);
+  }
+
+  onSettings(frame: Frame): void {
+    if (!this.#settingsRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many SETTINGS');
+    if ((frame.flags & Flag.ack) !== 0) return;
+    const before = this.#settings.initialWindowBytes;
+    applySettings(this.#settings, frame, true);
+    const difference = this.#settings.initialWindowBytes - before;
+    if (difference !== 0) this.#streams.shiftWindows(difference);
+    putSettingsAck(this.#outbox);
+    if (this.#state === 'greeting') this.#changeTo('open');
+    else this.#options.onRoom(this);
+  }
+
+  onPing(frame: Frame): void {
+    if (!this.#pingRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many PINGs');
+    if ((frame.flags & Flag.ack) === 0) putPingAck(this.#outbox, frame.bytes.subarray(frame.start, frame.end));
+  }
+
+  onGoaway(lastStreamId: number, code: number): void {
+    if (lastStreamId > this.#goawayId) {
+      throw new ConnectionFault(ErrorCode.protocolError, 'GOAWAY with a higher stream than before');
+    }
+    this.#goawayId = lastStreamId;
+    this.#reason = `the backend closed the connection with ${errorName(code)}`;
+    this.#changeTo('draining');
+    this.#streams.refuseAbove(lastStreamId);
+    this.#closeIfDone();
+  }
+
+  onWindowUpdate(streamId: number, increment: number): void {
+    if (streamId !== 0) return this.#streams.onWindowUpdate(streamId, increment);
+    if (increment === 0) throw new ConnectionFault(ErrorCode.protocolError, 'WINDOW_UPDATE of 0');
+    if (!widenSendWindow(this.#upload.window, increment)) {
+      throw new ConnectionFault(ErrorCode.flowControlError, 'WINDOW_UPDATE overflows the connection window');
+    }
+    this.#outbox.schedule();
+  }
+
+  #connect(): Socket {
+    const { host, port } = this.#options;
+    const onread = {
+      buffer: readBuffer(),
+      callback: (length: number, bytes: Uint8Array) => {
+        this.#guarded(() => this.#reader.read(bytes as Buffer, length));
+        return true;
+      },
+    };
+    const socket = connect({ host, port, noDelay: true, onread });
+    socket.on('connect', () => this.#onConnect());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#state === 'connecting') this.#reason = `the backend cannot be reached (${error.code ?? 'error'})`;
+    });
+    // Nothing more can come: open calls need not wait for the socket's own end.
+    socket.on('end', () => this.destroy(this.#reason));
+    socket.on('close', () => this.#onLost());
+    return socket;
+  }
+
+  #greet(): void {
+    const { limits } = this.#options;
+    this.#outbox.bytes.append(CLIENT_PREFACE);
+    const pairs: [number, number][] = [
+      [SettingId.headerTableSize, limits.headerTableBytes],
+      [SettingId.enablePush, 0],
+      [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
+    ];
+    putSettings(this.#outbox, encodeSettings(pairs));
+    const extra = limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES;
+    if (extra > 0) putWindowUpdate(this.#outbox, 0, extra);
+  }
+
+  #onConnect(): void {
+    if (this.#state !== 'connecting') return;
+    this.#setTimer(this.#options.limits.settingsTimeoutMs, 'the backend did not speak HTTP/2 in time');
+    this.#changeTo('greeting');
+  }
+
+  #sendEarlyWrites(call: ClientCall): void {
+    if (call.waitingBytes() > 0) this.#upload.resume(call);
+    else if (call.upload === 'ending') this.#upload.end(call);
+    if (call.receive.returned > 0) this.#streams.granted(call);
+  }
+
+  #isReading(): boolean {
+    return this.#state !== 'closed' && this.#state !== 'closing';
+  }
+
+  #changeTo(state: ConnectionState): void {
+    if (this.#state === state || this.#state === 'closed') return;
+    this.#state = state;
+    if (state === 'open') this.#clearTimer();
+    this.#options.onChange(this);
+  }
+
+  #onStreamEnded(): void {
+    if (this.#streams.size === 0) this.idleSinceMs = this.#options.clock.nowMs();
+    if (this.#state === 'draining') this.#closeIfDone();
+    else this.#options.onRoom(this);
+  }
+
+  #closeIfDone(): void {
+    if (this.#state === 'draining' && this.#streams.size === 0) this.#sayGoodbye(ErrorCode.noError);
+  }
+
+  /** GOAWAY, then the end of the socket; a peer that does not react is cut off. */
+  #sayGoodbye(code: ErrorCode): void {
+    if (!this.#isReading()) return;
+    const wasConnecting = this.#state === 'connecting';
+    this.#changeTo('closing');
+    if (wasConnecting) return this.destroy(this.#reason);
+    putGoaway(this.#outbox, 0, code);
+    this.#outbox.flush();
+    this.#outbox.shut();
+    this.#socket.end();
+    this.#setTimer(LINGER_MS, this.#reason);
+  }
+
+  /** Runs what hangs on the peer's bytes: no fault of a peer, or of a caller's reply, leaves this connection. */
+  #guarded(run: () => void): void {
+    if (!this.#isReading()) return;
+    try {
+      run();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #onFault(error: unknown): void {
+    const isPeers = error instanceof ConnectionFault;
+    // A bug of a layer must be seen, though it may not take the process with it.
+    if (!isPeers) process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+    this.#reason = isPeers
+      ? `the connection to the backend was closed: ${error.message}`
+      : 'the connection to the backend was closed after an internal error';
+    this.#sayGoodbye(isPeers ? error.code : ErrorCode.internalError);
+    this.#streams.failAll(this.#reason);
+  }
+
+  #onLost(): void {
+    if (this.#state === 'closed') return;
+    this.#clearTimer();
+    this.#outbox.shut();
+    this.#changeTo('closed');
+    this.#streams.failAll(this.#reason);
+  }
+
+  #setTimer(delayMs: number, reason: string): void {
+    this.#clearTimer();
+    this.#timer = this.#options.clock.after(delayMs, () => this.destroy(reason));
+  }
+
+  #clearTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+}

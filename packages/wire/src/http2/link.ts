@@ -1,0 +1,44 @@
+import type { Clock, Link } from '@bascule/core';
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from './limits.ts';
+import { Pool } from './pool.ts';
+
+export interface Http2LinkOptions {
+  /** Name or address of the backend. */
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  /** Connections at most; more than one is opened when the peer's stream limit is reached. Default 10; 1 to 100. Source: gRFC A105. */
+  readonly maxConnections?: number;
+  readonly limits?: Partial<Http2Limits>;
+}
+
+/**
+ * A way to one backend over HTTP/2 with prior knowledge. Connects at once and again after a loss; is ready while a
+ * connection has both sides' SETTINGS. Calls made while it connects for the first time, or while all streams are taken,
+ * wait (bounded); calls made while the backend cannot be reached fail `never-sent` at once.
+ */
+export function createHttp2Link(options: Http2LinkOptions): Link {
+  let listener: (ready: boolean) => void = () => undefined;
+  const closed = Promise.withResolvers<void>();
+  const pool = new Pool({
+    host: options.host,
+    port: options.port,
+    clock: options.clock,
+    maxConnections: options.maxConnections ?? 10,
+    limits: { ...DEFAULT_HTTP2_LIMITS, ...options.limits },
+    onReadyChange: (ready) => listener(ready),
+    onClosed: () => closed.resolve(),
+  });
+  return {
+    service: (head, reply) => pool.call(head, reply),
+    isReady: () => pool.isReady,
+    onReadyChange(next) {
+      listener = next;
+    },
+    close() {
+      pool.close();
+      return closed.promise;
+    },
+    destroy: () => pool.destroy(),
+  };
+}

@@ -1,0 +1,285 @@
+import { callError, Code, NO_FIELDS, type CallError, type Fields } from '@bascule/core';
+import type { CallCarrier, ClientCall } from './call.ts';
+import { ClosedStreams } from './closed-streams.ts';
+import { putReset, putWindowUpdate } from './control.ts';
+import { callErrorOfReset, ConnectionFault, ErrorCode } from './errors.ts';
+import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived, widenSendWindow } from './flow.ts';
+import { Flag, MAX_31_BITS, type Frame } from './frames.ts';
+import type { Http2Limits } from './limits.ts';
+import type { Outbox } from './outbox.ts';
+import type { ResponseBlock } from './response.ts';
+import { transition } from './stream.ts';
+import type { Upload } from './upload.ts';
+
+export interface StreamsOptions {
+  readonly outbox: Outbox;
+  readonly upload: Upload;
+  readonly limits: Http2Limits;
+  /** A stream has ended: there may be room for another, or nothing left to do. */
+  onEnded(): void;
+}
+
+/** The open streams of one connection in the client role: what comes for each of them, and how each ends. */
+export class ClientStreams implements CallCarrier {
+  readonly #calls = new Map<number, ClientCall>();
+  readonly #closed = new ClosedStreams();
+  readonly #options: StreamsOptions;
+  readonly #window;
+  readonly #announcing = new Set<ClientCall>();
+  #lastId = -1;
+  #emptyData = 0;
+  #answered = 0;
+
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+    this.#window = createReceiveWindow(options.limits.connectionWindowBytes);
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** Responses begun on this connection. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** False when the ids of this connection are used up. */
+  hasIds(): boolean {
+    return this.#lastId + 2 <= MAX_31_BITS;
+  }
+
+  /** Takes a call over; returns its stream id. */
+  add(call: ClientCall, sendWindowBytes: number): number {
+    this.#lastId += 2;
+    call.id = this.#lastId;
+    call.state = transition(call.state, 'open') ?? 'closed';
+    call.send.available = sendWindowBytes;
+    call.carrier = this;
+    this.#calls.set(call.id, call);
+    return call.id;
+  }
+
+  write(call: ClientCall, bytes: Uint8Array): void {
+    this.#options.upload.write(call, bytes);
+  }
+
+  end(call: ClientCall): void {
+    this.#options.upload.end(call);
+  }
+
+  abandon(call: ClientCall, code: ErrorCode): void {
+    if (!this.#remove(call)) return;
+    this.#closed.add(call.id, 'by-us');
+    putReset(this.#options.outbox, call.id, code);
+    this.#options.onEnded();
+  }
+
+  granted(call: ClientCall): void {
+    if (!shouldAnnounce(call.receive)) return;
+    this.#announcing.add(call);
+    this.#options.outbox.schedule();
+  }
+
+  /** Adds the WINDOW_UPDATE frames of this turn. */
+  announce(): void {
+    const { outbox } = this.#options;
+    if (shouldAnnounce(this.#window)) putWindowUpdate(outbox, 0, takeAnnouncement(this.#window));
+    if (this.#announcing.size === 0) return;
+    for (const call of this.#announcing) {
+      if (call.state === 'closed') continue;
+      const increment = takeAnnouncement(call.receive);
+      if (increment > 0) putWindowUpdate(outbox, call.id, increment);
+    }
+    this.#announcing.clear();
+  }
+
+  onBlock(streamId: number, endStream: boolean, block: ResponseBlock): void {
+    const call = this.#calls.get(streamId);
+    if (call === undefined) return this.#onStray(streamId, 'HEADERS');
+    this.#emptyData = 0;
+    if (block.tooLarge) {
+      const message = 'the response fields are larger than the limit; raise maxHeaderListBytes or send less';
+      return this.#reset(call, ErrorCode.enhanceYourCalm, callError(Code.resourceExhausted, message));
+    }
+    if (block.fault !== undefined) return this.#malformed(call, block.fault);
+    if (call.answer === 'head') return this.#onTrailers(call, endStream, block);
+    if (block.head === undefined) return this.#malformed(call, 'no :status');
+    if (block.head.status < 200) return this.#onInformational(call, endStream, block.head.status);
+    return this.#onHead(call, endStream, block);
+  }
+
+  onData(frame: Frame, flowBytes: number): void {
+    // Received bytes of a connection are given back at once: only stream windows follow the caller's credit.
+    if (!takeReceived(this.#window, flowBytes)) {
+      throw new ConnectionFault(ErrorCode.flowControlError, 'more DATA than the connection window allows');
+    }
+    this.#window.returned += flowBytes;
+    if (shouldAnnounce(this.#window)) this.#options.outbox.schedule();
+    const call = this.#calls.get(frame.streamId);
+    const length = frame.end - frame.start;
+    const endStream = (frame.flags & Flag.endStream) !== 0;
+    this.#countEmpty(length, endStream);
+    if (call === undefined) return this.#onStray(frame.streamId, 'DATA');
+    if (!takeReceived(call.receive, flowBytes)) {
+      const error = callError(Code.internal, 'the backend sent more than its flow-control window');
+      return this.#reset(call, ErrorCode.flowControlError, error);
+    }
+    if (call.answer === 'none') return this.#malformed(call, 'DATA before HEADERS');
+    call.receivedBytes += length;
+    if (call.contentLength >= 0 && call.receivedBytes > call.contentLength) {
+      return this.#malformed(call, 'more DATA than content-length says');
+    }
+    // Padding never reaches the caller, so the caller cannot give it back.
+    call.receive.returned += flowBytes - length;
+    if (length > 0) call.reply.write(frame.bytes.subarray(frame.start, frame.end));
+    if (call.state === 'closed') return;
+    if (endStream) this.#finish(call, NO_FIELDS);
+    else this.granted(call);
+  }
+
+  onReset(streamId: number, code: number): void {
+    const call = this.#calls.get(streamId);
+    if (call === undefined) return this.#checkNotIdle(streamId, 'RST_STREAM');
+    this.#remove(call);
+    this.#closed.add(streamId, 'by-peer');
+    call.fail(callErrorOfReset(code, call.answer === 'head'));
+    this.#options.onEnded();
+  }
+
+  onWindowUpdate(streamId: number, increment: number): void {
+    const call = this.#calls.get(streamId);
+    if (call === undefined) return this.#checkNotIdle(streamId, 'WINDOW_UPDATE');
+    if (increment === 0) return this.#malformed(call, 'WINDOW_UPDATE of 0');
+    if (!widenSendWindow(call.send, increment)) {
+      const error = callError(Code.internal, 'the backend widened a flow-control window beyond 2^31-1');
+      return this.#reset(call, ErrorCode.flowControlError, error);
+    }
+    if (call.send.available > 0) this.#options.upload.resume(call);
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE moves all open windows by the difference (RFC 9113, 6.9.2). */
+  shiftWindows(difference: number): void {
+    for (const call of this.#calls.values()) {
+      if (!widenSendWindow(call.send, difference)) {
+        throw new ConnectionFault(ErrorCode.flowControlError, 'SETTINGS_INITIAL_WINDOW_SIZE overflows a window');
+      }
+      if (call.send.available > 0) this.#options.upload.resume(call);
+    }
+  }
+
+  /** GOAWAY: the peer has not processed streams above `lastId` and never will. */
+  refuseAbove(lastId: number): void {
+    for (const call of this.#calls.values()) {
+      if (call.id <= lastId) continue;
+      this.#remove(call);
+      const neverSent = call.headTurn === this.#options.outbox.turn;
+      const message = 'the backend is closing its connection and did not process the call';
+      call.fail(callError(Code.unavailable, message, neverSent ? 'never-sent' : 'refused'));
+    }
+  }
+
+  /** The connection is gone, and with it every call. */
+  failAll(message: string): void {
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    this.#announcing.clear();
+    for (const call of calls) {
+      this.#options.upload.forget(call);
+      const neverSent = call.headTurn === this.#options.outbox.turn;
+      call.fail(callError(Code.unavailable, message, neverSent ? 'never-sent' : 'maybe'));
+    }
+  }
+
+  #onHead(call: ClientCall, endStream: boolean, block: ResponseBlock): void {
+    const head = block.head;
+    if (head === undefined) return;
+    call.answer = 'head';
+    this.#answered += 1;
+    // Answers to HEAD, and 304, speak of a body that does not come (RFC 9110, 8.6).
+    const bodiless = call.head.method === 'HEAD' || head.status === 304;
+    call.contentLength = bodiless ? -1 : block.contentLength;
+    if (endStream && call.contentLength <= 0 && block.hasGrpcStatus) return this.#finish(call, block.fields);
+    if (endStream && call.contentLength > 0) return this.#malformed(call, 'no DATA although content-length says so');
+    call.reply.head(head);
+    if (endStream && (call.state as string) !== 'closed') this.#finish(call, NO_FIELDS);
+  }
+
+  #onTrailers(call: ClientCall, endStream: boolean, block: ResponseBlock): void {
+    if (block.head !== undefined) return this.#malformed(call, ':status in trailers');
+    if (!endStream) return this.#malformed(call, 'trailers that do not end the stream');
+    this.#finish(call, block.fields);
+  }
+
+  #onInformational(call: ClientCall, endStream: boolean, status: number): void {
+    if (endStream || status === 101) return this.#malformed(call, `status ${status} is not allowed here`);
+    call.informational += 1;
+    if (call.informational > this.#options.limits.maxInformational) {
+      const error = callError(Code.resourceExhausted, 'the backend sent too many non-final responses');
+      this.#reset(call, ErrorCode.enhanceYourCalm, error);
+    }
+  }
+
+  #finish(call: ClientCall, trailers: Fields): void {
+    if (call.contentLength >= 0 && call.receivedBytes !== call.contentLength) {
+      return this.#malformed(call, 'less DATA than content-length says');
+    }
+    this.#remove(call);
+    call.state = transition(call.state, 'receive-end') ?? 'closed';
+    if (call.state !== 'closed') {
+      // An early answer stops the upload; the peer needs to know that no more comes.
+      call.state = 'closed';
+      putReset(this.#options.outbox, call.id, ErrorCode.noError);
+    }
+    call.reply.end(trailers);
+    this.#options.onEnded();
+  }
+
+  #malformed(call: ClientCall, what: string): void {
+    const error = callError(Code.internal, `the backend sent a malformed response: ${what}`);
+    this.#reset(call, ErrorCode.protocolError, error);
+  }
+
+  /** A stream error: ends one call, the connection lives. */
+  #reset(call: ClientCall, code: ErrorCode, error: CallError): void {
+    this.#remove(call);
+    this.#closed.add(call.id, 'by-us');
+    putReset(this.#options.outbox, call.id, code);
+    call.fail(error);
+    this.#options.onEnded();
+  }
+
+  #remove(call: ClientCall): boolean {
+    this.#options.upload.forget(call);
+    return this.#calls.delete(call.id);
+  }
+
+  #onStray(streamId: number, name: string): void {
+    this.#checkNotIdle(streamId, name);
+    switch (this.#closed.meet(streamId)) {
+      case 'ignore':
+        return;
+      case 'reset':
+        return putReset(this.#options.outbox, streamId, ErrorCode.streamClosed);
+      case 'fault':
+        throw new ConnectionFault(ErrorCode.streamClosed, `${name} on a closed stream`);
+    }
+  }
+
+  #checkNotIdle(streamId: number, name: string): void {
+    if (streamId > this.#lastId || streamId % 2 === 0) {
+      throw new ConnectionFault(ErrorCode.protocolError, `${name} on an idle stream`);
+    }
+  }
+
+  #countEmpty(length: number, endStream: boolean): void {
+    if (length > 0 || endStream) {
+      this.#emptyData = 0;
+      return;
+    }
+    this.#emptyData += 1;
+    if (this.#emptyData > this.#options.limits.maxEmptyData) {
+      throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many empty DATA frames');
+    }
+  }
+}
