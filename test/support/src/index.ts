@@ -1,1 +1,2 @@
 export * from './recorder.ts';
+export * from './service-contract.ts';

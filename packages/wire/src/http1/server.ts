@@ -1,0 +1,153 @@
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { createCallContext } from '@bascule/core';
+import { peerAddress, type Edge } from '../listener/edge.ts';
+import { Exchange } from '../listener/exchange.ts';
+import type { ListenLimits } from '../listener/limits.ts';
+import { parseRequestHead, type Refusal } from './request-head.ts';
+import { createSink } from './sink.ts';
+
+/** How node:http is to be made. Its own defaults let a slow peer hold a connection for minutes. */
+export function toHttp1Options(limits: ListenLimits): ServerOptions {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // Off: it would cut long client streams.
+    requestTimeout: 0,
+    connectionsCheckingInterval: 2_000,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // Checked with the rest of the head: node's own answer would let the requests behind it run.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+}
+
+/** What is known of one connection. */
+interface Connection {
+  /** The request read last: a parse error belongs to its body if that is not complete. */
+  request: IncomingMessage | undefined;
+  openExchanges: number;
+  /** `refused`: what still comes on it is not looked at, for nobody knows where a request begins. */
+  state: 'taking' | 'refused';
+  /** Sent when the open exchanges have answered. */
+  lastWords: string;
+}
+
+/** Turns the requests of `server` into calls. */
+export function serveHttp1(server: Server, edge: Edge): void {
+  // Node cuts the list off silently at this count; one more than allowed lets the head check see it.
+  server.maxHeadersCount = edge.limits.maxHeaderPairs + 1;
+  const connections = new WeakMap<Duplex, Connection>();
+
+  function connectionOf(socket: Duplex): Connection {
+    let connection = connections.get(socket);
+    if (connection === undefined) {
+      connection = { request: undefined, openExchanges: 0, state: 'taking', lastWords: '' };
+      connections.set(socket, connection);
+    }
+    return connection;
+  }
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
+    const connection = connectionOf(request.socket);
+    if (connection.state === 'refused') return;
+    connection.request = request;
+    const parsed = parseRequestHead(request, edge.limits.maxHeaderPairs);
+    if ('status' in parsed) return refuse(connection, response, parsed);
+    const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
+    const exchange = new Exchange(edge, createSink(response, edge));
+    connection.openExchanges += 1;
+    response.on('drain', () => exchange.drained());
+    response.on('error', ignore);
+    response.on('close', () => {
+      exchange.closed();
+      leave(connection, request, edge);
+      // Its head may have left before the listener began to close, and so promised to stay.
+      if (edge.isDraining) setImmediate(() => server.closeIdleConnections());
+    });
+    const { path, authority, fields, hasBody } = parsed;
+    exchange.start(
+      { method: request.method ?? 'GET', path, authority, scheme: edge.scheme, fields, call },
+      hasBody ? request : undefined,
+    );
+  }
+
+  server.on('request', take);
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // Node finds "100-continue" anywhere in the value.
+    const connection = connectionOf(request.socket);
+    if (request.headers.expect?.toLowerCase() !== '100-continue') return refuse(connection, response, BAD_EXPECT);
+    if (connection.state === 'taking') response.writeContinue();
+    take(request, response);
+  });
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    refuse(connectionOf(request.socket), response, BAD_EXPECT);
+  });
+  // Without a listener node closes the socket without a word.
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', ignore);
+    socket.end(toLastWords(405, 'Method Not Allowed', 'This is no proxy.'), () => socket.destroy());
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const connection = connectionOf(socket);
+    if (connection.state === 'refused') return;
+    connection.state = 'refused';
+    if (connection.request?.complete === false || !socket.writable) return void socket.destroy();
+    connection.lastWords = toErrorWords(error);
+    // Answers to the requests before the broken one still come, each its own.
+    if (connection.openExchanges === 0) sayLastWords(connection, socket);
+  });
+}
+
+const BAD_EXPECT: Refusal = { status: 417, text: 'The only Expect taken is "100-continue".\n' };
+
+function refuse(connection: Connection, response: ServerResponse, refusal: Refusal): void {
+  if (connection.state === 'refused') return;
+  connection.state = 'refused';
+  response.shouldKeepAlive = false;
+  response.writeHead(refusal.status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
+  response.end(refusal.text);
+}
+
+function leave(connection: Connection, request: IncomingMessage, edge: Edge): void {
+  connection.openExchanges -= 1;
+  const { socket } = request;
+  if (connection.lastWords !== '' && connection.openExchanges === 0) sayLastWords(connection, socket);
+  if (!request.complete && !socket.destroyed) linger(request, edge);
+}
+
+/**
+ * After an early answer the rest of the upload is read for a while: closing at once makes the kernel send a reset, and
+ * a reset can overtake the answer.
+ */
+function linger(request: IncomingMessage, edge: Edge): void {
+  const timer = edge.clock.after(edge.limits.lingerMs, () => void request.socket.destroy());
+  request.once('close', () => timer.cancel());
+  request.resume();
+}
+
+function sayLastWords(connection: Connection, socket: Duplex): void {
+  socket.end(connection.lastWords, () => socket.destroy());
+  connection.lastWords = '';
+}
+
+function toErrorWords(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return toLastWords(431, 'Request Header Fields Too Large', 'The request head is too large.');
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return toLastWords(413, 'Payload Too Large', 'The chunk extensions are too large.');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return toLastWords(408, 'Request Timeout', 'The request head took too long.');
+    default:
+      return toLastWords(400, 'Bad Request', 'This is not HTTP/1.1.');
+  }
+}
+
+function toLastWords(status: number, reason: string, text: string): string {
+  const head = `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n`;
+  return `${head}content-length: ${text.length + 1}\r\n\r\n${text}\n`;
+}
+
+function ignore(): void {}

@@ -1,0 +1,71 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Fields } from '@bascule/core';
+import { announcedLength, type Sink } from '../listener/exchange.ts';
+import { isSendable, withoutUnsendable } from '../listener/fields.ts';
+
+/** Writes an answer through node:http2. */
+export function createSink(stream: ServerHttp2Stream, method: string): Sink {
+  let trailers: Fields = [];
+  let bytesLeft: number | undefined;
+
+  function respond(status: number, fields: Fields, endStream: boolean): void {
+    const head = [':status', String(status)];
+    const options = { endStream, waitForTrailers: !endStream };
+    try {
+      stream.respond(head.concat(fields), options);
+    } catch {
+      stream.respond(head.concat(withoutUnsendable(fields)), options);
+    }
+  }
+
+  function fits(bytes: Buffer | undefined): boolean {
+    if (bytesLeft === undefined) return true;
+    bytesLeft -= bytes?.length ?? 0;
+    return bytesLeft >= 0;
+  }
+
+  const sink: Sink = {
+    whole(head, bytes, trailers) {
+      if (!isOpen(stream)) return;
+      if (bytes === undefined && trailers.length === 0) return respond(head.status, head.fields, true);
+      sink.head(head);
+      sink.end(bytes, trailers);
+    },
+    head(head) {
+      if (!isOpen(stream)) return;
+      bytesLeft = method === 'HEAD' ? undefined : announcedLength(head.fields);
+      stream.on('wantTrailers', () => sendTrailers(stream, trailers));
+      respond(head.status, head.fields, false);
+    },
+    bytes(bytes) {
+      if (!isOpen(stream)) return true;
+      if (!fits(bytes)) return (sink.abort(), true);
+      return stream.write(bytes);
+    },
+    end(bytes, last) {
+      if (!isOpen(stream)) return;
+      if (!fits(bytes) || (bytesLeft !== undefined && bytesLeft !== 0)) return sink.abort();
+      trailers = last;
+      if (bytes === undefined) stream.end();
+      else stream.end(bytes);
+    },
+    abort: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    waitingBytes: () => stream.writableLength,
+  };
+  return sink;
+}
+
+function isOpen(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed;
+}
+
+function sendTrailers(stream: ServerHttp2Stream, fields: Fields): void {
+  const trailers: Record<string, string[]> = Object.create(null);
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    if (isSendable(name, value)) (trailers[name] ??= []).push(value);
+  }
+  // Without fields this ends the stream with an empty DATA frame.
+  stream.sendTrailers(trailers);
+}

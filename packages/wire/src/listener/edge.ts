@@ -1,0 +1,33 @@
+import type { Clock, Service } from '@bascule/core';
+import type { ListenLimits } from './limits.ts';
+
+/** What the edges of one listener share. */
+export interface Edge {
+  readonly service: Service;
+  readonly clock: Clock;
+  readonly limits: ListenLimits;
+  readonly scheme: 'http' | 'https';
+  /** Calls whose answer has not left yet, or whose caller has not gone. */
+  openCalls: number;
+  /** True once the listener closes: last answers say so to their connection. */
+  isDraining: boolean;
+  /** A call id, unique within the process. */
+  nextCallId(): string;
+}
+
+let listeners = 0;
+
+/** Makes the shared part. The id's first part differs between processes, so that logs of several can be laid together. */
+export function createEdge(options: Pick<Edge, 'service' | 'clock' | 'limits' | 'scheme'>): Edge {
+  const { clock } = options;
+  const origin = Math.floor(clock.wallMs() * 1000 + clock.random() * 1000).toString(36);
+  const prefix = `${origin}-${(++listeners).toString(36)}-`;
+  let calls = 0;
+  return { ...options, openCalls: 0, isDraining: false, nextCallId: () => prefix + (++calls).toString(36) };
+}
+
+/** The address without port, IPv4 written as IPv4 where the socket listens for both. */
+export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
+  const address = socket.remoteAddress ?? '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}

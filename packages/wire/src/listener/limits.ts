@@ -1,0 +1,51 @@
+/** What one listener lets its peers take. */
+export interface ListenLimits {
+  /** Open connections; one more is closed at once. Default 10,000. */
+  readonly maxConnections: number;
+  /** Bytes of a request head, HTTP/1.1 and HTTP/2. Default 16 KiB. */
+  readonly maxHeaderBytes: number;
+  /** Fields of a request head. Default 100. */
+  readonly maxHeaderPairs: number;
+  /** Milliseconds for a request head, a connection preface with SETTINGS, and a TLS handshake to arrive. Default 10,000. */
+  readonly headersTimeoutMs: number;
+  /** Milliseconds an HTTP/1.1 connection may wait for its next request. Default 75,000. */
+  readonly keepAliveTimeoutMs: number;
+  /** Milliseconds an HTTP/2 connection may carry nothing at all before GOAWAY. Default 300,000. */
+  readonly sessionIdleMs: number;
+  /** Milliseconds, give or take a tenth, after which an HTTP/2 connection gets GOAWAY; open streams finish. Default 1,800,000. */
+  readonly sessionAgeMs: number;
+  /** Milliseconds a peer may take nothing of a reply that waits for it. Default 30,000. */
+  readonly writeStallMs: number;
+  /** Milliseconds the rest of an upload is read and dropped after an early HTTP/1.1 answer, so that the answer arrives. Default 2,000. */
+  readonly lingerMs: number;
+  /** Open streams per HTTP/2 connection. Default 128. */
+  readonly maxStreams: number;
+  /** Bytes in flight per HTTP/2 connection, all uploads together. Default 1 MiB. */
+  readonly connectionWindowBytes: number;
+  /** Streams an HTTP/2 peer may reset in one burst before it is disconnected. Default 200. */
+  readonly resetBurst: number;
+  /** Resets per second that are forgiven. Default 20. */
+  readonly resetPerSecond: number;
+  /** SETTINGS frames per second of one HTTP/2 peer. Default 50. */
+  readonly settingsPerSecond: number;
+  /** PING frames per second of one HTTP/2 peer. Default 100. */
+  readonly pingsPerSecond: number;
+}
+
+export const DEFAULT_LISTEN_LIMITS: ListenLimits = Object.freeze({
+  maxConnections: 10_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderPairs: 100,
+  headersTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 75_000,
+  sessionIdleMs: 300_000,
+  sessionAgeMs: 1_800_000,
+  writeStallMs: 30_000,
+  lingerMs: 2_000,
+  maxStreams: 128,
+  connectionWindowBytes: 1_048_576,
+  resetBurst: 200,
+  resetPerSecond: 20,
+  settingsPerSecond: 50,
+  pingsPerSecond: 100,
+});

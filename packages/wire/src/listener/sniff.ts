@@ -1,0 +1,62 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '@bascule/core';
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+/** Where a connection goes once its first bytes are known. */
+export interface SniffOptions {
+  readonly clock: Clock;
+  /** Milliseconds for the first bytes to come; then the connection is closed. */
+  readonly timeoutMs: number;
+  readonly http1: (socket: Socket) => void;
+  readonly http2: (socket: Socket) => void;
+  /** Told when the connection has been handed on or has gone. */
+  readonly left: () => void;
+}
+
+/**
+ * Looks at the first bytes of a connection and hands it on with every byte still to be read. HTTP/1.1 is known at the
+ * first byte that differs from HTTP/2's preface (RFC 9113, 3.4), HTTP/2 when the preface is whole.
+ */
+export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: SniffOptions): void {
+  let seen: Buffer | undefined;
+  const timer = clock.after(timeoutMs, abandon);
+
+  // Node's own idle close on half-closed sockets is off for HTTP servers, so a FIN before any byte would stay open.
+  function abandon(): void {
+    leave();
+    socket.destroy();
+  }
+
+  function leave(): void {
+    timer.cancel();
+    left();
+    socket.off('data', look);
+    socket.off('end', abandon);
+    socket.off('error', abandon);
+    socket.off('close', leave);
+  }
+
+  function look(chunk: Buffer): void {
+    seen = seen === undefined ? chunk : Buffer.concat([seen, chunk]);
+    const length = Math.min(seen.length, PREFACE.length);
+    const isPreface = seen.compare(PREFACE, 0, length, 0, length) === 0;
+    if (isPreface && length < PREFACE.length) return;
+    leave();
+    if (isPreface) {
+      // node:http2 reads what is left in the socket's own buffer.
+      socket.pause();
+      socket.unshift(seen);
+      http2(socket);
+    } else {
+      // node:http goes on reading from the handle itself, past the stream, only if it took the socket before it flows on.
+      http1(socket);
+      socket.unshift(seen);
+    }
+  }
+
+  socket.on('data', look);
+  socket.on('end', abandon);
+  socket.on('error', abandon);
+  socket.on('close', leave);
+}

@@ -1,0 +1,140 @@
+import type { MessagePort } from 'node:worker_threads';
+import { callError, Code, type Body, type Clock, type Link, type Reply, type RequestHead } from '@bascule/core';
+import { createBatch } from './batch.ts';
+import { readFrames, toCallFrame, type Frame, type Message } from './frames.ts';
+
+/**
+ * - `queued`: the head is in a message that has not left
+ * - `sent`: the other side may have seen it
+ * - `over`: a terminal event was seen
+ */
+type CallState = 'queued' | 'sent' | 'over';
+
+interface Call {
+  readonly reply: Reply;
+  state: CallState;
+}
+
+/**
+ * - `ready`: takes calls
+ * - `closing`: lets open calls end
+ * - `closed`: the port is gone
+ */
+type LinkState = 'ready' | 'closing' | 'closed';
+
+/** A way to whoever serves the other end of `port` with `servePort`. Ready until the port closes. */
+export function createPortLink(port: MessagePort, clock: Clock): Link {
+  const calls = new Map<number, Call>();
+  const closed = Promise.withResolvers<void>();
+  let queued: Call[] = [];
+  let state: LinkState = 'ready';
+  let lastId = 0;
+  let onReady: (ready: boolean) => void = () => {};
+  const batch = createBatch(port, () => {
+    for (const call of queued) if (call.state === 'queued') call.state = 'sent';
+    queued = [];
+  });
+
+  function service(head: RequestHead, reply: Reply): Body {
+    const call: Call = { reply, state: 'queued' };
+    if (state !== 'ready') {
+      queueMicrotask(() => fail(call, 'The way to the module version is closed.'));
+      return createBody(call, 0);
+    }
+    const id = ++lastId;
+    calls.set(id, call);
+    queued.push(call);
+    batch.push(toCallFrame(id, head, clock.nowMs()));
+    return createBody(call, id);
+  }
+
+  function createBody(call: Call, id: number): Body {
+    return {
+      write(bytes) {
+        if (call.state !== 'over' && id !== 0 && bytes.length > 0) batch.pushBytes(['write', id, bytes.length], bytes);
+      },
+      end() {
+        if (call.state !== 'over' && id !== 0) batch.push(['end', id]);
+      },
+      cancel(reason) {
+        if (call.state === 'over') return;
+        if (id !== 0) batch.push(['cancel', id, reason]);
+        finish(call, id);
+      },
+      grant(bytes) {
+        if (call.state !== 'over' && id !== 0) batch.push(['grant', id, bytes]);
+      },
+    };
+  }
+
+  function finish(call: Call, id: number): void {
+    call.state = 'over';
+    calls.delete(id);
+    if (state === 'closing' && calls.size === 0) leave();
+  }
+
+  function fail(call: Call, message: string): void {
+    if (call.state === 'over') return;
+    const processed = call.state === 'queued' ? 'never-sent' : 'maybe';
+    call.state = 'over';
+    call.reply.fail(callError(Code.unavailable, message, processed));
+  }
+
+  function leave(): void {
+    batch.push(['bye', 0]);
+    batch.flush();
+    port.close();
+  }
+
+  function takeFrame(frame: Frame, bytes: Uint8Array): void {
+    const id = frame[1];
+    const call = calls.get(id);
+    if (call === undefined) return;
+    switch (frame[0]) {
+      case 'head':
+        return call.reply.head({ status: frame[2], fields: frame[3] });
+      case 'reply-write':
+        return call.reply.write(bytes);
+      case 'reply-grant':
+        return call.reply.grant(frame[2]);
+      case 'reply-end':
+        finish(call, id);
+        return call.reply.end(frame[2]);
+      case 'reply-fail':
+        finish(call, id);
+        return call.reply.fail(frame[2]);
+      default:
+    }
+  }
+
+  port.on('message', (message: Message) => readFrames(message, takeFrame));
+  port.on('messageerror', () => port.close());
+  port.on('close', () => {
+    const wasReady = state === 'ready';
+    state = 'closed';
+    const lost = [...calls.values()];
+    calls.clear();
+    for (const call of lost) fail(call, 'The module version ended before it answered.');
+    if (wasReady) onReady(false);
+    closed.resolve();
+  });
+
+  return {
+    service,
+    isReady: () => state === 'ready',
+    onReadyChange: (listener) => void (onReady = listener),
+    close() {
+      if (state === 'ready') {
+        state = 'closing';
+        onReady(false);
+        if (calls.size === 0) leave();
+      }
+      return closed.promise;
+    },
+    destroy() {
+      if (state === 'ready') onReady(false);
+      if (state !== 'closed') state = 'closing';
+      port.close();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import type { MessagePort } from 'node:worker_threads';
+import { callError, Code, type Body, type Cancel, type Clock, type Reply, type Service } from '@bascule/core';
+import { createBatch } from './batch.ts';
+import { fromCallFrame, readFrames, toHeadFrame, type Frame, type Message } from './frames.ts';
+
+/** The answering end of a port. */
+export interface PortServer {
+  openCalls(): number;
+  /** Resolves when the other end has said bye, its thread has ended, or `close` was called. */
+  readonly onClosed: Promise<void>;
+  /** Cancels open calls and closes at once. */
+  close(): void;
+}
+
+/**
+ * - `open`: the callee may answer
+ * - `over`: a terminal event was seen
+ */
+interface Call {
+  state: 'open' | 'over';
+  readonly reply: Reply;
+  body: Body | undefined;
+}
+
+/** Answers the calls that a `createPortLink` at the other end of `port` makes. */
+export function servePort(port: MessagePort, service: Service, clock: Clock): PortServer {
+  const calls = new Map<number, Call>();
+  const closed = Promise.withResolvers<void>();
+  const batch = createBatch(port, () => {});
+
+  function start(frame: Extract<Frame, readonly ['call', ...unknown[]]>): void {
+    const id = frame[1];
+    const call = createCall(id);
+    calls.set(id, call);
+    guard(call.reply, () => void (call.body = service(fromCallFrame(frame, clock.nowMs()), call.reply)));
+  }
+
+  function createCall(id: number): Call {
+    const isOpen = (): boolean => call.state === 'open';
+    const reply: Reply = {
+      head: (head) => void (isOpen() && batch.push(toHeadFrame(id, head))),
+      write(bytes) {
+        if (isOpen() && bytes.length > 0) batch.pushBytes(['reply-write', id, bytes.length], bytes);
+      },
+      end: (trailers) => last(['reply-end', id, trailers]),
+      // A view of a pooled buffer would take the whole pool along.
+      fail: (error) =>
+        last(['reply-fail', id, error.details === undefined ? error : { ...error, details: error.details.slice() }]),
+      grant: (bytes) => void (isOpen() && batch.push(['reply-grant', id, bytes])),
+    };
+    const call: Call = { state: 'open', reply, body: undefined };
+    function last(frame: Frame): void {
+      if (!isOpen()) return;
+      finish(id, call);
+      batch.push(frame);
+    }
+    return call;
+  }
+
+  function takeFrame(frame: Frame, bytes: Uint8Array): void {
+    switch (frame[0]) {
+      case 'call':
+        return start(frame);
+      case 'bye':
+        return port.close();
+      default:
+    }
+    const call = calls.get(frame[1]);
+    if (call?.body === undefined) return;
+    guard(call.reply, () => takeBodyFrame(call, frame, bytes));
+  }
+
+  function takeBodyFrame(call: Call, frame: Frame, bytes: Uint8Array): void {
+    const body = call.body as Body;
+    switch (frame[0]) {
+      case 'write':
+        return body.write(bytes);
+      case 'end':
+        return body.end();
+      case 'grant':
+        return body.grant(frame[2]);
+      case 'cancel':
+        return cancel(frame[1], call, frame[2]);
+      default:
+    }
+  }
+
+  function finish(id: number, call: Call): void {
+    call.state = 'over';
+    calls.delete(id);
+  }
+
+  function cancel(id: number, call: Call, reason: Cancel): void {
+    finish(id, call);
+    call.body?.cancel(reason);
+  }
+
+  function cancelAll(reason: Cancel): void {
+    for (const [id, call] of calls) guard(call.reply, () => cancel(id, call, reason));
+  }
+
+  port.on('message', (message: Message) => readFrames(message, takeFrame));
+  // A message that cannot be read was part of calls that would now wait for ever.
+  port.on('messageerror', () => port.close());
+  port.on('close', () => {
+    cancelAll('caller-gone');
+    closed.resolve();
+  });
+
+  return {
+    openCalls: () => calls.size,
+    onClosed: closed.promise,
+    close() {
+      cancelAll('shutdown');
+      batch.flush();
+      port.close();
+    },
+  };
+}
+
+/** A service must not throw. One that does costs its own call, never the thread. */
+function guard(reply: Reply, run: () => void): void {
+  try {
+    run();
+  } catch {
+    reply.fail(callError(Code.internal, 'The service failed to take the call.'));
+  }
+}
