@@ -1,15 +1,5 @@
-import {
-  callError,
-  Code,
-  type Body,
-  type CallError,
-  type Cancel,
-  type Fields,
-  type Layer,
-  type Reply,
-  type RequestHead,
-  type ResponseHead,
-} from '@bascule/core';
+import { callError, Code, type CallError, type Layer, type Reply, type RequestHead } from '@bascule/core';
+import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 
 export interface AdmitOptions {
@@ -33,8 +23,7 @@ export function createAdmitLayer(options: AdmitOptions): Layer {
     if (count >= maxOpen) return refuseCall(reply, tooMany(maxOpen));
     open.set(cluster, count + 1);
     const admitted = new AdmittedCall(reply, cluster, release);
-    admitted.body = next(head, admitted);
-    return new AdmittedBody(admitted);
+    return admitted.begin(next(head, admitted));
   };
 }
 
@@ -43,68 +32,17 @@ function tooMany(maxOpen: number): CallError {
   return callError(Code.resourceExhausted, message, 'never-sent');
 }
 
-class AdmittedCall implements Reply {
-  body: Body | undefined = undefined;
-  readonly #reply: Reply;
+class AdmittedCall extends Passage {
   readonly #cluster: string;
   readonly #release: (cluster: string) => void;
 
   constructor(reply: Reply, cluster: string, release: (cluster: string) => void) {
-    this.#reply = reply;
+    super(reply);
     this.#cluster = cluster;
     this.#release = release;
   }
 
-  /** Gives the place back; undefined if that was done before. */
-  over(): Body | undefined {
-    const body = this.body;
-    if (body === undefined) return undefined;
-    this.body = undefined;
+  protected override release(): void {
     this.#release(this.#cluster);
-    return body;
-  }
-
-  head(head: ResponseHead): void {
-    if (this.body !== undefined) this.#reply.head(head);
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.body !== undefined) this.#reply.write(bytes);
-  }
-
-  end(trailers: Fields): void {
-    if (this.over() !== undefined) this.#reply.end(trailers);
-  }
-
-  fail(error: CallError): void {
-    if (this.over() !== undefined) this.#reply.fail(error);
-  }
-
-  grant(bytes: number): void {
-    if (this.body !== undefined) this.#reply.grant(bytes);
-  }
-}
-
-class AdmittedBody implements Body {
-  readonly #call: AdmittedCall;
-
-  constructor(call: AdmittedCall) {
-    this.#call = call;
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#call.body?.write(bytes);
-  }
-
-  end(): void {
-    this.#call.body?.end();
-  }
-
-  cancel(reason: Cancel): void {
-    this.#call.over()?.cancel(reason);
-  }
-
-  grant(bytes: number): void {
-    this.#call.body?.grant(bytes);
   }
 }

@@ -3,15 +3,13 @@ import {
   Code,
   type Body,
   type CallError,
-  type Cancel,
   type Clock,
-  type Fields,
   type Layer,
   type Reply,
   type RequestHead,
-  type ResponseHead,
   type Timer,
 } from '@bascule/core';
+import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 
 export interface Timeouts {
@@ -41,9 +39,7 @@ export function createDeadlineLayer(options: DeadlineOptions): Layer {
       return refuseCall(reply, callError(Code.deadlineExceeded, 'the deadline was over on arrival', 'never-sent'));
     }
     const timed = new TimedCall(reply, clock, deadlineMs);
-    // A timer rounds down to whole milliseconds; a call must not end before its time.
-    timed.start(next(head, timed), Math.ceil(deadlineMs - nowMs));
-    return new TimedBody(timed);
+    return timed.begin(next(head, timed));
   };
 }
 
@@ -57,86 +53,39 @@ function exceeded(timeoutMs: number): CallError {
   return callError(Code.deadlineExceeded, `the deadline of ${Math.max(0, Math.round(timeoutMs))} ms is over`);
 }
 
-/** The reply side, which owns the timer. */
-class TimedCall implements Reply {
-  body: Body | undefined = undefined;
-  readonly #reply: Reply;
+class TimedCall extends Passage {
   readonly #clock: Clock;
   readonly #deadlineMs: number;
+  readonly #timeoutMs: number;
   #timer: Timer | undefined = undefined;
-  #timeoutMs = 0;
 
   constructor(reply: Reply, clock: Clock, deadlineMs: number) {
-    this.#reply = reply;
+    super(reply);
     this.#clock = clock;
     this.#deadlineMs = deadlineMs;
+    // A timer rounds down to whole milliseconds; a call must not end before its time.
+    this.#timeoutMs = Math.ceil(deadlineMs - clock.nowMs());
   }
 
-  start(body: Body, timeoutMs: number): void {
-    this.body = body;
-    this.#timeoutMs = timeoutMs;
-    this.#timer = this.#clock.after(timeoutMs, () => this.#expire());
+  override begin(body: Body): Body {
+    this.#timer = this.#clock.after(this.#timeoutMs, () => this.#expire());
+    return super.begin(body);
   }
 
-  /** Takes the body out: the call is over for this layer, whoever said so. */
-  over(): Body | undefined {
-    const body = this.body;
-    this.body = undefined;
-    this.#timer?.cancel();
-    return body;
-  }
-
-  head(head: ResponseHead): void {
-    if (this.body !== undefined) this.#reply.head(head);
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.body !== undefined) this.#reply.write(bytes);
-  }
-
-  end(trailers: Fields): void {
-    if (this.over() !== undefined) this.#reply.end(trailers);
-  }
-
-  fail(error: CallError): void {
-    if (this.over() === undefined) return;
+  override fail(error: CallError): void {
     // A callee that watches the same deadline may reset the call a moment before our timer runs.
     const late = error.code === Code.canceled && this.#clock.nowMs() >= this.#deadlineMs;
-    this.#reply.fail(late ? exceeded(this.#timeoutMs) : error);
+    super.fail(late ? exceeded(this.#timeoutMs) : error);
   }
 
-  grant(bytes: number): void {
-    if (this.body !== undefined) this.#reply.grant(bytes);
+  protected override release(): void {
+    this.#timer?.cancel();
   }
 
   #expire(): void {
     const body = this.over();
     if (body === undefined) return;
     body.cancel('deadline');
-    this.#reply.fail(exceeded(this.#timeoutMs));
-  }
-}
-
-class TimedBody implements Body {
-  readonly #call: TimedCall;
-
-  constructor(call: TimedCall) {
-    this.#call = call;
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#call.body?.write(bytes);
-  }
-
-  end(): void {
-    this.#call.body?.end();
-  }
-
-  cancel(reason: Cancel): void {
-    this.#call.over()?.cancel(reason);
-  }
-
-  grant(bytes: number): void {
-    this.#call.body?.grant(bytes);
+    this.reply.fail(exceeded(this.#timeoutMs));
   }
 }

@@ -1,12 +1,5 @@
-import {
-  encodeMessage,
-  type CallContext,
-  type CallError,
-  type Fields,
-  type Layer,
-  type Reply,
-  type ResponseHead,
-} from '@bascule/core';
+import { encodeMessage, type CallContext, type Fields, type Layer, type Reply, type ResponseHead } from '@bascule/core';
+import { Passage } from './passage.ts';
 
 /**
  * Tells the caller who answered, in fields of the response head or, for Trailers-Only, of the trailers:
@@ -14,38 +7,28 @@ import {
  * Off unless wanted: it shows outsiders how many instances there are. Stands outside of retry, inside the dialect.
  */
 export function createExposeLayer(): Layer {
-  return (next) => (head, reply) => next(head, new ExposingReply(head.call, reply));
+  return (next) => (head, reply) => {
+    const call = new ExposedCall(reply, head.call);
+    return call.begin(next(head, call));
+  };
 }
 
-class ExposingReply implements Reply {
+class ExposedCall extends Passage {
   readonly #call: CallContext;
-  readonly #reply: Reply;
   #exposed: 'not yet' | 'in head' = 'not yet';
 
-  constructor(call: CallContext, reply: Reply) {
+  constructor(reply: Reply, call: CallContext) {
+    super(reply);
     this.#call = call;
-    this.#reply = reply;
   }
 
-  head(head: ResponseHead): void {
+  override head(head: ResponseHead): void {
     this.#exposed = 'in head';
-    this.#reply.head({ status: head.status, fields: [...head.fields, ...fieldsOf(this.#call)] });
+    super.head({ status: head.status, fields: [...head.fields, ...fieldsOf(this.#call)] });
   }
 
-  write(bytes: Uint8Array): void {
-    this.#reply.write(bytes);
-  }
-
-  end(trailers: Fields): void {
-    this.#reply.end(this.#exposed === 'in head' ? trailers : [...trailers, ...fieldsOf(this.#call)]);
-  }
-
-  fail(error: CallError): void {
-    this.#reply.fail(error);
-  }
-
-  grant(bytes: number): void {
-    this.#reply.grant(bytes);
+  override end(trailers: Fields): void {
+    super.end(this.#exposed === 'in head' ? trailers : [...trailers, ...fieldsOf(this.#call)]);
   }
 }
 

@@ -8,46 +8,41 @@ import {
   type Reply,
   type ResponseHead,
 } from '@bascule/core';
+import { Passage } from './passage.ts';
 
 /**
  * Notes in `call.outcome` how the RPC went. Stands right inside the dialect, which is the outermost place where a status
  * can be read without knowing the caller's dialect.
  */
 export function createOutcomeLayer(): Layer {
-  return (next) => (head, reply) => next(head, new OutcomeReply(head.call, reply));
+  return (next) => (head, reply) => {
+    const call = new OutcomeCall(reply, head.call);
+    return call.begin(next(head, call));
+  };
 }
 
-class OutcomeReply implements Reply {
+class OutcomeCall extends Passage {
   readonly #call: CallContext;
-  readonly #reply: Reply;
   #head: ResponseHead | undefined = undefined;
 
-  constructor(call: CallContext, reply: Reply) {
+  constructor(reply: Reply, call: CallContext) {
+    super(reply);
     this.#call = call;
-    this.#reply = reply;
   }
 
-  head(head: ResponseHead): void {
+  override head(head: ResponseHead): void {
     this.#head = head;
-    this.#reply.head(head);
+    super.head(head);
   }
 
-  write(bytes: Uint8Array): void {
-    this.#reply.write(bytes);
-  }
-
-  end(trailers: Fields): void {
+  override end(trailers: Fields): void {
     // The first word counts: a dialect that has refused the call meanwhile must not be corrected by a late end.
-    this.#call.outcome ??= outcomeOfEnd(this.#head, trailers);
-    this.#reply.end(trailers);
+    if (this.body !== undefined) this.#call.outcome ??= outcomeOfEnd(this.#head, trailers);
+    super.end(trailers);
   }
 
-  fail(error: CallError): void {
-    this.#call.outcome ??= outcomeOfFail(error);
-    this.#reply.fail(error);
-  }
-
-  grant(bytes: number): void {
-    this.#reply.grant(bytes);
+  override fail(error: CallError): void {
+    if (this.body !== undefined) this.#call.outcome ??= outcomeOfFail(error);
+    super.fail(error);
   }
 }

@@ -1,0 +1,39 @@
+import { callError, Code } from '@bascule/core';
+import { startCall } from '@bascule/testing';
+import { describe, expect, it } from 'vitest';
+import { createAdmitLayer } from '../src/index.ts';
+import { createCallee, knownHead, OK, turn } from './rig.ts';
+
+describe('createAdmitLayer', () => {
+  it('refuses what is over the limit of a cluster, and only there', async () => {
+    const { service, calls } = createCallee();
+    const admit = createAdmitLayer({ maxOpenOf: (head) => (head.call.cluster === 'small' ? 2 : 9) })(service);
+    const start = (cluster: string) => startCall(admit, knownHead('unknown', 'unary', { cluster }));
+    start('small');
+    start('small');
+    const third = start('small');
+    start('large');
+    expect(third.error).toBeUndefined();
+    await third.done;
+    expect(third.error).toMatchObject({ code: Code.resourceExhausted, processed: 'never-sent' });
+    expect(calls).toHaveLength(3);
+  });
+
+  it.each(['end', 'fail', 'cancel'] as const)('gives the place back once on %s, whatever comes after', async (how) => {
+    const { service, calls } = createCallee();
+    const admit = createAdmitLayer({ maxOpenOf: () => 1 })(service);
+    for (let i = 0; i < 3; i++) {
+      const call = startCall(admit, knownHead('unknown'));
+      if (how === 'end') calls[i]?.reply.end(OK);
+      else if (how === 'fail') calls[i]?.reply.fail(callError(Code.internal, 'x'));
+      else call.body.cancel('caller-gone');
+      calls[i]?.reply.end(OK);
+      call.body.cancel('caller-gone');
+    }
+    expect(calls).toHaveLength(3);
+    startCall(admit, knownHead('unknown'));
+    const second = startCall(admit, knownHead('unknown'));
+    await turn();
+    expect(second.error?.code).toBe(Code.resourceExhausted);
+  });
+});
