@@ -9,9 +9,8 @@ export interface Camera {
 
 const EARTH_RADIUS_KM = 6371;
 
-/** Equal Earth is this many radians wide and high. */
-const WORLD_WIDTH = 5.41;
-const WORLD_HEIGHT = 2.63;
+/** Beyond it Mercator shows little but ice. */
+const MAX_LATITUDE = 80;
 
 const MAX_SCALE = 40_000;
 
@@ -22,21 +21,28 @@ export interface Size {
 
 /** Scale at which the whole world fits. */
 export function toWorldScale({ width, height }: Size): number {
-  return Math.min(width / WORLD_WIDTH, height / WORLD_HEIGHT) * 0.98;
+  return Math.min(width / (2 * Math.PI), height / (2 * toNorthing(MAX_LATITUDE)));
 }
 
 /** Scale at which a circle fills most of the picture. */
-export function toCircleScale({ width, height }: Size, radiusKm: number): number {
-  return Math.min((0.4 * Math.min(width, height) * EARTH_RADIUS_KM) / radiusKm, MAX_SCALE);
+export function toCircleScale({ width, height }: Size, circle: { latitude: number; radiusKm: number }): number {
+  const reach = (0.42 * Math.min(width, height) * EARTH_RADIUS_KM) / circle.radiusKm;
+  return Math.min(reach * Math.cos((circle.latitude * Math.PI) / 180), MAX_SCALE);
+}
+
+/** How far north a latitude lies on Mercator's map, in radians of the equator. */
+function toNorthing(latitude: number): number {
+  return Math.log(Math.tan(Math.PI / 4 + (latitude * Math.PI) / 360));
 }
 
 /** Keeps a camera to what can be drawn. */
 export function clampCamera(camera: Camera, size: Size): Camera {
   const scale = Math.min(Math.max(camera.scale, toWorldScale(size)), MAX_SCALE);
-  // Zoomed out, the middle moves to where no empty space is shown beyond the poles.
-  const spare = Math.max(0, 90 - ((size.height / 2 / scale) * 180) / Math.PI + 10);
-  const latitude = Math.min(Math.max(camera.latitude, -spare), spare);
-  return { scale, latitude: Math.min(Math.max(latitude, -85), 85), longitude: toLongitude(camera.longitude) };
+  // Zoomed out, the middle moves to where no empty space is shown beyond the ends of the map.
+  const room = Math.max(0, toNorthing(MAX_LATITUDE) - size.height / 2 / scale);
+  const highest = Math.max(12, (Math.atan(Math.exp(room)) * 360) / Math.PI - 90);
+  const latitude = Math.min(Math.max(camera.latitude, -highest), highest);
+  return { scale, latitude, longitude: toLongitude(camera.longitude) };
 }
 
 /** The way from one camera to another; `share` runs from 0 to 1. Between far points it draws back on the way. */

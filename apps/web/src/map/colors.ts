@@ -6,6 +6,7 @@ export interface Colors {
   readonly dot: string;
   readonly capital: string;
   readonly circle: string;
+  readonly spot: string;
   readonly text: string;
   readonly halo: string;
   readonly marker: string;
@@ -23,6 +24,7 @@ export function readColors(element: Element): Colors {
     dot: read('dot'),
     capital: read('capital'),
     circle: read('circle'),
+    spot: read('spot'),
     text: read('text'),
     halo: read('halo'),
     marker: read('marker'),

@@ -7,6 +7,9 @@ export const ARRIVAL_MS = 520;
 
 const MOST_LABELS = 14;
 
+/** Radius of the number of a result. */
+export const MARKER_PX = 8;
+
 export interface Marker {
   readonly id: number;
   readonly name: string;
@@ -78,7 +81,7 @@ function paintMarker(context: CanvasRenderingContext2D, places: Places, marker: 
   const at = project(places, marker);
   if (at === undefined) return;
   const [x, y] = at;
-  const radius = marker.id === places.hovered ? 10 : 8;
+  const radius = marker.id === places.hovered ? MARKER_PX + 2 : MARKER_PX;
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fillStyle = marker.id === places.hovered ? places.colors.circle : places.colors.marker;
@@ -100,13 +103,14 @@ function paintLabels(context: CanvasRenderingContext2D, places: Places, boxes: B
   context.textAlign = 'left';
   context.textBaseline = 'middle';
   context.lineJoin = 'round';
+  const marked = new Set(places.markers.map(({ id }) => id));
   let labels = 0;
   for (const { place } of named) {
     const at = project(places, place);
     if (at === undefined || labels >= MOST_LABELS) continue;
     const size = place.population > 500_000 ? 13 : 11.5;
     context.font = `${place.population > 500_000 ? 600 : 500} ${size}px ${places.font}`;
-    const left = at[0] + toDotRadius(place.population) + 4;
+    const left = at[0] + (marked.has(place.id) ? MARKER_PX : toDotRadius(place.population)) + 4;
     const box: Box = [left - 2, at[1] - 9, left + context.measureText(place.name).width + 4, at[1] + 9];
     if (boxes.some((other) => overlaps(box, other))) continue;
     boxes.push(box);

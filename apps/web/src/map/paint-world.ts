@@ -2,7 +2,6 @@ import { geoCircle, geoGraticule10, geoPath, type GeoPermissibleObjects, type Ge
 import type { Colors } from './colors.ts';
 
 const GRATICULE = geoGraticule10();
-const SPHERE = { type: 'Sphere' } as const;
 
 export interface World {
   readonly projection: GeoProjection;
@@ -19,9 +18,8 @@ export function paintWorld(context: CanvasRenderingContext2D, world: World): voi
     context.beginPath();
     path(object);
   };
-  trace(SPHERE);
   context.fillStyle = colors.sea;
-  context.fill();
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   trace(GRATICULE);
   context.strokeStyle = colors.grid;
   context.lineWidth = 0.75;
@@ -34,11 +32,14 @@ export function paintWorld(context: CanvasRenderingContext2D, world: World): voi
     context.fill();
     context.stroke();
   }
-  trace(geoCircle().center([circle.longitude, circle.latitude]).radius(circle.radiusKm / 111.195).precision(2)());
-  context.fillStyle = colors.circle;
-  context.globalAlpha = 0.09;
+  trace(
+    geoCircle()
+      .center([circle.longitude, circle.latitude])
+      .radius(circle.radiusKm / 111.195)
+      .precision(2)(),
+  );
+  context.fillStyle = colors.spot;
   context.fill();
-  context.globalAlpha = 1;
   context.strokeStyle = colors.circle;
   context.lineWidth = 1.25;
   context.setLineDash([2, 4]);

@@ -1,12 +1,9 @@
-import { geoEqualEarth, type GeoProjection } from 'd3-geo';
+import { geoMercator, type GeoProjection } from 'd3-geo';
 import type { Camera, Size } from './camera.ts';
 
-/**
- * Equal Earth, turned so that the middle of the picture lies on the middle meridian: there nothing leans, however far
- * one zooms in.
- */
+/** Mercator, as on a chart: a circle on the ground is a circle in the picture. */
 export function toProjection({ longitude, latitude, scale }: Camera, { width, height }: Size): GeoProjection {
-  return geoEqualEarth()
+  return geoMercator()
     .rotate([-longitude, 0])
     .center([0, latitude])
     .scale(scale)

@@ -3,7 +3,7 @@ import type { Dot } from '../state/nearby.ts';
 import { clampCamera, toBetween, toCircleScale, toWorldScale, type Camera, type Size } from './camera.ts';
 import { readColors, type Colors } from './colors.ts';
 import type { Land } from './land.ts';
-import { paintPlaces, toDotRadius, type Marker } from './paint-places.ts';
+import { MARKER_PX, paintPlaces, toDotRadius, type Marker } from './paint-places.ts';
 import { paintWorld, type World } from './paint-world.ts';
 import { toProjection } from './projection.ts';
 
@@ -50,7 +50,13 @@ export function createWorldMap(below: HTMLCanvasElement, above: HTMLCanvasElemen
   let size: Size = { width: 1, height: 1 };
   let camera: Camera = { longitude: 10, latitude: 20, scale: 0 };
   let colors: Colors = readColors(below);
-  let scene: Scene = { land: undefined, circle: { longitude: 0, latitude: 0, radiusKm: 1 }, dots: [], markers: [], hovered: 0 };
+  let scene: Scene = {
+    land: undefined,
+    circle: { longitude: 0, latitude: 0, radiusKm: 1 },
+    dots: [],
+    markers: [],
+    hovered: 0,
+  };
   let flight: { from: Camera; to: Camera; startMs: number } | undefined;
   let projection: GeoProjection = toProjection(camera, size);
   let worldStale = true;
@@ -84,7 +90,15 @@ export function createWorldMap(below: HTMLCanvasElement, above: HTMLCanvasElemen
       paintWorld(clear(below, size), { projection, colors, land, circle: scene.circle });
     }
     const { dots, markers, hovered } = scene;
-    const moving = paintPlaces(clear(above, size), { projection, colors, dots, markers, hovered, nowMs: performance.now(), font });
+    const moving = paintPlaces(clear(above, size), {
+      projection,
+      colors,
+      dots,
+      markers,
+      hovered,
+      nowMs: performance.now(),
+      font,
+    });
     if (moving || flight !== undefined) schedule();
   };
 
@@ -100,14 +114,18 @@ export function createWorldMap(below: HTMLCanvasElement, above: HTMLCanvasElemen
       size = next;
       moveTo({ ...camera, scale: camera.scale * ratio });
     },
-    flyTo: (circle) => fly({ ...circle, scale: toCircleScale(size, circle.radiusKm) }),
+    flyTo: (circle) => fly({ ...circle, scale: toCircleScale(size, circle) }),
     flyToWorld: () => fly({ longitude: 10, latitude: 12, scale: toWorldScale(size) }),
     zoom: (factor) => fly({ ...(flight?.to ?? camera), scale: (flight?.to ?? camera).scale * factor }),
     drag(dx, dy) {
       flight = undefined;
       const degrees = 180 / Math.PI / camera.scale;
       const stretch = Math.max(0.2, Math.cos((camera.latitude * Math.PI) / 180));
-      moveTo({ ...camera, longitude: camera.longitude - (dx * degrees) / stretch, latitude: camera.latitude + dy * degrees });
+      moveTo({
+        ...camera,
+        longitude: camera.longitude - (dx * degrees) / stretch,
+        latitude: camera.latitude + dy * degrees,
+      });
     },
     toPoint(x, y) {
       const [longitude, latitude] = projection.invert?.([x, y]) ?? [];
@@ -149,6 +167,6 @@ function findPlace(projection: GeoProjection, { dots, markers }: Scene, x: numbe
     nearest = { id: place.id, name: place.name, x: at[0], y: at[1] };
   };
   for (const { place } of dots) consider(place, toDotRadius(place.population));
-  for (const marker of markers) consider(marker, 8);
+  for (const marker of markers) consider(marker, MARKER_PX);
   return nearest;
 }

@@ -11,7 +11,7 @@ export interface Focus {
 export const focus = signal<Focus>({ latitude: 51.92, longitude: 4.48, name: 'Rotterdam' });
 
 /** Radius of the circle. */
-export const radiusKm = signal(300);
+export const radiusKm = signal(150);
 
 /** What is looked around in; the same object until it changes. */
 export const circle = computed(() => ({
@@ -20,7 +20,7 @@ export const circle = computed(() => ({
   radiusKm: radiusKm.value,
 }));
 
-export const RADII_KM: readonly number[] = [100, 300, 1000];
+export const RADII_KM: readonly number[] = [50, 150, 500];
 
 /** Distance over ground (haversine). */
 export function toDistanceKm(from: Focus, to: { readonly latitude: number; readonly longitude: number }): number {

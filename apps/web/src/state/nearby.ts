@@ -5,7 +5,8 @@ import { toMessage } from '../rpc/errors.ts';
 import { readUntilDone } from '../rpc/reopen.ts';
 import { focus, radiusKm, type Focus } from './focus.ts';
 
-const MOST_DOTS = 2000;
+/** No more are asked for. */
+export const MOST_DOTS = 2000;
 
 export interface Dot {
   readonly place: Place;

@@ -34,6 +34,7 @@ export const hovered = signal(0);
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let controller = new AbortController();
+let reordering = new AbortController();
 
 /** Searches after a pause; what was asked before is given up. */
 export function searchFor(text: string): void {
@@ -78,7 +79,9 @@ async function order(text: string, places: readonly Place[], signal: AbortSignal
 export async function reorder(): Promise<void> {
   const { query: text, list } = results.peek();
   if (list.length === 0 || searching.peek()) return;
-  const { signal } = controller;
+  reordering.abort();
+  reordering = new AbortController();
+  const signal = AbortSignal.any([controller.signal, reordering.signal]);
   try {
     const places = list.map(({ place }) => place);
     await order(text, places, signal);
@@ -88,13 +91,19 @@ export async function reorder(): Promise<void> {
   }
 }
 
+/** Whether another version than the current one ordered what is shown, or none did. */
+export function isStale(): boolean {
+  return currentVersion.peek() !== '' && results.peek().version !== currentVersion.peek();
+}
+
 /** Orders results anew as soon as another version of the module answers, or distances are measured from elsewhere. */
 export function startReordering(): void {
   effect(() => {
-    const version = currentVersion.value;
-    if (version !== '' && version !== results.peek().version) void reorder();
+    void currentVersion.value;
+    if (isStale()) void reorder();
   });
   effect(() => {
-    if (focus.value.name !== undefined) void reorder();
+    void focus.value;
+    void reorder();
   });
 }

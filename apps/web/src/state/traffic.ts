@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { placesClient } from '../rpc/clients.ts';
 import { rank } from './ranking.ts';
-import { reorder } from './search.ts';
+import { isStale, reorder } from './search.ts';
 
 /** A search and a ranking each time: 5 calls per second. */
 const PERIOD_MS = 400;
@@ -23,6 +23,8 @@ export function startTraffic(): void {
   setInterval(() => {
     period += 1;
     if (open >= MOST_OPEN) return;
+    // The first ordering failed, or an answer of the old version came in late.
+    if (isStale()) void reorder();
     if (!trafficOn.value && period % QUIET_PERIODS !== 0) return;
     open += 1;
     const call = trafficOn.value ? searchAndRank(QUERIES[period % QUERIES.length] ?? '') : reorder();

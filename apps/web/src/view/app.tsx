@@ -47,7 +47,7 @@ function Header() {
       </h1>
       <p class="tagline">135,233 cities, called live from this page</p>
       <p class="order">
-        <span class="order-label">ordered by ranking</span>
+        <span class="order-label">ranking module</span>
         <VersionChip version={currentVersion.value} testId="current-version" />
       </p>
       <label class="switch">

@@ -12,7 +12,7 @@ export function BackendsCard() {
       <header>
         <h2>Who answered</h2>
         <p class="note" data-testid="retried">
-          {retried === 0 ? 'none twice tried' : `${toNumber(retried)} tried again`}
+          {retried === 0 ? 'no retries' : `${toNumber(retried)} retried`}
         </p>
       </header>
       <Bars list={backends} total={total} testId="backend" hueOf={() => 'hue-place'} nameOf={(name) => name} />
@@ -37,7 +37,12 @@ function Bars({ list, total, testId, hueOf, nameOf }: BarsProps) {
   return (
     <ul class="bars">
       {list.map(({ name, count, newest }) => (
-        <li key={name} class={`${hueOf(name)}${total - newest > SILENT_CALLS ? ' silent' : ''}`} data-testid={testId} data-name={name}>
+        <li
+          key={name}
+          class={`${hueOf(name)}${total - newest > SILENT_CALLS ? ' silent' : ''}`}
+          data-testid={testId}
+          data-name={name}
+        >
           <span key={newest} class="beat" aria-hidden="true" />
           <span class="bar-name">{nameOf(name)}</span>
           <span class="bar" aria-hidden="true">

@@ -4,7 +4,7 @@ import type { TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
 import { loadLand, type Land } from '../map/land.ts';
 import { createWorldMap, type Pointed, type WorldMap } from '../map/world-map.ts';
 import { circle, focus, RADII_KM, radiusKm } from '../state/focus.ts';
-import { dotCount, dots, nearbyState } from '../state/nearby.ts';
+import { dotCount, dots, MOST_DOTS, nearbyState } from '../state/nearby.ts';
 import { hovered, results } from '../state/search.ts';
 import { PlusIcon, MinusIcon, WorldIcon } from './icons.tsx';
 import { toNumber } from './words.ts';
@@ -28,7 +28,7 @@ export function MapView() {
   const press = useRef<{ x: number; y: number; moved: boolean } | null>(null);
 
   useEffect(() => {
-    if (frame.current === null || below.current === null || above.current === null) return;
+    if (frame.current === null || below.current === null || above.current === null) return undefined;
     map.current = createWorldMap(below.current, above.current);
     return runMap(map.current, frame.current);
   }, []);
@@ -112,7 +112,8 @@ function MapFoot() {
   return (
     <footer class="map-foot">
       <p aria-live="polite" data-testid="nearby">
-        <strong>{toNumber(dotCount.value)}</strong> places around {name || toCoordinates(latitude, longitude)}
+        <strong>{toNumber(dotCount.value)}</strong> {dotCount.value === MOST_DOTS ? 'nearest places' : 'places'} around{' '}
+        {name || toCoordinates(latitude, longitude)}
         <NearbyNote />
       </p>
       <fieldset class="segments">
@@ -152,13 +153,20 @@ function runMap(map: WorldMap, frame: HTMLElement): () => void {
       longitude: place.longitude,
       rank: i + 1,
     }));
-    map.show({ land, circle: circle.value, dots: dots.value, markers: results.value.query === '' ? [] : markers, hovered: hovered.value });
+    map.show({
+      land,
+      circle: circle.value,
+      dots: dots.value,
+      markers: results.value.query === '' ? [] : markers,
+      hovered: hovered.value,
+    });
   };
   const resizing = new ResizeObserver(() => map.resize({ width: frame.clientWidth, height: frame.clientHeight }));
   map.resize({ width: frame.clientWidth, height: frame.clientHeight });
   resizing.observe(frame);
+  const recolor = (): void => map.recolor();
   const dark = matchMedia('(prefers-color-scheme: dark)');
-  dark.addEventListener('change', map.recolor);
+  dark.addEventListener('change', recolor);
   const endings = [effect(() => map.flyTo(circle.value)), effect(show)];
   void loadLand((loaded) => {
     land = loaded;
@@ -166,7 +174,7 @@ function runMap(map: WorldMap, frame: HTMLElement): () => void {
   }).catch(reportError);
   return () => {
     resizing.disconnect();
-    dark.removeEventListener('change', map.recolor);
+    dark.removeEventListener('change', recolor);
     for (const end of endings) end();
     map.close();
   };

@@ -31,7 +31,8 @@ export function RankingCard() {
           <span class="bad">{message}; opening it again</span>
         ) : (
           <>
-            message <span data-testid="sequence">{toNumber(sequence)}</span>, <span data-testid="gaps">{toNumber(gaps)}</span> missing
+            message <span data-testid="sequence">{toNumber(sequence)}</span>,{' '}
+            <span data-testid="gaps">{toNumber(gaps)}</span> missing
           </>
         )}
       </p>

@@ -36,7 +36,11 @@ function Row({ call }: { readonly call: RecentCall }) {
       <td>{call.method}</td>
       <td class={call.version === undefined ? 'hue-place' : toHue(call.version)}>
         <span class="who">{call.version === undefined ? toInstance(call.endpoint ?? '–') : `v${call.version}`}</span>
-        {(call.attempts ?? 1) > 1 && <span class="again" title="tried again">×{call.attempts}</span>}
+        {(call.attempts ?? 1) > 1 && (
+          <span class="again" title="retried">
+            ×{call.attempts}
+          </span>
+        )}
       </td>
       <td class="ms">{toMs(call.durationMs)} ms</td>
       <td class={`code ${state}`}>{call.code}</td>

@@ -46,13 +46,19 @@ export function SearchView() {
 
 function ResultsHead() {
   const { list, version } = results.value;
-  const title = useComputed(() => (results.value.query.trim() === '' ? 'Largest cities' : `“${results.value.query.trim()}”`));
+  const title = useComputed(() =>
+    results.value.query.trim() === '' ? 'Largest cities' : `“${results.value.query.trim()}”`,
+  );
   return (
     <div class="results-head">
       <h2>{title}</h2>
       <p aria-live="polite">
         {list.length === 0 ? (
-          'no city found'
+          searching.value ? (
+            ''
+          ) : (
+            'no city found'
+          )
         ) : version === '' ? (
           'not ordered'
         ) : (
@@ -77,7 +83,15 @@ function ResultList({ list }: { readonly list: { current: HTMLOListElement | nul
   );
 }
 
-function ResultRow({ result, rank, share }: { readonly result: Result; readonly rank: number; readonly share: number }) {
+function ResultRow({
+  result,
+  rank,
+  share,
+}: {
+  readonly result: Result;
+  readonly rank: number;
+  readonly share: number;
+}) {
   const { place, ranked } = result;
   const point = (): void => {
     hovered.value = place.id;
@@ -117,7 +131,8 @@ function ResultRow({ result, rank, share }: { readonly result: Result; readonly 
 
 /** Up and down go from result to result. */
 function moveAmong(event: TargetedKeyboardEvent<HTMLOListElement>): void {
-  const step = event.key === 'ArrowDown' ? 'nextElementSibling' : event.key === 'ArrowUp' ? 'previousElementSibling' : undefined;
+  const step =
+    event.key === 'ArrowDown' ? 'nextElementSibling' : event.key === 'ArrowUp' ? 'previousElementSibling' : undefined;
   if (step === undefined || document.activeElement === null) return;
   event.preventDefault();
   const next = document.activeElement.closest('li')?.[step]?.querySelector('button');
