@@ -1,0 +1,83 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { codeName } from '@bascule/core';
+
+/** What the exit code of the command means. */
+export const ExitCode = {
+  ok: 0,
+  /** Refused, or a call that failed. */
+  failed: 1,
+  /** The command line, the configuration or a request does not hold. */
+  usage: 2,
+  unreachable: 3,
+  unauthorised: 4,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Ends the command with a message for people and an exit code for machines. */
+export class CliFailure extends Error {
+  readonly exitCode: ExitCode;
+  /** What to do; may be empty. */
+  readonly advice: string;
+  /** Name of the RPC code, where a call failed; otherwise empty. */
+  readonly code: string;
+
+  constructor(exitCode: ExitCode, message: string, advice = '', code = '') {
+    super(message);
+    this.exitCode = exitCode;
+    this.advice = advice;
+    this.code = code;
+  }
+}
+
+/** Puts whatever was thrown into words. Messages of our services hold the advice behind a line break. */
+export function toFailure(thrown: unknown): CliFailure {
+  if (thrown instanceof CliFailure) return thrown;
+  if (thrown instanceof ConnectError) return toCallFailure(thrown);
+  const error = (thrown ?? {}) as {
+    name?: unknown;
+    message?: unknown;
+    code?: unknown;
+    host?: unknown;
+    port?: unknown;
+    reason?: unknown;
+    advice?: unknown;
+  };
+  if (error.name === 'ConfigRefused') return new CliFailure(ExitCode.usage, String(error.message));
+  if (error.code === 'EADDRINUSE') {
+    const advice = 'Stop what listens there, or choose another port (see --help).';
+    return new CliFailure(ExitCode.failed, `port ${String(error.port)} of ${String(error.host)} is in use`, advice);
+  }
+  if (typeof error.reason === 'string' && typeof error.advice === 'string') {
+    return new CliFailure(ExitCode.failed, error.reason, error.advice);
+  }
+  return new CliFailure(ExitCode.failed, typeof error.message === 'string' ? error.message : String(thrown));
+}
+
+function toCallFailure(error: ConnectError): CliFailure {
+  const [what = '', ...advice] = error.rawMessage.split('\n');
+  const exitCode =
+    error.code === Code.Unauthenticated || error.code === Code.PermissionDenied
+      ? ExitCode.unauthorised
+      : ExitCode.failed;
+  return new CliFailure(exitCode, what, advice.join(' '), codeName(error.code));
+}
+
+const CONNECT_FAILURES = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+]);
+
+/** Whether a call never got as far as a connection. */
+export function isUnreachable(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (typeof code === 'string' && CONNECT_FAILURES.has(code)) return true;
+    // Where a name has several addresses, each has its own failure.
+    if (error instanceof AggregateError && error.errors.some(isUnreachable)) return true;
+  }
+  return false;
+}

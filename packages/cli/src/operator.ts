@@ -1,0 +1,43 @@
+import { createBearerInterceptor } from '@bascule/kit';
+import { AdminService } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
+import { ModuleService } from '@bascule/schema/gen/bascule/modules/v1/modules_pb.ts';
+import { Code, ConnectError, createClient, type Client, type Interceptor } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import { CliFailure, ExitCode, isUnreachable } from './failure.ts';
+
+/** The operator's services of a gateway. */
+export interface Operator {
+  readonly admin: Client<typeof AdminService>;
+  readonly modules: Client<typeof ModuleService>;
+}
+
+/** Clients for the operator's listener at `url`. */
+export function createOperator(url: string, token: string): Operator {
+  const transport = createConnectTransport({
+    baseUrl: url,
+    httpVersion: '1.1',
+    interceptors: [createExplainer(url), createBearerInterceptor(token)],
+  });
+  return { admin: createClient(AdminService, transport), modules: createClient(ModuleService, transport) };
+}
+
+/** Says in an operator's words what a transport can only call unavailable or unimplemented. */
+function createExplainer(url: string): Interceptor {
+  return (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (thrown) {
+      if (isUnreachable(thrown)) {
+        const advice = 'Start a gateway ("npm start" or "bascule gateway"), or name another with --operator.';
+        throw new CliFailure(ExitCode.unreachable, `no gateway answers at ${url}`, advice);
+      }
+      const error = ConnectError.from(thrown);
+      if (error.code === Code.Unauthenticated) {
+        const advice =
+          'Is the token of this gateway? Name its file with --token-file; it is "token" in the state folder.';
+        throw new CliFailure(ExitCode.unauthorised, `${url} does not take the token`, advice, 'unauthenticated');
+      }
+      throw error;
+    }
+  };
+}
