@@ -1,1 +1,2 @@
-export {};
+export type { ServeOptions, ServerEvent, ServeRegistry } from './options.ts';
+export { serve, type Server } from './serve.ts';

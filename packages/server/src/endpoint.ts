@@ -1,0 +1,48 @@
+import type { Clock, Endpoint } from '@bascule/core';
+import type { Kit } from '@bascule/kit';
+import type { ServeOptions } from './options.ts';
+
+const ALL_ADDRESSES = new Set(['0.0.0.0', '::', '']);
+
+/** What a server says of itself. `port` is the one it listens on. */
+export function createEndpoint(options: ServeOptions & { clock: Clock; kit: Kit; port: number }): Endpoint {
+  const { clock, kit, port } = options;
+  const host = advertisedHost(options);
+  return {
+    instanceId: options.instanceId ?? createInstanceId(host, port, clock),
+    incarnation: options.incarnation ?? Math.floor(clock.wallMs()),
+    host,
+    port,
+    protocol: 'grpc',
+    weight: options.weight ?? 1,
+    priority: 0,
+    zone: options.zone ?? '',
+    services: kit.services,
+    schemaDigest: kit.schemaDigest,
+    moduleVersion: options.version ?? '',
+    labels: options.labels ?? {},
+  };
+}
+
+/** Throws on what would only show once the port is taken, or never: nobody could find the server. */
+export function validateOptions(options: ServeOptions): void {
+  advertisedHost(options);
+  const { registry } = options;
+  if (registry !== undefined && !/^https?:$/.test(URL.parse(registry.url)?.protocol ?? '')) {
+    throw new Error(`registry.url "${registry.url}" is no address: write it as in http://127.0.0.1:7070`);
+  }
+}
+
+function advertisedHost({ host = '127.0.0.1', advertiseHost, registry }: ServeOptions): string {
+  if (advertiseHost !== undefined) return advertiseHost;
+  if (registry !== undefined && ALL_ADDRESSES.has(host)) {
+    throw new Error(`host "${host}" is no address that others can reach: set advertiseHost to the one to register`);
+  }
+  return host;
+}
+
+function createInstanceId(host: string, port: number, clock: Clock): string {
+  const chance = Math.floor(clock.random() * 2 ** 32).toString(16);
+  // An IPv6 address may begin with a colon, which an instance id may not.
+  return `${host.replace(/^[^A-Za-z0-9]+/, '')}:${port}:${chance.padStart(8, '0')}`.replace(/^:/, '');
+}

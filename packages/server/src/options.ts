@@ -1,0 +1,45 @@
+import type { Clock } from '@bascule/core';
+import type { RegistrarEvent } from '@bascule/discovery';
+import type { KitOptions } from '@bascule/kit';
+
+/** Where a server makes itself known. */
+export interface ServeRegistry {
+  /** Base of a registry, as in `http://127.0.0.1:7070`. Spoken to by gRPC over HTTP/2. */
+  url: string;
+  /** Sent as `authorization: Bearer <token>`. */
+  token?: string;
+  /** How long the server counts as alive without a word. Default 15,000, 1,000 to 600,000 ms. Renewed at a third. */
+  ttlMs?: number;
+}
+
+export interface ServeOptions extends Pick<KitOptions, 'routes' | 'interceptors' | 'maxMessageBytes'> {
+  /** Address to listen on. Default 127.0.0.1. */
+  host?: string;
+  /** Default 0: a free one, told in `Server.port`. */
+  port?: number;
+  /** The host that others reach this server by; needed when `host` is all addresses. Default `host`. */
+  advertiseHost?: string;
+  /** Default: registers nowhere. */
+  registry?: ServeRegistry;
+  /** Stable over restarts, to be known as the same instance. Default host, port and chance. */
+  instanceId?: string;
+  /** Must grow with each start of the instance. Default milliseconds since 1970. */
+  incarnation?: number;
+  /** Relative share of calls, 0 to 65,535; 0 takes no new calls. Default 1. */
+  weight?: number;
+  zone?: string;
+  labels?: Readonly<Record<string, string>>;
+  /** Version of what is served, shown with the endpoint. Default none. */
+  version?: string;
+  /** How long open calls may go on after `close`, before they are cut. Default 30,000 ms. */
+  drainTimeoutMs?: number;
+  /** Between deregistration and the end of listening, so that whoever watches has heard of it. Default 500 ms. */
+  propagationMs?: number;
+  /** Default real time. */
+  clock?: Clock;
+  /** What happens to the registration and at the end, for logs. */
+  onEvent?(event: ServerEvent): void;
+}
+
+/** Beside the registration: `draining` once the server takes no new connections, with the calls still open. */
+export type ServerEvent = RegistrarEvent | { readonly type: 'draining'; readonly openCalls: number };

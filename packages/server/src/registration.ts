@@ -1,0 +1,47 @@
+import type { Clock, Endpoint } from '@bascule/core';
+import { createRegistrar, type RegistrarEvent } from '@bascule/discovery';
+import { createBearerInterceptor, type Kit } from '@bascule/kit';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { ServeRegistry } from './options.ts';
+
+const DEFAULT_TTL_MS = 15_000;
+
+/** A registration with the connection that it runs over. */
+export interface Registration {
+  readonly registered: Promise<void>;
+  /** Deregisters and closes the connection. True when others may still think that the server is there. */
+  close(): Promise<boolean>;
+}
+
+/** Registers `endpoint` and keeps it so. */
+export function startRegistration(options: {
+  registry: ServeRegistry;
+  endpoint: Endpoint;
+  kit: Kit;
+  clock: Clock;
+  onEvent: (event: RegistrarEvent) => void;
+}): Registration {
+  const { registry, kit } = options;
+  const sessionManager = new Http2SessionManager(registry.url);
+  const interceptors = registry.token === undefined ? [] : [createBearerInterceptor(registry.token)];
+  let wasRegistered = false;
+  const registrar = createRegistrar({
+    transport: createGrpcTransport({ baseUrl: registry.url, sessionManager, interceptors }),
+    endpoint: options.endpoint,
+    schema: kit.schema,
+    ttlMs: registry.ttlMs ?? DEFAULT_TTL_MS,
+    clock: options.clock,
+    onEvent(event) {
+      if (event.type === 'registered') wasRegistered = true;
+      options.onEvent(event);
+    },
+  });
+  return {
+    registered: registrar.registered,
+    async close() {
+      await registrar.close();
+      sessionManager.abort();
+      return wasRegistered;
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { sleep, systemClock, type Endpoint } from '@bascule/core';
+import { createKit } from '@bascule/kit';
+import { listen, type Listener } from '@bascule/wire';
+import { createEndpoint, validateOptions } from './endpoint.ts';
+import type { ServeOptions } from './options.ts';
+import { startRegistration, type Registration } from './registration.ts';
+
+/** A server that takes calls. */
+export interface Server {
+  readonly port: number;
+  /** What the server says of itself, also where it registers nowhere. */
+  readonly endpoint: Endpoint;
+  /** Resolves at the first registration, at once without a registry; rejects when the registry refuses for good. */
+  readonly registered: Promise<void>;
+  /**
+   * Deregisters first, gives watchers time to hear of it, then takes nothing new, lets open calls finish and closes.
+   * Never rejects. Signals of the process are the caller's to handle.
+   */
+  close(): Promise<void>;
+}
+
+const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+const DEFAULT_PROPAGATION_MS = 500;
+
+/** Serves Connect route functions over gRPC, gRPC-Web and Connect, and registers by itself. */
+export async function serve(options: ServeOptions): Promise<Server> {
+  validateOptions(options);
+  const clock = options.clock ?? systemClock;
+  const kit = createKit({
+    routes: (router) => options.routes(router),
+    interceptors: options.interceptors ?? [],
+    clock,
+    ...(options.maxMessageBytes === undefined ? {} : { maxMessageBytes: options.maxMessageBytes }),
+  });
+  const { host = '127.0.0.1', port = 0 } = options;
+  const listener = await listen({ host, port, service: kit.service, clock });
+  const endpoint = createEndpoint({ ...options, clock, kit, port: listener.port });
+  const registration =
+    options.registry &&
+    startRegistration({
+      registry: options.registry,
+      endpoint,
+      kit,
+      clock,
+      onEvent: (event) => options.onEvent?.(event),
+    });
+  let closing: Promise<void> | undefined;
+  return {
+    port: listener.port,
+    endpoint,
+    registered: registration?.registered ?? Promise.resolve(),
+    close: () => (closing ??= close({ options, listener, registration })),
+  };
+}
+
+async function close(parts: {
+  options: ServeOptions;
+  listener: Listener;
+  registration: Registration | undefined;
+}): Promise<void> {
+  const { options, listener, registration } = parts;
+  const clock = options.clock ?? systemClock;
+  const wasKnown = (await registration?.close()) ?? false;
+  // Who has not heard yet still sends calls here, and they are served.
+  if (wasKnown) await sleep(clock, options.propagationMs ?? DEFAULT_PROPAGATION_MS);
+  options.onEvent?.({ type: 'draining', openCalls: listener.openCalls() });
+  await listener.close(options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS);
+}
