@@ -133,6 +133,18 @@ describe('createMetrics', () => {
     expect(calls(metrics)).toEqual([expect.stringMatching(/endpoint="",module_version=""} 2$/)]);
   });
 
+  it('still counts a call that ends late, while others serve its method', () => {
+    const metrics = createMetrics();
+    count(metrics);
+    count(metrics, { endpointKey: 'y#1', instanceId: 'y' });
+    metrics.retireEndpoint('x#1');
+    count(metrics);
+    expect(calls(metrics)).toEqual([
+      expect.stringMatching(/endpoint="y".* 1$/),
+      expect.stringMatching(/endpoint="".* 1$/),
+    ]);
+  });
+
   it('takes out the series of a version', () => {
     const metrics = createMetrics();
     count(metrics, { moduleVersion: '1' });
