@@ -8,8 +8,8 @@ export interface Arguments {
   readonly registry: string | undefined;
   readonly tokenFile: string | undefined;
   readonly instanceId: string | undefined;
-  /** Whether a launcher holds the other end of standard input. */
-  readonly launched: boolean;
+  /** Whether a launcher holds the other end of standard input, whose end is the word to stop. */
+  readonly exitWithStdin: boolean;
 }
 
 /** What stands in front of the environment's variables below, so that a container needs no command line. */
@@ -22,7 +22,7 @@ export function parseArguments(argv: readonly string[], env: Readonly<Record<str
       registry: { type: 'string' },
       'token-file': { type: 'string' },
       'instance-id': { type: 'string' },
-      launched: { type: 'boolean', default: false },
+      'exit-with-stdin': { type: 'boolean', default: false },
     },
   });
   const port = Number(values.port);
@@ -34,6 +34,6 @@ export function parseArguments(argv: readonly string[], env: Readonly<Record<str
     registry: values.registry ?? env['BASCULE_REGISTRY'],
     tokenFile: values['token-file'] ?? env['BASCULE_TOKEN_FILE'],
     instanceId: values['instance-id'] ?? env['BASCULE_INSTANCE_ID'],
-    launched: values.launched,
+    exitWithStdin: values['exit-with-stdin'],
   };
 }

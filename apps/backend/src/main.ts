@@ -14,8 +14,9 @@ import { waitForStop } from './stop-request.ts';
 
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2), process.env);
-  const stopped = waitForStop(options.launched);
+  const stopped = waitForStop(options.exitWithStdin);
   const server = await start(options);
+  await Promise.race([server.registered, stopped]);
   process.stdout.write(`${JSON.stringify({ event: 'ready', endpoint: server.endpoint, port: server.port })}\n`);
   await stopped;
   await server.close();
@@ -28,6 +29,8 @@ async function start(options: Arguments): Promise<Server> {
     routes: createPlacesRoutes(loadPlaces()),
     host,
     port,
+    // Streams of places end by themselves; whoever follows a route is cut.
+    drainTimeoutMs: 5000,
     ...(registry === undefined ? {} : { registry: { url: registry, ...(token === undefined ? {} : { token }) } }),
     ...(instanceId === undefined ? {} : { instanceId }),
   });

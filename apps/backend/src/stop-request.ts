@@ -7,8 +7,7 @@
 export function waitForStop(launched: boolean): Promise<void> {
   return new Promise((resolve) => {
     const stop = (): void => resolve();
-    process.on('SIGINT', launched ? ignore : stop);
-    process.on('SIGTERM', launched ? ignore : stop);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, launched ? ignore : stop);
     if (!launched) return;
     process.stdin.on('end', stop).on('close', stop).on('error', stop);
     process.stdin.resume();
