@@ -34,11 +34,15 @@ export class CreditGate {
   write(bytes: Uint8Array, owned = false): void {
     if (this.state !== 'open' || bytes.length === 0) return;
     if (this.busy || this.held.length > 0) {
-      this.held.push(owned ? bytes : bytes.slice());
+      this.held.push(owned ? bytes : new Uint8Array(bytes));
       return;
     }
     const fits = Math.min(this.credit, bytes.length);
-    if (fits < bytes.length) this.held.push(owned ? bytes.subarray(fits) : bytes.slice(fits));
+    if (fits < bytes.length) {
+      const rest = bytes.subarray(fits);
+      // Not slice(): a Buffer's is a view, and lent bytes change after this call.
+      this.held.push(owned ? rest : new Uint8Array(rest));
+    }
     if (fits > 0) this.pass(fits === bytes.length ? bytes : bytes.subarray(0, fits));
     this.pump();
   }

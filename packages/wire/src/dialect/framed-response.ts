@@ -39,6 +39,8 @@ export class FramedResponse implements Reply {
   private phase: Phase = 'waiting';
   /** Inner bytes not granted back yet, because their text has not left. Text mode only. */
   private heldBytes = 0;
+  /** Whether what was passed on so far ends inside a message. */
+  private insideMessage = false;
 
   constructor(outer: Reply, format: StreamFormat, call: CallContext) {
     this.outer = outer;
@@ -71,7 +73,10 @@ export class FramedResponse implements Reply {
     const fault = this.phase === 'waiting' ? 'bad-flags' : this.scanner.scan(bytes);
     if (fault !== undefined) {
       this.refuse(responseFault(fault, NO_LIMIT));
-    } else if (this.format.text) {
+      return;
+    }
+    this.insideMessage = !this.scanner.isAtBoundary();
+    if (this.format.text) {
       this.heldBytes += bytes.length;
       this.gate.write(encodeBase64(bytes), true);
       this.grantHeld();
@@ -149,6 +154,11 @@ export class FramedResponse implements Reply {
       return;
     }
     const last = this.format.lastBytes(trailers);
+    if (last !== undefined && this.insideMessage) {
+      // A last frame here would be read as the rest of the message. Stopping short is what tells the caller.
+      this.gate.end(NO_FIELDS);
+      return;
+    }
     if (last !== undefined) this.gate.write(last, true);
     this.gate.end(last === undefined ? trailers : NO_FIELDS);
   }

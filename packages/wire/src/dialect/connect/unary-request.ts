@@ -108,7 +108,7 @@ export class KeptRequest extends UnaryRequest {
       this.refuse(requestFault('too-large', this.maxMessageBytes));
       return;
     }
-    this.chunks.push(bytes.slice());
+    this.chunks.push(new Uint8Array(bytes));
     this.response.grantRequest(bytes.length);
   }
 

@@ -80,7 +80,7 @@ export class UnaryResponse implements Reply {
     } else if (this.scanner.messages > 1) {
       this.refuse(MANY);
     } else {
-      this.chunks.push(bytes.slice());
+      this.chunks.push(new Uint8Array(bytes));
       // The scanner has checked the length, so that this ends at the limit.
       this.inner?.grant(bytes.length);
     }

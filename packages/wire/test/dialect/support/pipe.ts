@@ -15,7 +15,7 @@ export function createBytePipe(onTaken: (bytes: number) => void): BytePipe {
   };
   return {
     push(bytes) {
-      chunks.push(bytes.slice());
+      chunks.push(new Uint8Array(bytes));
       notify();
     },
     end() {
