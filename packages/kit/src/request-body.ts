@@ -52,7 +52,8 @@ export function createRequestBody(onConsumed: (bytes: number) => void): RequestB
     push(bytes) {
       if (state.type === 'unread') onConsumed(bytes.length);
       if (state.type !== 'open' || bytes.length === 0) return;
-      queue.push(bytes.slice());
+      // Not `slice`: of a Buffer, as Node's sockets give it, that is a view and no copy.
+      queue.push(new Uint8Array(bytes));
       settle();
     },
     end() {

@@ -40,9 +40,12 @@ describe('a kit', () => {
     expect(kit.schemaDigest).toBe(digestOf(kit.schema));
   });
 
-  it('copies the bytes it is lent', async () => {
+  it.each([
+    ['Uint8Array', (bytes: Uint8Array) => bytes],
+    ['Buffer', (bytes: Uint8Array) => Buffer.from(bytes)],
+  ])('copies a %s it is lent', async (_, from) => {
     const { call } = start(RANK);
-    const bytes = envelope(toBinary(RankRequestSchema, create(RankRequestSchema, { callId: 'lent' })));
+    const bytes = from(envelope(toBinary(RankRequestSchema, create(RankRequestSchema, { callId: 'lent' }))));
     call.body.write(bytes);
     bytes.fill(0xff);
     call.body.end();

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { RankingService } from '../../../apps/backend/gen/demo/ranking/v1/ranking_pb.ts';
@@ -5,8 +6,8 @@ import { createKit } from '../src/kit.ts';
 import { createDemo } from './demo-routes.ts';
 import { createInProcessTransport, PROTOCOLS } from './in-process.ts';
 
-/** Larger than the initial credit in both directions, so that a lost grant hangs the call. */
-const BIG_NAME = 'x'.repeat(1_000_000);
+/** Larger than the initial credit in both directions, also compressed, so that a lost grant hangs the call. */
+const BIG_NAME = randomBytes(500_000).toString('hex');
 
 const toConnectError = (reason: unknown): ConnectError => ConnectError.from(reason);
 

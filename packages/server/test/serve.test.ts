@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { createVirtualClock, systemClock } from '@bascule/core';
-import { createRegistry } from '@bascule/discovery';
+import { createRegistry, createRegistrySource } from '@bascule/discovery';
 import { createTokenInterceptor } from '@bascule/kit';
 import { digestOf, methodFactsOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
@@ -167,5 +167,29 @@ describe('the start of a server', () => {
       throw new Error('no such route');
     };
     await expect(start({ routes: broken })).rejects.toThrow('no such route');
+  });
+});
+
+describe('a source that watches a registry behind serve', () => {
+  it('hears of a server, and of its end before it stops to serve', async () => {
+    const { server: registryServer, url } = await startRegistry();
+    const source = createRegistrySource({
+      transport: connectTo(registryServer.port),
+      clock: systemClock,
+      resyncGraceMs: 60_000,
+    });
+    const told: string[] = [];
+    source.start({
+      changes: (changes) => told.push(...changes.map((c) => (c.type === 'remove' ? c.cause : c.type))),
+      status: () => {},
+      schema: () => told.push('schema'),
+    });
+    const { server, types } = await start({ routes: createDemo().routes, registry: { url }, propagationMs: 200 });
+    await expect.poll(() => told).toEqual(['insert', 'schema']);
+    const closed = server.close();
+    await expect.poll(() => told.at(-1)).toBe('deregistered');
+    expect(types()).not.toContain('draining');
+    await closed;
+    await source.close();
   });
 });

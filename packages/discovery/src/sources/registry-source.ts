@@ -7,6 +7,7 @@ import {
 import { ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { causeOf, fromEndpointMessage } from '../endpoint-message.ts';
 import type { KnownState } from '../last-known.ts';
+import { HEARTBEAT_MS } from '../registry/watcher.ts';
 import type { Source, SourceListener, SourceStatus } from '../source.ts';
 import { createBackoff, waitFor } from '../waiting.ts';
 import { createKnownSet } from './known-set.ts';
@@ -27,8 +28,8 @@ export interface RegistrySourceOptions {
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
-/** Three heartbeats of the registry (every 5 s) missed: the connection hangs, whatever TCP says. */
-const SILENCE_MS = 15_000;
+/** Three heartbeats of the registry missed: the connection hangs, whatever TCP says. */
+const SILENCE_MS = 3 * HEARTBEAT_MS;
 const SILENT = `no word from the registry for ${SILENCE_MS} ms`;
 const NOTHING: KnownState = { endpoints: [], schemas: new Map() };
 
