@@ -28,6 +28,7 @@ export interface Cors {
 /** Request fields of all dialects. */
 const DIALECT_REQUEST_FIELDS = [
   'content-type',
+  'content-encoding',
   'connect-protocol-version',
   'connect-timeout-ms',
   'connect-accept-encoding',
