@@ -31,7 +31,8 @@ export class CliFailure extends Error {
 
 /** Puts whatever was thrown into words. Messages of our services hold the advice behind a line break. */
 export function toFailure(thrown: unknown): CliFailure {
-  if (thrown instanceof CliFailure) return thrown;
+  const known = findFailure(thrown);
+  if (known !== undefined) return known;
   if (thrown instanceof ConnectError) return toCallFailure(thrown);
   const error = (thrown ?? {}) as {
     name?: unknown;
@@ -51,6 +52,12 @@ export function toFailure(thrown: unknown): CliFailure {
     return new CliFailure(ExitCode.failed, error.reason, error.advice);
   }
   return new CliFailure(ExitCode.failed, typeof error.message === 'string' ? error.message : String(thrown));
+}
+
+/** Clients wrap what interceptors and streams of requests throw. */
+function findFailure(thrown: unknown): CliFailure | undefined {
+  for (let error = thrown; error instanceof Error; error = error.cause) if (error instanceof CliFailure) return error;
+  return undefined;
 }
 
 function toCallFailure(error: ConnectError): CliFailure {

@@ -17,7 +17,7 @@ export interface TerminalOptions {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   /** Called when nobody reads standard output any more. */
-  onReaderGone(): void;
+  readonly onReaderGone: () => void;
 }
 
 export function createTerminal({ stdout, stderr, onReaderGone }: TerminalOptions): Terminal {

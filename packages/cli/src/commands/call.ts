@@ -21,7 +21,7 @@ as it comes, until it ends or Ctrl-C. A method that takes a stream of requests g
 Examples:
   bascule call demo.places.v1.PlacesService/Search '{"query": "ber"}'
   bascule call demo.ranking.v1.RankingService/Watch '{}' | head -3
-  bascule call demo.ranking.v1.RankingService/Tally '{"placeId": 1} {"placeId": 2}'
+  bascule call demo.ranking.v1.RankingService/Tally '{"candidate": {"id": 1}} {"candidate": {"id": 2}}'
   bascule call demo.places.v1.PlacesService/Search - < request.json`;
 
 export function addCallCommand(program: Command, context: CliContext): void {
