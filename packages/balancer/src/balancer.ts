@@ -107,8 +107,10 @@ class Pool {
     const before = member.endpoint;
     member.endpoint = endpoint;
     if (isSameAddress(before, endpoint)) return;
-    this.#close(member.link, undefined);
+    const old = member.link;
+    // First the new one: a connect that throws then leaves the member with a link.
     member.link = this.#options.connect(endpoint);
+    this.#close(old, undefined);
     this.#watch(member);
   }
 
@@ -138,8 +140,10 @@ class Pool {
       this.#closing.delete(link);
       if (member !== undefined && !this.#members.has(member.key)) this.#options.onDrained?.(member.key);
     };
-    // A link that cannot close properly is closed all the same.
-    const closed = link.close().then(drained, drained);
+    // A link that several balancers share is closed for us at once; our calls on it may still run. A link that cannot
+    // close properly is closed all the same.
+    const idle = (): Promise<void> | undefined => member?.idle();
+    const closed = link.close().then(idle, idle).then(drained);
     this.#closing.set(link, { member, closed });
   }
 

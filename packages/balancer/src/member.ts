@@ -22,6 +22,7 @@ export class Member {
   openCalls = 0;
   calls = 0;
   failures = 0;
+  #onIdle: (() => void) | undefined = undefined;
 
   constructor(key: string, endpoint: Endpoint, link: Link) {
     this.key = key;
@@ -37,6 +38,20 @@ export class Member {
     this.openCalls++;
     this.calls++;
     return new MemberLease(this);
+  }
+
+  giveBack(outcome: Outcome): void {
+    this.openCalls--;
+    if (isFailure(outcome)) this.failures++;
+    if (this.openCalls === 0) this.#onIdle?.();
+  }
+
+  /** Resolves when the last lease is back; asked once, when no more are lent. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.openCalls === 0) resolve();
+      else this.#onIdle = resolve;
+    });
   }
 
   view(): MemberView {
@@ -60,8 +75,7 @@ class MemberLease implements Lease {
   release(outcome: Outcome): void {
     if (this.#state === 'released') throw new Error(`the lease of ${this.#member.key} was released twice`);
     this.#state = 'released';
-    this.#member.openCalls--;
-    if (isFailure(outcome)) this.#member.failures++;
+    this.#member.giveBack(outcome);
   }
 }
 

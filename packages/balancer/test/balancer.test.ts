@@ -98,6 +98,19 @@ describe('createBalancer', () => {
     expect([drained, balancer.members()]).toEqual([[keyOf('a')], []]);
   });
 
+  it('waits for its own leases where a shared link closes at once', async () => {
+    const { balancer, links, drained } = setUp();
+    insert(balancer, endpointOf('a'));
+    const lease = balancer.pick(headOf());
+    balancer.apply([{ type: 'remove', key: keyOf('a'), cause: 'retired' }]);
+    links[0]?.finish();
+    await new Promise(setImmediate);
+    expect([drained, balancer.members().length]).toEqual([[], 1]);
+    lease?.release(OK_OUTCOME);
+    await balancer.close();
+    expect([drained, balancer.members()]).toEqual([[keyOf('a')], []]);
+  });
+
   it('does not call a key drained that has come back', async () => {
     const { balancer, links, drained } = setUp();
     insert(balancer, endpointOf('a'));
@@ -105,7 +118,9 @@ describe('createBalancer', () => {
     insert(balancer, endpointOf('a'));
     links[0]?.finish();
     await new Promise(setImmediate);
-    expect([drained, pickId(balancer)]).toEqual([[], 'a']);
+    const lease = balancer.pick(headOf());
+    expect([drained, lease?.endpoint.instanceId]).toEqual([[], 'a']);
+    lease?.release(OK_OUTCOME);
     const closing = balancer.close();
     links[1]?.finish();
     await closing;

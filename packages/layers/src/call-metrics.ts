@@ -42,7 +42,8 @@ export class CallMetrics {
   readonly #counts = new Map<string, CountSeries>();
   readonly #retired = new Set<string>();
 
-  count(record: CallRecord): void {
+  /** `isOld` says that the call began before an endpoint retired, perhaps its own. */
+  count(record: CallRecord, isOld: boolean): void {
     const method = this.#method(record);
     const dialect = getOrAdd(method.dialects, record.dialect, createDialect);
     const seconds = record.durationMs / 1000;
@@ -52,7 +53,7 @@ export class CallMetrics {
     if (record.attempts > 1) method.retries += record.attempts - 1;
     const series = dialect.codes.get(record.code)?.get(record.endpointKey);
     if (series !== undefined && series.moduleVersion === record.moduleVersion) series.value++;
-    else this.#addCount(record, method, dialect).value++;
+    else this.#addCount(record, this.#isLate(record, isOld), method, dialect).value++;
   }
 
   retireEndpoint(key: string): void {
@@ -112,8 +113,14 @@ export class CallMetrics {
     return getOrAdd(byName, name, () => ({ service, method: name, dialects: new Map(), retries: 0, counted: 0 }));
   }
 
-  #addCount(record: CallRecord, method: MethodSeries, dialect: DialectSeries): CountSeries {
-    const late = this.#retired.has(record.endpointKey);
+  /** A late record must not bring a retired endpoint's series back. A new call means that the endpoint is back itself. */
+  #isLate(record: CallRecord, isOld: boolean): boolean {
+    if (!this.#retired.has(record.endpointKey)) return false;
+    if (!isOld) this.#retired.delete(record.endpointKey);
+    return isOld;
+  }
+
+  #addCount(record: CallRecord, late: boolean, method: MethodSeries, dialect: DialectSeries): CountSeries {
     const endpoint = late ? '' : record.instanceId;
     const moduleVersion = late ? '' : record.moduleVersion;
     const labels = [method.service, method.method, record.code, record.dialect, endpoint, moduleVersion];

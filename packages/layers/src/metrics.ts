@@ -22,18 +22,21 @@ export interface Metrics extends Observer {
 /** Makes empty metrics. */
 export function createMetrics(): Metrics {
   const open = new Set<RequestHead>();
+  /** Calls that were open when an endpoint retired: they may be its last word. */
+  const outlived = new WeakSet<RequestHead>();
   const calls = new CallMetrics();
   const named = new NamedMetrics();
   return {
     started: (head) => void open.add(head),
     ended(record, head) {
       open.delete(head);
-      calls.count(record);
+      calls.count(record, outlived.has(head));
     },
     setGauge: (name, labels, value) => named.set(name, labels, value),
     incCounter: (name, labels, by = 1) => named.add(name, labels, by),
     describe: (name, help) => named.describe(name, help),
     retireEndpoint(key) {
+      for (const head of open) outlived.add(head);
       calls.retireEndpoint(key);
       named.retire('endpoint', key.slice(0, key.lastIndexOf('#')));
     },

@@ -30,6 +30,15 @@ const RECORD: CallRecord = {
   timeoutMs: undefined,
 };
 
+/** Starts calls that end later. */
+function begin(metrics: Metrics, times: number): (record?: Partial<CallRecord>) => void {
+  const heads = Array.from({ length: times }, () => createHead());
+  for (const head of heads) metrics.started(head);
+  return (record) => {
+    for (const head of heads) metrics.ended({ ...RECORD, ...record }, head);
+  };
+}
+
 function count(metrics: Metrics, record: Partial<CallRecord> = {}, times = 1): void {
   for (let i = 0; i < times; i++) {
     const head = createHead();
@@ -128,8 +137,9 @@ describe('createMetrics', () => {
   it('does not bring a retired endpoint back for a call that ends late', () => {
     const metrics = createMetrics();
     count(metrics, { moduleVersion: '1' });
+    const endLate = begin(metrics, 2);
     metrics.retireEndpoint('x#1');
-    count(metrics, { moduleVersion: '1' }, 2);
+    endLate({ moduleVersion: '1' });
     expect(calls(metrics)).toEqual([expect.stringMatching(/endpoint="",module_version=""} 2$/)]);
   });
 
@@ -137,12 +147,22 @@ describe('createMetrics', () => {
     const metrics = createMetrics();
     count(metrics);
     count(metrics, { endpointKey: 'y#1', instanceId: 'y' });
+    const endLate = begin(metrics, 1);
     metrics.retireEndpoint('x#1');
-    count(metrics);
+    endLate();
     expect(calls(metrics)).toEqual([
       expect.stringMatching(/endpoint="y".* 1$/),
       expect.stringMatching(/endpoint="".* 1$/),
     ]);
+  });
+
+  it('counts for an endpoint again that has come back under the same key', () => {
+    const metrics = createMetrics();
+    const endLate = begin(metrics, 1);
+    metrics.retireEndpoint('x#1');
+    count(metrics, {}, 2);
+    endLate();
+    expect(calls(metrics)).toEqual([expect.stringMatching(/endpoint="x".* 3$/)]);
   });
 
   it('takes out the series of a version', () => {
