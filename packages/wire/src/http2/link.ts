@@ -12,6 +12,12 @@ export interface Http2LinkOptions {
   readonly limits?: Partial<Http2Limits>;
 }
 
+/** A connection's window cannot start below the protocol's own start value (RFC 9113, 6.9.2). */
+function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
+  const limits = { ...DEFAULT_HTTP2_LIMITS, ...given };
+  return { ...limits, connectionWindowBytes: Math.max(65_535, limits.connectionWindowBytes) };
+}
+
 /**
  * A way to one backend over HTTP/2 with prior knowledge. Connects at once and again after a loss; is ready while a
  * connection has both sides' SETTINGS. Calls made while it connects for the first time, or while all streams are taken,
@@ -25,7 +31,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
     port: options.port,
     clock: options.clock,
     maxConnections: options.maxConnections ?? 10,
-    limits: { ...DEFAULT_HTTP2_LIMITS, ...options.limits },
+    limits: toLimits(options.limits),
     onReadyChange: (ready) => listener(ready),
     onClosed: () => closed.resolve(),
   });

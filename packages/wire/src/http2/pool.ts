@@ -48,6 +48,8 @@ export class Pool implements CallCarrier {
   readonly #leaving = new Set<ClientConnection>();
   #state: PoolState = 'running';
   #failures = 0;
+  /** No further connection beside a living one before this: a peer that refuses a second must not be hammered. */
+  #growAtMs = 0;
   #retry: Timer | undefined;
   #sweep: Timer | undefined;
   #ready = false;
@@ -180,7 +182,13 @@ export class Pool implements CallCarrier {
     const livedMs = this.#options.clock.nowMs() - connection.startedMs;
     this.#failures = connection.hasAnswered || livedMs >= GOOD_LIFE_MS ? 0 : this.#failures + 1;
     this.#reason = connection.reason;
-    if (this.#serving.length > 0) return;
+    if (this.#serving.length > 0) {
+      if (this.#failures > 0) {
+        const { clock } = this.#options;
+        this.#growAtMs = clock.nowMs() + backoffMs(clock, this.#failures);
+      }
+      return;
+    }
     this.#replace();
   }
 
@@ -222,6 +230,7 @@ export class Pool implements CallCarrier {
 
   #grow(): void {
     if (this.#serving.length >= this.#options.maxConnections || this.#state !== 'running') return;
+    if (this.#failures > 0 && this.#options.clock.nowMs() < this.#growAtMs) return;
     for (const connection of this.#serving) {
       // One that is coming may bring the room; a stalled one has room later.
       if (connection.state !== 'open' || !connection.isFull()) return;

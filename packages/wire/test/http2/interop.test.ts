@@ -9,6 +9,7 @@ import {
   requestHead,
   startCall,
   startNodeServer,
+  startRawPeer,
   unary,
   upload,
   type NodeServer,
@@ -22,6 +23,53 @@ afterEach(async () => {
   await server?.close();
   link = undefined;
   server = undefined;
+});
+
+describe('frames of one turn', () => {
+  test('END_STREAM rides on the last frame of the same turn, and two writes share a frame', async () => {
+    const peer = await startRawPeer();
+    link = openLink(peer.port);
+    await readiness(link, true);
+    const both = startCall(link);
+    both.body.write(Buffer.from('pre'));
+    both.body.write(Buffer.from('fix'));
+    both.body.end();
+    startCall(link).body.end();
+    const later = startCall(link);
+    later.body.write(Buffer.from('x'));
+    await new Promise((resolve) => setImmediate(resolve));
+    later.body.end();
+    await peer.seen((seen) => seen.streamId === 5 && seen.type === 0 && seen.flags === 1);
+    const shape = (id: number) =>
+      peer.frames
+        .filter((seen) => seen.streamId === id)
+        .map((seen) => [seen.type, seen.flags, seen.type === 0 ? String(seen.payload) : '']);
+    expect(shape(1)).toEqual([
+      [1, 4, ''],
+      [0, 1, 'prefix'],
+    ]);
+    expect(shape(3)).toEqual([[1, 5, '']]);
+    expect(shape(5)).toEqual([
+      [1, 4, ''],
+      [0, 0, 'x'],
+      [0, 1, ''],
+    ]);
+    // The first block says that our encoder keeps no table; the settings say the same of the peer's.
+    expect(peer.frames.find((seen) => seen.streamId === 1)?.payload[0]).toBe(0x20);
+    link.destroy();
+    await peer.close();
+  });
+
+  test('a call lost before its turn ended was never sent', async () => {
+    const peer = await startRawPeer();
+    link = openLink(peer.port);
+    await readiness(link, true);
+    const call = startCall(link);
+    call.body.write(Buffer.from('x'));
+    link.destroy();
+    expect((await call.done).error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
+    await peer.close();
+  });
 });
 
 describe('calls against node:http2', () => {
