@@ -81,7 +81,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         clock,
         timeoutMs: limits.headersTimeoutMs,
         http1,
-        http2: http2.accept,
+        http2: (accepted) => http2.accept(accepted),
         left: () => fresh.delete(socket),
       });
     });
@@ -147,6 +147,8 @@ function createClose({ edge, server, sockets, fresh, drainHttp2 }: Closing): (gr
     drainHttp2();
     server.closeIdleConnections();
     await done;
+    // The calls of a connection learn of its end a turn or two after the server does.
+    for (let turns = 0; edge.openCalls > 0 && turns < 100; turns++) await nextTurn();
   }
 
   return async (graceMs) => {

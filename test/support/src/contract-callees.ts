@@ -121,7 +121,7 @@ function createWriter(reply: Reply): {
 
   return {
     push(bytes) {
-      waiting.push(bytes.slice());
+      waiting.push(new Uint8Array(bytes));
       run();
     },
     end(last) {

@@ -65,7 +65,7 @@ export function callStrictly(service: Service, head: RequestHead, autoGrant: boo
     if (piece.length === 0) return;
     waiting = waiting.subarray(piece.length);
     credit -= piece.length;
-    body?.write(piece.slice());
+    body?.write(piece);
     if (waiting.length > 0) return pump();
     waiting = undefined;
     body?.end();
@@ -82,7 +82,8 @@ export function callStrictly(service: Service, head: RequestHead, autoGrant: boo
       if (heads.length === 0) violations.push('bytes before the head');
       received += bytes.length;
       if (received > receivable) violations.push(`${received - receivable} reply bytes beyond credit`);
-      chunks.push(bytes.slice());
+      // Not slice(): on a Buffer that is a view.
+      chunks.push(new Uint8Array(bytes));
       if (isGranting) grant(bytes.length);
     },
     end(fields) {

@@ -93,7 +93,10 @@ export function serveHttp1(server: Server, edge: Edge): void {
     const connection = connectionOf(socket);
     if (connection.state === 'refused') return;
     connection.state = 'refused';
-    if (connection.request?.complete === false || !socket.writable) return void socket.destroy();
+    if (connection.request?.complete === false || !socket.writable) {
+      socket.destroy();
+      return;
+    }
     connection.lastWords = toErrorWords(error);
     // Answers to the requests before the broken one still come, each its own.
     if (connection.openExchanges === 0) sayLastWords(connection, socket);
@@ -133,7 +136,7 @@ function sayLastWords(connection: Connection, socket: Duplex): void {
 }
 
 function toErrorWords(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
+  switch (error.code ?? '') {
     case 'HPE_HEADER_OVERFLOW':
       return toLastWords(431, 'Request Header Fields Too Large', 'The request head is too large.');
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { getField, withoutFields, type Fields } from '@bascule/core';
 import type { Edge } from '../listener/edge.ts';
 import { announcedLength, type Sink } from '../listener/exchange.ts';
-import { isSendable, withoutUnsendable } from '../listener/fields.ts';
+import { isSendable, toSendable } from '../listener/fields.ts';
 
 // Up to here head and body leave as one string, which Node writes in one piece; a Buffer would cost a gathering write.
 const ONE_STRING_BYTES = 4_096;
@@ -19,7 +19,7 @@ export function createSink(response: ServerResponse, edge: Edge): Sink {
       response.writeHead(status, fields as string[]);
     } catch {
       // Also thrown for an announced trailer where the answer has no chunks to put it behind.
-      response.writeHead(status, withoutFields(withoutUnsendable(fields), TRAILER));
+      response.writeHead(status, withoutFields(toSendable(fields), TRAILER));
     }
   }
 

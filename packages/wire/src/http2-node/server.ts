@@ -61,14 +61,14 @@ function toHttp2Options(limits: ListenLimits): ServerOptions {
     streamResetBurst: limits.resetBurst,
     streamResetRate: limits.resetPerSecond,
     strictFieldWhitespaceValidation: true,
-  } as ServerOptions;
+  };
 }
 
 function takeStream(stream: ServerHttp2Stream, raw: readonly string[], edge: Edge): void {
   // Its cause is in the code of the reset; unheard it would end the process.
   stream.on('error', ignore);
   const head = parseRequestHead(raw, edge.limits.maxHeaderPairs);
-  if (typeof head === 'number') return void stream.respond({ ':status': head }, { endStream: true });
+  if (typeof head === 'number') return stream.respond({ ':status': head }, { endStream: true });
   const peer = peerAddress(stream.session?.socket ?? {});
   const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peer);
   const exchange = new Exchange(edge, createSink(stream, head.method));

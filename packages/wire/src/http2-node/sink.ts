@@ -1,7 +1,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Fields } from '@bascule/core';
+import { BROKEN_HEAD } from '../listener/failure.ts';
 import { announcedLength, type Sink } from '../listener/exchange.ts';
-import { isSendable, withoutUnsendable } from '../listener/fields.ts';
+import { isSendable, toSendable } from '../listener/fields.ts';
 
 /** Writes an answer through node:http2. */
 export function createSink(stream: ServerHttp2Stream, method: string): Sink {
@@ -9,12 +10,18 @@ export function createSink(stream: ServerHttp2Stream, method: string): Sink {
   let bytesLeft: number | undefined;
 
   function respond(status: number, fields: Fields, endStream: boolean): void {
-    const head = [':status', String(status)];
     const options = { endStream, waitForTrailers: !endStream };
-    try {
-      stream.respond(head.concat(fields), options);
-    } catch {
-      stream.respond(head.concat(withoutUnsendable(fields)), options);
+    if (tryRespond(fields) || tryRespond(toSendable(fields))) return;
+    // Such as two content-types: nobody can tell which one the callee meant.
+    stream.respond({ ':status': BROKEN_HEAD.status }, { endStream: true });
+
+    function tryRespond(fields: Fields): boolean {
+      try {
+        stream.respond([':status', String(status), ...fields], options);
+        return true;
+      } catch {
+        return false;
+      }
     }
   }
 
@@ -56,7 +63,7 @@ export function createSink(stream: ServerHttp2Stream, method: string): Sink {
 }
 
 function isOpen(stream: ServerHttp2Stream): boolean {
-  return !stream.destroyed && !stream.closed;
+  return !stream.destroyed && !stream.closed && !stream.writableEnded;
 }
 
 function sendTrailers(stream: ServerHttp2Stream, fields: Fields): void {
@@ -66,6 +73,11 @@ function sendTrailers(stream: ServerHttp2Stream, fields: Fields): void {
     const value = fields[i + 1] as string;
     if (isSendable(name, value)) (trailers[name] ??= []).push(value);
   }
-  // Without fields this ends the stream with an empty DATA frame.
-  stream.sendTrailers(trailers);
+  try {
+    // Without fields this ends the stream with an empty DATA frame.
+    stream.sendTrailers(trailers);
+  } catch {
+    // Two values of a field that has one, say: the caller must not take the answer for a whole one.
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
 }

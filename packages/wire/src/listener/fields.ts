@@ -1,4 +1,4 @@
-import type { Fields } from '@bascule/core';
+import { withoutFields, type Fields } from '@bascule/core';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // RFC 9110, 5.5: visible octets, space, tab and obs-text. CR, LF and NUL would let an upstream write heads of its own.
@@ -22,22 +22,18 @@ export function isSendable(name: string, value: string): boolean {
 /** Without what belongs to the connection; the same array when there is nothing to take out. */
 export function withoutHopFields(fields: Fields): Fields {
   for (let i = 0; i < fields.length; i += 2) {
-    if (HOP_FIELDS.has(fields[i] as string)) return dropFields(fields, (name) => !HOP_FIELDS.has(name));
+    if (HOP_FIELDS.has(fields[i] as string)) return withoutFields(fields, HOP_FIELDS);
   }
   return fields;
 }
 
-/** Without pairs that no head can carry: one bad field of an upstream must not cost the whole answer. */
-export function withoutUnsendable(fields: Fields): Fields {
-  return dropFields(fields, isSendable);
-}
-
-function dropFields(fields: Fields, keep: (name: string, value: string) => boolean): string[] {
+/** Lower-case and without pairs that no head can carry: one bad field of an upstream must not cost the whole answer. */
+export function toSendable(fields: Fields): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = fields[i] as string;
+    const name = (fields[i] as string).toLowerCase();
     const value = fields[i + 1] as string;
-    if (keep(name, value)) kept.push(name, value);
+    if (isSendable(name, value) && !HOP_FIELDS.has(name)) kept.push(name, value);
   }
   return kept;
 }

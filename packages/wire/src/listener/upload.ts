@@ -26,15 +26,18 @@ export function startUpload(source: Readable, body: Body, guard: (run: () => voi
   function pump(): void {
     if (pumping) return;
     pumping = true;
-    while (held !== undefined && credit > 0 && phase !== 'done') {
+    while (held !== undefined && credit > 0) {
       const bytes: Uint8Array = held.length <= credit ? held : held.subarray(0, credit);
       held = bytes.length === held.length ? undefined : held.subarray(bytes.length);
       credit -= bytes.length;
       body.write(bytes);
+      if (isDone()) break;
     }
     pumping = false;
     settle();
   }
+
+  const isDone = (): boolean => phase === 'done';
 
   function settle(): void {
     if (phase === 'last' && held === undefined) {

@@ -1,12 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import { atEndOfTurn } from '../listener/turn.ts';
-import type { Frame, Message } from './frames.ts';
+import type { Message } from './frames.ts';
 
 /** Gathers the frames of a turn into one message. */
-export interface Batch {
-  push(frame: Frame): void;
+export interface Batch<F> {
+  push(frame: F): void;
   /** As `push`, with bytes that are copied before it returns. `frame` says their length. */
-  pushBytes(frame: Frame, bytes: Uint8Array): void;
+  pushBytes(frame: F, bytes: Uint8Array): void;
   /** Posts what is there now. */
   flush(): void;
 }
@@ -14,8 +14,8 @@ export interface Batch {
 const SCRATCH_BYTES = 65_536;
 
 /** Makes the sending half of one end of a port. `sent` is told after each message that left. */
-export function createBatch(port: MessagePort, sent: () => void): Batch {
-  let frames: Frame[] = [];
+export function createBatch<F>(port: MessagePort, sent: () => void): Batch<F> {
+  let frames: F[] = [];
   let scratch = new Uint8Array(SCRATCH_BYTES);
   let length = 0;
   let armed = false;
@@ -24,7 +24,7 @@ export function createBatch(port: MessagePort, sent: () => void): Batch {
     if (frames.length === 0) return;
     // Exactly as large as what it holds: posting a view of a larger buffer clones all of that buffer.
     const bytes = length === 0 ? undefined : scratch.slice(0, length);
-    const message: Message = [frames, bytes];
+    const message: Message<F> = [frames, bytes];
     frames = [];
     length = 0;
     if (scratch.length > SCRATCH_BYTES * 16) scratch = new Uint8Array(SCRATCH_BYTES);
@@ -39,7 +39,7 @@ export function createBatch(port: MessagePort, sent: () => void): Batch {
     },
   };
 
-  function push(frame: Frame): void {
+  function push(frame: F): void {
     frames.push(frame);
     if (armed) return;
     armed = true;

@@ -6,28 +6,32 @@ import {
   type Fields,
   type MethodFacts,
   type RequestHead,
-  type ResponseHead,
 } from '@bascule/core';
 
 /**
  * What crosses a port: small tuples, several per message. The bytes of all `write` frames of a message lie one behind
  * the other in its one buffer, so a frame only says how many are its own.
  */
-export type Frame =
-  | readonly ['call', number, ...CallFacts]
-  | readonly ['write', number, number]
+export type CallerFrame =
+  | CallFrame
+  | WriteFrame
   | readonly ['end', number]
   | readonly ['cancel', number, Cancel]
   | readonly ['grant', number, number]
-  | readonly ['head', number, number, Fields]
-  | readonly ['reply-write', number, number]
-  | readonly ['reply-end', number, Fields]
-  | readonly ['reply-fail', number, CallError]
-  | readonly ['reply-grant', number, number]
   | readonly ['bye', 0];
 
+export type CalleeFrame =
+  | readonly ['head', number, number, Fields]
+  | WriteFrame
+  | readonly ['end', number, Fields]
+  | readonly ['fail', number, CallError]
+  | readonly ['grant', number, number];
+
+type WriteFrame = readonly ['write', id: number, length: number];
+type CallFrame = readonly ['call', id: number, ...CallFacts];
+
 /** One message: what one end gathered in one turn. */
-export type Message = readonly [frames: readonly Frame[], bytes: Uint8Array<ArrayBuffer> | undefined];
+export type Message<F> = readonly [frames: readonly F[], bytes: Uint8Array<ArrayBuffer> | undefined];
 
 type CallFacts = readonly [
   method: string,
@@ -48,7 +52,7 @@ type ContextFacts = readonly [
 ];
 
 /** Makes a head ready to cross. */
-export function toCallFrame(id: number, head: RequestHead, nowMs: number): Frame {
+export function toCallFrame(id: number, head: RequestHead, nowMs: number): CallerFrame {
   const { call } = head;
   const leftMs = call.deadlineMs === undefined ? undefined : call.deadlineMs - nowMs;
   const context: ContextFacts = [call.id, call.peer, call.dialect, leftMs, call.method];
@@ -56,7 +60,7 @@ export function toCallFrame(id: number, head: RequestHead, nowMs: number): Frame
 }
 
 /** The head as the other side sees it, with a context of its own. */
-export function fromCallFrame(frame: Extract<Frame, readonly ['call', ...unknown[]]>, nowMs: number): RequestHead {
+export function fromCallFrame(frame: CallFrame, nowMs: number): RequestHead {
   const [, , method, path, authority, scheme, fields, [id, peer, dialect, leftMs, facts]] = frame;
   const call = createCallContext(id, nowMs, peer);
   call.dialect = dialect;
@@ -65,18 +69,16 @@ export function fromCallFrame(frame: Extract<Frame, readonly ['call', ...unknown
   return { method, path, authority, scheme, fields, call };
 }
 
-/** A response head as a frame. */
-export function toHeadFrame(id: number, head: ResponseHead): Frame {
-  return ['head', id, head.status, head.fields];
-}
-
 /** Gives each frame of a message with the bytes that are its own. */
-export function readFrames([frames, bytes]: Message, take: (frame: Frame, bytes: Uint8Array) => void): void {
+export function readFrames<F extends CallerFrame | CalleeFrame>(
+  [frames, bytes]: Message<F>,
+  take: (frame: F, bytes: Uint8Array) => void,
+): void {
   let offset = 0;
   for (const frame of frames) {
-    if (frame[0] !== 'write' && frame[0] !== 'reply-write') {
+    if (frame[0] !== 'write' || bytes === undefined) {
       take(frame, NO_BYTES);
-    } else if (bytes !== undefined) {
+    } else {
       take(frame, bytes.subarray(offset, offset + frame[2]));
       offset += frame[2];
     }

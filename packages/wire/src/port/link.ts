@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { callError, Code, type Body, type Clock, type Link, type Reply, type RequestHead } from '@bascule/core';
 import { createBatch } from './batch.ts';
-import { readFrames, toCallFrame, type Frame, type Message } from './frames.ts';
+import { readFrames, toCallFrame, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
 
 /**
  * - `queued`: the head is in a message that has not left
@@ -30,7 +30,7 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
   let state: LinkState = 'ready';
   let lastId = 0;
   let onReady: (ready: boolean) => void = () => {};
-  const batch = createBatch(port, () => {
+  const batch = createBatch<CallerFrame>(port, () => {
     for (const call of queued) if (call.state === 'queued') call.state = 'sent';
     queued = [];
   });
@@ -80,42 +80,45 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
     call.reply.fail(callError(Code.unavailable, message, processed));
   }
 
-  function leave(): void {
-    batch.push(['bye', 0]);
-    batch.flush();
-    port.close();
-  }
-
-  function takeFrame(frame: Frame, bytes: Uint8Array): void {
-    const id = frame[1];
-    const call = calls.get(id);
-    if (call === undefined) return;
-    switch (frame[0]) {
-      case 'head':
-        return call.reply.head({ status: frame[2], fields: frame[3] });
-      case 'reply-write':
-        return call.reply.write(bytes);
-      case 'reply-grant':
-        return call.reply.grant(frame[2]);
-      case 'reply-end':
-        finish(call, id);
-        return call.reply.end(frame[2]);
-      case 'reply-fail':
-        finish(call, id);
-        return call.reply.fail(frame[2]);
-      default:
-    }
-  }
-
-  port.on('message', (message: Message) => readFrames(message, takeFrame));
-  port.on('messageerror', () => port.close());
-  port.on('close', () => {
+  function lose(): void {
     const wasReady = state === 'ready';
     state = 'closed';
     const lost = [...calls.values()];
     calls.clear();
     for (const call of lost) fail(call, 'The module version ended before it answered.');
     if (wasReady) onReady(false);
+  }
+
+  function leave(): void {
+    batch.push(['bye', 0]);
+    batch.flush();
+    port.close();
+  }
+
+  function takeFrame(frame: CalleeFrame, bytes: Uint8Array): void {
+    const id = frame[1];
+    const call = calls.get(id);
+    if (call === undefined) return;
+    switch (frame[0]) {
+      case 'head':
+        return call.reply.head({ status: frame[2], fields: frame[3] });
+      case 'write':
+        return call.reply.write(bytes);
+      case 'grant':
+        return call.reply.grant(frame[2]);
+      case 'end':
+        finish(call, id);
+        return call.reply.end(frame[2]);
+      case 'fail':
+        finish(call, id);
+        return call.reply.fail(frame[2]);
+    }
+  }
+
+  port.on('message', (message: Message<CalleeFrame>) => readFrames(message, takeFrame));
+  port.on('messageerror', () => port.close());
+  port.on('close', () => {
+    lose();
     closed.resolve();
   });
 
@@ -132,8 +135,8 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
       return closed.promise;
     },
     destroy() {
-      if (state === 'ready') onReady(false);
-      if (state !== 'closed') state = 'closing';
+      // Before the turn's message leaves: what is still gathered has never been sent.
+      lose();
       port.close();
     },
   };

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { callError, Code, type Body, type Cancel, type Clock, type Reply, type Service } from '@bascule/core';
 import { createBatch } from './batch.ts';
-import { fromCallFrame, readFrames, toHeadFrame, type Frame, type Message } from './frames.ts';
+import { fromCallFrame, readFrames, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
 
 /** The answering end of a port. */
 export interface PortServer {
@@ -26,9 +26,9 @@ interface Call {
 export function servePort(port: MessagePort, service: Service, clock: Clock): PortServer {
   const calls = new Map<number, Call>();
   const closed = Promise.withResolvers<void>();
-  const batch = createBatch(port, () => {});
+  const batch = createBatch<CalleeFrame>(port, () => {});
 
-  function start(frame: Extract<Frame, readonly ['call', ...unknown[]]>): void {
+  function start(frame: Extract<CallerFrame, readonly ['call', ...unknown[]]>): void {
     const id = frame[1];
     const call = createCall(id);
     calls.set(id, call);
@@ -38,18 +38,18 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
   function createCall(id: number): Call {
     const isOpen = (): boolean => call.state === 'open';
     const reply: Reply = {
-      head: (head) => void (isOpen() && batch.push(toHeadFrame(id, head))),
+      head: (head) => void (isOpen() && batch.push(['head', id, head.status, head.fields])),
       write(bytes) {
-        if (isOpen() && bytes.length > 0) batch.pushBytes(['reply-write', id, bytes.length], bytes);
+        if (isOpen() && bytes.length > 0) batch.pushBytes(['write', id, bytes.length], bytes);
       },
-      end: (trailers) => last(['reply-end', id, trailers]),
+      end: (trailers) => last(['end', id, trailers]),
       // A view of a pooled buffer would take the whole pool along.
       fail: (error) =>
-        last(['reply-fail', id, error.details === undefined ? error : { ...error, details: error.details.slice() }]),
-      grant: (bytes) => void (isOpen() && batch.push(['reply-grant', id, bytes])),
+        last(['fail', id, error.details === undefined ? error : { ...error, details: new Uint8Array(error.details) }]),
+      grant: (bytes) => void (isOpen() && batch.push(['grant', id, bytes])),
     };
     const call: Call = { state: 'open', reply, body: undefined };
-    function last(frame: Frame): void {
+    function last(frame: CalleeFrame): void {
       if (!isOpen()) return;
       finish(id, call);
       batch.push(frame);
@@ -57,31 +57,27 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     return call;
   }
 
-  function takeFrame(frame: Frame, bytes: Uint8Array): void {
-    switch (frame[0]) {
-      case 'call':
-        return start(frame);
-      case 'bye':
-        return port.close();
-      default:
-    }
+  function takeFrame(frame: CallerFrame, bytes: Uint8Array): void {
+    if (frame[0] === 'call') return start(frame);
+    if (frame[0] === 'bye') return port.close();
     const call = calls.get(frame[1]);
-    if (call?.body === undefined) return;
-    guard(call.reply, () => takeBodyFrame(call, frame, bytes));
+    if (call !== undefined) guard(call.reply, () => tell(call, frame, bytes));
   }
 
-  function takeBodyFrame(call: Call, frame: Frame, bytes: Uint8Array): void {
-    const body = call.body as Body;
+  function tell(
+    call: Call,
+    frame: Exclude<CallerFrame, readonly ['call' | 'bye', ...unknown[]]>,
+    bytes: Uint8Array,
+  ): void {
     switch (frame[0]) {
       case 'write':
-        return body.write(bytes);
+        return call.body?.write(bytes);
       case 'end':
-        return body.end();
+        return call.body?.end();
       case 'grant':
-        return body.grant(frame[2]);
+        return call.body?.grant(frame[2]);
       case 'cancel':
         return cancel(frame[1], call, frame[2]);
-      default:
     }
   }
 
@@ -99,7 +95,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     for (const [id, call] of calls) guard(call.reply, () => cancel(id, call, reason));
   }
 
-  port.on('message', (message: Message) => readFrames(message, takeFrame));
+  port.on('message', (message: Message<CallerFrame>) => readFrames(message, takeFrame));
   // A message that cannot be read was part of calls that would now wait for ever.
   port.on('messageerror', () => port.close());
   port.on('close', () => {

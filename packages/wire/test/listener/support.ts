@@ -40,7 +40,7 @@ export interface RawClient {
   write(text: string): void;
   text(): string;
   /** Resolves when the text matches; rejects when the connection closes before. */
-  until(pattern: RegExp): Promise<string>;
+  until(pattern: RegExp | ((text: string) => boolean)): Promise<string>;
   /** All text, once the peer has closed. */
   closed(): Promise<string>;
 }
@@ -48,7 +48,7 @@ export interface RawClient {
 export async function connectRaw(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1' });
   let text = '';
-  let isClosed = false;
+  const ending = { isClosed: false };
   let wake: () => void = () => {};
   socket.setEncoding('latin1');
   socket.on('data', (chunk: string) => {
@@ -57,7 +57,7 @@ export async function connectRaw(port: number): Promise<RawClient> {
   });
   socket.on('error', () => {});
   socket.on('close', () => {
-    isClosed = true;
+    ending.isClosed = true;
     wake();
   });
   await once(socket, 'connect');
@@ -68,14 +68,15 @@ export async function connectRaw(port: number): Promise<RawClient> {
     write: (bytes) => void socket.write(bytes, 'latin1'),
     text: () => text,
     async until(pattern) {
-      while (!pattern.test(text)) {
-        if (isClosed) throw new Error(`closed after ${JSON.stringify(text)}`);
+      const matches = typeof pattern === 'function' ? pattern : (all: string) => pattern.test(all);
+      while (!matches(text)) {
+        if (ending.isClosed) throw new Error(`closed after ${JSON.stringify(text)}`);
         await change();
       }
       return text;
     },
     async closed() {
-      while (!isClosed) await change();
+      while (!ending.isClosed) await change();
       return text;
     },
   };
