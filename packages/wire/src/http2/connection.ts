@@ -1,12 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import { callError, Code, type Clock, type Timer } from '@bascule/core';
 import { failLater, type ClientCall } from './call.ts';
-import { putGoaway, putPingAck, putSettings, putSettingsAck, putWindowUpdate } from './control.ts';
+import { putGoaway, putPingAck, putSettingsAck } from './control.ts';
 import { ConnectionFault, ErrorCode, errorName } from './errors.ts';
 import { widenSendWindow } from './flow.ts';
 import { FrameRouter, type FrameHandler } from './frame-router.ts';
 import {
-  CLIENT_PREFACE,
   DEFAULT_MAX_FRAME_BYTES,
   Flag,
   FRAME_HEADER_BYTES,
@@ -16,6 +15,7 @@ import {
   writeFrameHeader,
   type Frame,
 } from './frames.ts';
+import { putGreeting } from './greeting.ts';
 import { createRateGuard, type RateGuard } from './guards.ts';
 import { TABLE_SIZE_ZERO } from './hpack/encoder.ts';
 import { HpackDecoder } from './hpack/decoder.ts';
@@ -24,7 +24,7 @@ import { Outbox, type OutboxHooks } from './outbox.ts';
 import { readBuffer } from './read-buffer.ts';
 import type { RequestEncoder } from './request.ts';
 import { parseResponseBlock, type ResponseBlocks } from './response.ts';
-import { applySettings, createPeerSettings, encodeSettings, SettingId, type PeerSettings } from './settings.ts';
+import { applySettings, createPeerSettings, type PeerSettings } from './settings.ts';
 import { splitHeaders } from './split-headers.ts';
 import { ClientStreams } from './streams.ts';
 import { Upload } from './upload.ts';
@@ -50,7 +50,6 @@ export interface ConnectionOptions {
 
 /** How long a peer may take to read our GOAWAY and close, in milliseconds. */
 const LINGER_MS = 1000;
-const DEFAULT_WINDOW_BYTES = 65_535;
 
 /** One connection in the client role. */
 export class ClientConnection implements FrameHandler, OutboxHooks {
@@ -101,7 +100,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
       onEnded: () => this.#onStreamEnded(),
     });
     this.#setTimer(limits.connectTimeoutMs, 'the backend did not take the connection in time');
-    this.#greet();
+    putGreeting(this.#outbox, limits);
   }
 
   get state(): ConnectionState {
@@ -265,19 +264,6 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     socket.on('end', () => this.destroy(this.#reason));
     socket.on('close', () => this.#onLost());
     return socket;
-  }
-
-  #greet(): void {
-    const { limits } = this.#options;
-    this.#outbox.bytes.append(CLIENT_PREFACE);
-    const pairs: [number, number][] = [
-      [SettingId.headerTableSize, limits.headerTableBytes],
-      [SettingId.enablePush, 0],
-      [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
-    ];
-    putSettings(this.#outbox, encodeSettings(pairs));
-    const extra = limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES;
-    if (extra > 0) putWindowUpdate(this.#outbox, 0, extra);
   }
 
   #onConnect(): void {

@@ -261,7 +261,7 @@ export class Pool implements CallCarrier {
   #drainIfQuiet(): void {
     if (this.#queue.size === 0 || !this.#ready) {
       this.#failQueue('the link is closing');
-      for (const connection of [...this.#serving]) connection.drain();
+      for (const connection of this.#serving.slice()) connection.drain();
     }
     this.#finishClosing();
   }

@@ -21,5 +21,7 @@ export function transition(state: StreamState, event: StreamEvent): StreamState 
       return event === 'send-end' ? 'closed' : undefined;
     case 'closed':
       return undefined;
+    default:
+      return state satisfies never;
   }
 }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ByteBuffer } from '../../src/http2/byte-buffer.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
@@ -168,7 +168,10 @@ describe('HPACK decoder', () => {
 });
 
 const octets = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
-const fieldName = fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789-_.'), minLength: 1 });
+const fieldName = fc.string({
+  unit: fc.constantFrom(...Array.from('abcdefghijklmnopqrstuvwxyz0123456789-_.')),
+  minLength: 1,
+});
 
 describe('HPACK encoder', () => {
   test('integers as in C.1', () => {

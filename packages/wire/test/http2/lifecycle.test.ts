@@ -35,7 +35,7 @@ async function rawPeer(greeting?: Uint8Array): Promise<RawPeer> {
 }
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 const HEADERS = 1;

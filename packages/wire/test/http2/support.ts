@@ -271,7 +271,8 @@ export async function startRawPeer(greeting: Uint8Array = frame(4, 0, 0)): Promi
         held = held.subarray(PREFACE_BYTES);
         skipped = true;
       }
-      while (skipped && held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
+      if (!skipped) return;
+      while (held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
         const size = 9 + held.readUIntBE(0, 3);
         const seen: SeenFrame = {
           type: held[3] as number,
