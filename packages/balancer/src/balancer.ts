@@ -125,7 +125,6 @@ class Pool {
   #watch(member: Member): void {
     const { link } = member;
     member.state = link.isReady() ? 'ready' : 'connecting';
-    this.#ready = undefined;
     link.onReadyChange((ready) => {
       // A link that is on its way out has no say, even if its endpoint is still a member.
       if (member.link !== link || member.state === 'draining') return;

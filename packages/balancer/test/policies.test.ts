@@ -125,6 +125,7 @@ describe('least-request', () => {
   it('compares two different ones: with two members the less loaded always wins', () => {
     expect(shares('least-request', candidatesOf([1, 1], [0, 1]), 1000)).toEqual({ a: expect.closeTo(1) });
     expect(shares('least-request', candidatesOf([1, 3], [0, 1]), 1000)).toEqual({ a: expect.closeTo(1) });
+    expect(shares('least-request', candidatesOf([3, 1], [9, 0]), 1000)).toEqual({ b: expect.closeTo(1) });
   });
 
   it('never takes the most loaded of many', () => {
