@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { MessageChannel } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
 import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import { systemClock, type Clock } from '@bascule/core';
@@ -49,6 +50,17 @@ const VERSION = '0.1.0';
  * ListenError for a port in use; then nothing is left running.
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
+  // The clock's timers let a process end, and until the first listener stands nothing else may keep it.
+  const { port1: alive } = new MessageChannel();
+  alive.ref();
+  try {
+    return await start(options);
+  } finally {
+    alive.close();
+  }
+}
+
+async function start(options: GatewayOptions): Promise<Gateway> {
   const { clock = systemClock, log = () => {}, configFile } = options;
   const settings = await readSettings(options);
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });

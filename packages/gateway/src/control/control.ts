@@ -93,13 +93,14 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     token: options.token,
     embedded: registry && ((router) => registry.routes(router)),
     onStatus(status) {
-      if (status.state === 'connected') clock.after(0, firstWord);
+      if (status.state === 'connected') firstWord();
       log({
         level: status.state === 'stale' ? 'warn' : 'info',
         message: `registry: ${status.state}`,
         why: status.error,
       });
     },
+    onSaveError: (error) => log({ level: 'error', message: `the last-known set was not saved: ${error.message}` }),
   });
   sources = started;
 
@@ -116,7 +117,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await rollouts.start();
     await Promise.race([heard, new Promise<void>((resolve) => clock.after(FIRST_WORD_MS, resolve))]);
     const { host, port, workers } = settings.listener;
-    threads.push(...(await startThreads({ host, port, workers, clock, publisher, onLost: options.onFatal })));
+    threads.push(
+      ...(await startThreads({ host, port, workers, clock, publisher, onLost: (why) => options.onFatal(why) })),
+    );
   } catch (error) {
     await close();
     throw error;

@@ -1,7 +1,7 @@
 import { endpointKey, type Change, type Endpoint } from '@bascule/core';
 
 /** Sources by rank: where two know the same endpoint, the first says what it is. */
-const RANKS = ['static', 'registry', 'last-known'] as const;
+const RANKS = ['static', 'registry'] as const;
 export type SourceName = (typeof RANKS)[number];
 
 export interface KnownEndpoint {
@@ -14,8 +14,6 @@ export interface Directory {
   apply(source: SourceName, changes: readonly Change[]): void;
   /** The whole of what a source knows, in place of what it knew before. */
   replace(source: SourceName, endpoints: readonly Endpoint[]): void;
-  /** Forgets what only this source knows: used for the last-known set once the registry has had time to speak. */
-  forget(source: SourceName): void;
   addSchema(digest: string, schema: Uint8Array): void;
   schema(digest: string): Uint8Array | undefined;
   endpoints(): KnownEndpoint[];
@@ -29,39 +27,24 @@ export function createDirectory(onChange: () => void): Directory {
   const schemas = new Map<string, Uint8Array>();
   const known = (source: SourceName): Map<string, Endpoint> => sources.get(source) as Map<string, Endpoint>;
 
-  /** The registry's word about an instance, be it a new start or a removal, ends what the disk remembers of it. */
-  function overrule(instanceId: string): void {
-    const remembered = known('last-known');
-    for (const [key, endpoint] of remembered) {
-      if (endpoint.instanceId === instanceId) remembered.delete(key);
+  /** A schema that nobody names any more goes: each start of a changed backend would add one. */
+  function dropUnused(): void {
+    const used = new Set(RANKS.flatMap((rank) => [...known(rank).values()].map((endpoint) => endpoint.schemaDigest)));
+    for (const digest of schemas.keys()) {
+      if (!used.has(digest)) schemas.delete(digest);
     }
-  }
-
-  function applyOne(source: SourceName, change: Change): void {
-    if (change.type === 'remove') {
-      const endpoint = known(source).get(change.key) ?? known('last-known').get(change.key);
-      known(source).delete(change.key);
-      if (source !== 'last-known' && endpoint !== undefined) overrule(endpoint.instanceId);
-      return;
-    }
-    if (source !== 'last-known') overrule(change.endpoint.instanceId);
-    known(source).set(endpointKey(change.endpoint), change.endpoint);
   }
 
   return {
     apply(source, changes) {
-      for (const change of changes) applyOne(source, change);
+      for (const change of changes) {
+        if (change.type === 'remove') known(source).delete(change.key);
+        else known(source).set(endpointKey(change.endpoint), change.endpoint);
+      }
       if (changes.length > 0) onChange();
     },
     replace(source, endpoints) {
-      const next = new Map(endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
-      sources.set(source, next);
-      for (const { instanceId } of endpoints) overrule(instanceId);
-      onChange();
-    },
-    forget(source) {
-      if (known(source).size === 0) return;
-      known(source).clear();
+      sources.set(source, new Map(endpoints.map((endpoint) => [endpointKey(endpoint), endpoint])));
       onChange();
     },
     addSchema(digest, schema) {
@@ -80,8 +63,8 @@ export function createDirectory(onChange: () => void): Directory {
       return [...byKey.values()];
     },
     schemas() {
-      const used = new Set(RANKS.flatMap((rank) => [...known(rank).values()].map((endpoint) => endpoint.schemaDigest)));
-      return new Map([...schemas].filter(([digest]) => used.has(digest)));
+      dropUnused();
+      return new Map(schemas);
     },
   };
 }

@@ -34,7 +34,8 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
     maxPackageBytes: () => control.settings().modules.maxPackageBytes,
   });
   const adminRoutes = createAdminRoutes({
-    endpoints: async () => viewEndpoints(await control.collect(), control.directory.endpoints()),
+    endpoints: async () =>
+      viewEndpoints(await control.collect(), control.directory.endpoints(), control.sources.status()?.state),
     schemaOf: (service) => control.schemaOf(service),
     status: () => statusOf(options),
   });
@@ -58,15 +59,16 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
   return listener;
 }
 
-function statusOf({ control, version, configError, clock }: OperatorOptions): StatusData {
+function statusOf(options: OperatorOptions): StatusData {
+  const { control, clock } = options;
   return {
-    version,
+    version: options.version,
     apiAddress: `${control.settings().listener.host}:${control.port}`,
     configRevision: control.settingsRevision(),
     snapshotRevision: control.publisher.revision(),
     dataThreads: Math.max(1, control.settings().listener.workers),
     discoveryStaleSeconds: staleSeconds(control, clock),
-    configError: configError(),
+    configError: options.configError(),
   };
 }
 

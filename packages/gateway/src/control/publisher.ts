@@ -78,7 +78,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       }),
     detach: (thread) => void threads.delete(thread),
     publish,
-    schedule: () => void publish().catch(options.onError),
+    schedule: () => void publish().catch((error: Error) => options.onError(error)),
     revision: () => revision,
   };
 }

@@ -5,7 +5,7 @@ import type { Clock, Endpoint } from '@bascule/core';
 import {
   createLastKnown,
   createRegistrySource,
-  type LastKnown,
+  type KnownState,
   type Source,
   type SourceStatus,
 } from '@bascule/discovery';
@@ -38,22 +38,25 @@ export interface SourcesOptions {
   /** Routes of the registry inside this gateway, where there is one. */
   readonly embedded: ((router: ConnectRouter) => void) | undefined;
   onStatus(status: SourceStatus): void;
+  /** The last-known set could not be written: a restart without a registry would not find it. */
+  onSaveError(error: Error): void;
 }
 
 export function startSources(options: SourcesOptions): Sources {
   const { settings, directory, clock } = options;
   const lastKnown = createLastKnown({ file: join(settings.stateDir, 'last-known.json'), clock });
-  seed(directory, lastKnown);
   applyStatic(settings, directory);
   const transport = transportOf(options);
-  const registry = transport && startRegistry(options, transport);
+  const registry = transport && startRegistry(options, transport, lastKnown.load());
   let saving: { cancel(): void } | undefined;
+  let saved: Promise<void> = Promise.resolve();
 
   function save(): void {
     saving?.cancel();
     saving = undefined;
-    const endpoints = directory.endpoints().filter(({ source }) => source !== 'static');
-    lastKnown.save({ endpoints: endpoints.map(({ endpoint }) => endpoint), schemas: directory.schemas() });
+    const endpoints = directory.endpoints().filter(({ source }) => source === 'registry');
+    const state = { endpoints: endpoints.map(({ endpoint }) => endpoint), schemas: directory.schemas() };
+    saved = lastKnown.save(state).catch((error: Error) => options.onSaveError(error));
   }
 
   return {
@@ -64,7 +67,7 @@ export function startSources(options: SourcesOptions): Sources {
     },
     async close() {
       if (saving !== undefined) save();
-      await registry?.close();
+      await Promise.all([registry?.close(), saved]);
     },
   };
 }
@@ -77,35 +80,15 @@ function transportOf(options: SourcesOptions): Transport | undefined {
   return options.embedded && createRouterTransport(options.embedded);
 }
 
-/** The last-known set counts until the registry has had the grace time to speak for itself. */
-function startRegistry(options: SourcesOptions, transport: Transport): Source {
+function startRegistry(options: SourcesOptions, transport: Transport, known: KnownState | undefined): Source {
   const { directory, clock, settings } = options;
-  const { resyncGraceMs } = settings.discovery;
-  let grace: { cancel(): void } | undefined;
-  const source = createRegistrySource({ transport, clock, resyncGraceMs });
+  const source = createRegistrySource({ transport, clock, resyncGraceMs: settings.discovery.resyncGraceMs, known });
   source.start({
     changes: (changes) => directory.apply('registry', changes),
-    status(status) {
-      if (status.state === 'connected') grace ??= clock.after(resyncGraceMs, () => directory.forget('last-known'));
-      else {
-        grace?.cancel();
-        grace = undefined;
-      }
-      options.onStatus(status);
-    },
+    status: (status) => options.onStatus(status),
     schema: (digest, schema) => directory.addSchema(digest, schema),
   });
   return source;
-}
-
-function seed(directory: Directory, lastKnown: LastKnown): void {
-  const state = lastKnown.load();
-  if (state === undefined) return;
-  for (const [digest, schema] of state.schemas) directory.addSchema(digest, schema);
-  directory.apply(
-    'last-known',
-    state.endpoints.map((endpoint) => ({ type: 'insert', endpoint })),
-  );
 }
 
 function applyStatic(settings: Settings, directory: Directory): void {

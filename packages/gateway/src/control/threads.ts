@@ -28,7 +28,7 @@ export async function startThreads(options: ThreadsOptions): Promise<DataThread[
   try {
     for (let i = 0; i < workers; i++) {
       const shared = { host, port: threads[0]?.port ?? port, reusePort: true };
-      threads.push(await publisher.attach((first) => createWorkerThread(shared, first, options.onLost)));
+      threads.push(await publisher.attach((first) => createWorkerThread(shared, first, (why) => options.onLost(why))));
     }
   } catch (error) {
     await Promise.all(threads.map((thread) => thread.close(0)));

@@ -46,7 +46,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         if (endpoint !== undefined) options.onRetired(endpoint);
       },
     });
-    balancer.onReady(options.onReady);
+    balancer.onReady(() => options.onReady());
     return { balancer, policy: snapshot.policy, endpoints: new Map() };
   }
 

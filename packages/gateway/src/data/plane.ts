@@ -51,7 +51,7 @@ export function createDataPlane(clock: Clock): DataPlane {
     started: (head: RequestHead) => metrics.started(head),
     ended(record: CallRecord, head: RequestHead) {
       metrics.ended(record, head);
-      log.write(formatAccessLine(record));
+      log.write(`${formatAccessLine(record)}\n`);
     },
   };
 

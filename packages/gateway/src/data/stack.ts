@@ -28,7 +28,8 @@ export interface StackOptions {
 
 /** What every call passes, outermost first. */
 export function createStack(options: StackOptions): Service {
-  const { clock, policies, table } = options;
+  const { clock, policies } = options;
+  const table = (): RouteTable => options.table();
   const { retry } = policies;
   const budget = createRetryBudget({
     clock,

@@ -21,6 +21,7 @@ export async function createWorkerThread(
 
   const port = await new Promise<number>((resolve, reject) => {
     worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the data thread ended while it started')));
     worker.once('message', (message: FromData) => {
       if (message.type === 'listening') resolve(message.port);
       else if (message.type === 'not-listening') {

@@ -15,28 +15,16 @@ describe('directory', () => {
     expect(directory.endpoints()).toEqual([{ endpoint: endpointOf({ weight: 7 }), source: 'static' }]);
   });
 
-  it('keeps what the disk remembers until the registry has spoken of that instance', () => {
+  it('lets an explicit removal end an endpoint, even the last one', () => {
     const directory = createDirectory(() => {});
-    directory.apply('last-known', [
-      { type: 'insert', endpoint: endpointOf() },
-      { type: 'insert', endpoint: endpointOf({ instanceId: 'places-2' }) },
-    ]);
-    directory.apply('registry', [{ type: 'insert', endpoint: endpointOf({ incarnation: 2 }) }]);
-    expect(namesOf(directory).toSorted()).toEqual(['last-known places-2#1', 'registry places-1#2']);
-  });
-
-  it('lets an explicit removal end a remembered endpoint, even the last one', () => {
-    const directory = createDirectory(() => {});
-    directory.apply('last-known', [{ type: 'insert', endpoint: endpointOf() }]);
+    directory.apply('registry', [{ type: 'insert', endpoint: endpointOf() }]);
     directory.apply('registry', [{ type: 'remove', key: endpointKey(endpointOf()), cause: 'deregistered' }]);
     expect(namesOf(directory)).toEqual([]);
   });
 
-  it('forgets a source whole, and replaces one whole', () => {
+  it('replaces a source whole', () => {
     const directory = createDirectory(() => {});
-    directory.apply('last-known', [{ type: 'insert', endpoint: endpointOf() }]);
     directory.replace('static', [endpointOf({ instanceId: 'a' }), endpointOf({ instanceId: 'b' })]);
-    directory.forget('last-known');
     directory.replace('static', [endpointOf({ instanceId: 'b' })]);
     expect(namesOf(directory)).toEqual(['static b#1']);
   });
