@@ -20,6 +20,8 @@ export interface RunOptions {
 export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Ran>;
+  /** Standard output so far. */
+  stdout(): string;
   /** Resolves when standard output holds the text. */
   said(text: string): Promise<void>;
 }
@@ -61,7 +63,7 @@ export function start(args: readonly string[], options: RunOptions): Running {
       waiting.add(look);
       look();
     });
-  return { child, ended, said };
+  return { child, ended, stdout: () => stdout, said };
 }
 
 export function run(args: readonly string[], options: RunOptions): Promise<Ran> {

@@ -1,0 +1,73 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { list, extract } from 'tar';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { toFailure } from '../src/failure.ts';
+import { openPackage } from '../src/package-source.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bascule-pack-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  const file = join(folder, 'sent.tgz');
+  await writeFile(file, Buffer.concat(parts));
+  return file;
+}
+
+async function namesIn(file: string): Promise<string[]> {
+  const names: string[] = [];
+  await list({ file, onReadEntry: (entry) => void names.push(entry.path) });
+  return names.sort();
+}
+
+test('a folder goes with its plain files: nothing hidden, installed or linked', async () => {
+  const module = join(folder, 'module');
+  for (const name of ['src', 'node_modules/x', '.git', 'src/.cache'])
+    await mkdir(join(module, name), { recursive: true });
+  for (const name of ['package.json', 'src/index.ts', 'node_modules/x/index.js', '.env', '.git/HEAD', 'src/.cache/a']) {
+    await writeFile(join(module, name), name);
+  }
+  await symlink('/etc/passwd', join(module, 'src/passwd'));
+  const file = await collect(await openPackage(module, undefined));
+  expect((await namesIn(file)).filter((name) => !name.endsWith('/'))).toEqual(['./package.json', './src/index.ts']);
+});
+
+test('a bundled folder goes as one file of code with a manifest, and leaves nothing behind', async () => {
+  const before = (await readdir(tmpdir())).filter((name) => name.startsWith('bascule-deploy-'));
+  const code = new TextEncoder().encode('export default () => {};\n');
+  const chunks = await openPackage(folder, async () => ({
+    name: '@demo/ranking',
+    version: '2.0.0',
+    module: 'ranking',
+    code,
+  }));
+  const file = await collect(chunks);
+  expect(await namesIn(file)).toEqual(['index.mjs', 'package.json']);
+  const target = join(folder, 'unpacked');
+  await mkdir(target);
+  await extract({ file, cwd: target });
+  expect(await readFile(join(target, 'index.mjs'), 'utf8')).toBe('export default () => {};\n');
+  expect(JSON.parse(await readFile(join(target, 'package.json'), 'utf8'))).toEqual({
+    name: '@demo/ranking',
+    version: '2.0.0',
+    type: 'module',
+    bascule: { module: 'ranking', entry: 'index.mjs' },
+  });
+  expect((await readdir(tmpdir())).filter((name) => name.startsWith('bascule-deploy-'))).toEqual(before);
+});
+
+test('a folder that does not bundle is told in the words of the bundler', async () => {
+  const refusal = Object.assign(new Error(), { reason: 'index.ts:1:8: could not resolve "x"', advice: 'Install it' });
+  const thrown: unknown = await openPackage(folder, () => Promise.reject(refusal)).catch((error: unknown) => error);
+  expect(toFailure(thrown)).toMatchObject({
+    exitCode: 1,
+    message: 'index.ts:1:8: could not resolve "x"',
+    advice: 'Install it',
+  });
+});
