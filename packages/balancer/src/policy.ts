@@ -19,7 +19,7 @@ export interface Candidates<T extends Candidate> {
 }
 
 /** Chooses one of the candidates. May keep a state of its own, which must stand any change of candidates. */
-export type Policy = <T extends Candidate>(candidates: Candidates<T>) => T;
+type Policy = <T extends Candidate>(candidates: Candidates<T>) => T;
 
 /** Makes a policy. */
 export type PolicyFactory = (clock: Clock) => Policy;

@@ -1,7 +1,7 @@
 import { Code, getField, type Clock, type Fields, type Processed } from '@bascule/core';
 
 /** Transparent retries of calls that never left; a bound, since an endpoint that refuses at once would spin. */
-export const MAX_NEVER_SENT = 10;
+const MAX_NEVER_SENT = 10;
 const BASE_BACKOFF_MS = 25;
 const MAX_BACKOFF_MS = 250;
 
