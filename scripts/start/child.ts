@@ -45,7 +45,7 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
     if (said === undefined) onLine(line);
     else ready.resolve(said);
   });
-  createInterface({ input: process_.stderr }).on('line', onLine);
+  createInterface({ input: process_.stderr }).on('line', (line) => onLine(toWords(line)));
   // Writing to a child that is gone already must not end the launcher.
   process_.stdin.on('error', () => undefined);
   process_.once('error', (error) => ended.resolve(error.message));
@@ -63,6 +63,14 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
     },
     kill: () => void process_.kill('SIGKILL'),
   };
+}
+
+/** A log line for people; the processes of `bascule --json` write them for machines. */
+function toWords(line: string): string {
+  const { level, message, error, ...details } = parseObject(line) ?? {};
+  if (typeof message !== 'string') return typeof error === 'string' ? error : line;
+  const tail = level === 'info' ? [] : Object.entries(details).map(([name, value]) => `${name}=${String(value)}`);
+  return [level === 'info' ? '' : `${String(level)}:`, message, ...tail].filter((word) => word !== '').join(' ');
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {

@@ -75,7 +75,8 @@ async function announce(flags: Flags, tokenFile: string, signal: AbortSignal): P
   const missing = await waitForFirstCall(base, FIRST_CALL_TIMEOUT_MS, signal);
   if (signal.aborted) return;
   if (missing !== undefined) console.error(`Not all calls are served yet. ${missing}`);
-  const token = relative(ROOT, tokenFile);
+  const below = relative(ROOT, tokenFile);
+  const token = below.startsWith('..') ? tokenFile : below;
   const elsewhere = flags.operatorPort === 9090 ? '' : ` --operator http://127.0.0.1:${flags.operatorPort}`;
   const named = token === join('.bascule', 'token') ? '' : ` --token-file ${token}`;
   const bascule = `npx bascule${elsewhere}${named}`;

@@ -40,7 +40,7 @@ export function clampCamera(camera: Camera, size: Size): Camera {
   const scale = Math.min(Math.max(camera.scale, toWorldScale(size)), MAX_SCALE);
   // Zoomed out, the middle moves to where no empty space is shown beyond the ends of the map.
   const room = Math.max(0, toNorthing(MAX_LATITUDE) - size.height / 2 / scale);
-  const highest = Math.max(12, (Math.atan(Math.exp(room)) * 360) / Math.PI - 90);
+  const highest = Math.max(25, (Math.atan(Math.exp(room)) * 360) / Math.PI - 90);
   const latitude = Math.min(Math.max(camera.latitude, -highest), highest);
   return { scale, latitude, longitude: toLongitude(camera.longitude) };
 }

@@ -1,8 +1,12 @@
 import { feature } from 'topojson-client';
 import type { GeoPermissibleObjects } from 'd3-geo';
+import type { Feature, FeatureCollection } from 'geojson';
 import type { Topology } from 'topojson-specification';
 import coarseUrl from 'world-atlas/land-110m.json?url';
 import fineUrl from 'world-atlas/land-50m.json?url';
+
+/** Nothing but ice lies south of it. */
+const ICE_LATITUDE = -60;
 
 export interface Land {
   readonly coarse: GeoPermissibleObjects;
@@ -26,5 +30,19 @@ async function loadOutline(url: string): Promise<GeoPermissibleObjects> {
   const topology = (await response.json()) as Topology;
   const land = topology.objects['land'];
   if (land === undefined) throw new Error(`${url} holds no land`);
-  return feature(topology, land);
+  return withoutIce(feature(topology, land));
+}
+
+/** Without Antarctica, which has no city and would fill a fifth of the chart. */
+function withoutIce(land: Feature | FeatureCollection): FeatureCollection {
+  const features = land.type === 'Feature' ? [land] : land.features;
+  return { type: 'FeatureCollection', features: features.map(toIceFree) };
+}
+
+function toIceFree(land: Feature): Feature {
+  if (land.geometry.type !== 'MultiPolygon') return land;
+  const coordinates = land.geometry.coordinates.filter((polygon) =>
+    polygon.some((ring) => ring.some((point) => (point[1] ?? 0) > ICE_LATITUDE)),
+  );
+  return { ...land, geometry: { ...land.geometry, coordinates } };
 }

@@ -115,7 +115,7 @@ export function createWorldMap(below: HTMLCanvasElement, above: HTMLCanvasElemen
       moveTo({ ...camera, scale: camera.scale * ratio });
     },
     flyTo: (circle) => fly({ ...circle, scale: toCircleScale(size, circle) }),
-    flyToWorld: () => fly({ longitude: 10, latitude: 12, scale: toWorldScale(size) }),
+    flyToWorld: () => fly({ longitude: 10, latitude: 22, scale: toWorldScale(size) }),
     zoom: (factor) => fly({ ...(flight?.to ?? camera), scale: (flight?.to ?? camera).scale * factor }),
     drag(dx, dy) {
       flight = undefined;

@@ -1,4 +1,5 @@
 import type { CallFact } from '@bascule/web';
+import { toBuild } from './builds.ts';
 
 /** Seconds that the line of calls per second looks back. */
 export const SECONDS_SHOWN = 60;
@@ -11,7 +12,7 @@ export interface RecentCall extends CallFact {
   readonly number: number;
 }
 
-/** How many answers a backend or a module version gave. */
+/** How many answers a backend or a build of the module gave. */
 export interface Answers {
   readonly name: string;
   readonly count: number;
@@ -65,7 +66,10 @@ export function addCall(stats: CallStats, fact: CallFact): CallStats {
     recent: [{ ...fact, number }, ...stats.recent].slice(0, RECENT_CALLS),
     durationsMs: measured ? [...stats.durationsMs, fact.durationMs].slice(-DURATIONS_KEPT) : stats.durationsMs,
     backends: answered ? addAnswer(stats.backends, toInstance(fact.endpoint ?? ''), number) : stats.backends,
-    versions: fact.version === undefined ? stats.versions : addAnswer(stats.versions, fact.version, number),
+    versions:
+      fact.version === undefined
+        ? stats.versions
+        : addAnswer(stats.versions, toBuild(fact.version, fact.endpoint), number),
     perSecond: [...stats.perSecond.slice(0, -1), (stats.perSecond.at(-1) ?? 0) + 1],
   };
 }

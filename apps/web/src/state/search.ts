@@ -4,7 +4,7 @@ import type { Ranked } from '../../../backend/gen/demo/ranking/v1/ranking_pb.ts'
 import { placesClient } from '../rpc/clients.ts';
 import { isCanceled, toMessage } from '../rpc/errors.ts';
 import { focus } from './focus.ts';
-import { currentVersion, rank } from './ranking.ts';
+import { currentBuild, rank } from './ranking.ts';
 
 /** Pause in typing after which a search is made. */
 const DEBOUNCE_MS = 90;
@@ -20,12 +20,12 @@ export interface Result {
 export interface Results {
   readonly query: string;
   readonly list: readonly Result[];
-  /** Version that ordered the list; empty if none did. */
-  readonly version: string;
+  /** Build of the module that ordered the list; empty if none did. */
+  readonly build: string;
 }
 
 export const query = signal('');
-export const results = signal<Results>({ query: '', list: [], version: '' });
+export const results = signal<Results>({ query: '', list: [], build: '' });
 export const searching = signal(false);
 /** What went wrong with the newest search; empty if nothing did. */
 export const searchError = signal('');
@@ -60,17 +60,17 @@ async function search(text: string): Promise<void> {
 
 async function order(text: string, places: readonly Place[], signal: AbortSignal): Promise<void> {
   try {
-    const { ranked, version } = await rank(places, signal);
+    const { ranked, build } = await rank(places, signal);
     if (signal.aborted) return;
     const byId = new Map(places.map((place) => [place.id, place]));
     const list = ranked.flatMap((each) => {
       const place = byId.get(each.id);
       return place === undefined ? [] : [{ place, ranked: each }];
     });
-    results.value = { query: text, list, version };
+    results.value = { query: text, list, build };
   } catch (reason) {
     if (signal.aborted) return;
-    results.value = { query: text, list: places.map((place) => ({ place, ranked: undefined })), version: '' };
+    results.value = { query: text, list: places.map((place) => ({ place, ranked: undefined })), build: '' };
     throw reason;
   }
 }
@@ -91,15 +91,15 @@ export async function reorder(): Promise<void> {
   }
 }
 
-/** Whether another version than the current one ordered what is shown, or none did. */
+/** Whether another build than the current one ordered what is shown, or none did. */
 export function isStale(): boolean {
-  return currentVersion.peek() !== '' && results.peek().version !== currentVersion.peek();
+  return currentBuild.peek() !== '' && results.peek().build !== currentBuild.peek();
 }
 
-/** Orders results anew as soon as another version of the module answers, or distances are measured from elsewhere. */
+/** Orders results anew as soon as another build of the module answers, or distances are measured from elsewhere. */
 export function startReordering(): void {
   effect(() => {
-    void currentVersion.value;
+    void currentBuild.value;
     if (isStale()) void reorder();
   });
   effect(() => {

@@ -23,7 +23,7 @@ export function startTraffic(): void {
   setInterval(() => {
     period += 1;
     if (open >= MOST_OPEN) return;
-    // The first ordering failed, or an answer of the old version came in late.
+    // The first ordering failed, or an answer of the old build came in late.
     if (isStale()) void reorder();
     if (!trafficOn.value && period % QUIET_PERIODS !== 0) return;
     open += 1;

@@ -3,6 +3,7 @@ import type { Ranked } from '../../../backend/gen/demo/ranking/v1/ranking_pb.ts'
 import { placesClient, rankingClient } from '../rpc/clients.ts';
 import { toMessage } from '../rpc/errors.ts';
 import { readUntilDone } from '../rpc/reopen.ts';
+import { noteBuild, toBuild } from './builds.ts';
 import { focus } from './focus.ts';
 import { toCandidates } from './ranking.ts';
 
@@ -17,11 +18,11 @@ export interface WatchState {
   readonly sequence: number;
   /** Messages that were missing in between. More than 0 would be a fault. */
   readonly gaps: number;
-  /** Version that this stream began with, and stays with. */
-  readonly version: string;
+  /** Build of the module that this stream began with, and stays with. */
+  readonly build: string;
 }
 
-const OPENING: WatchState = { status: 'opening', message: '', ranked: [], sequence: 0, gaps: 0, version: '' };
+const OPENING: WatchState = { status: 'opening', message: '', ranked: [], sequence: 0, gaps: 0, build: '' };
 
 /** The page's one live feed. */
 export const watch = signal<WatchState>(OPENING);
@@ -43,8 +44,14 @@ function readWatch(signal: AbortSignal): Promise<void> {
       const { places } = await placesClient.search({ limit: CANDIDATES }, { signal });
       const request = { candidates: toCandidates(places, focus.value), intervalMs: 1000, callId: 'watch' };
       watch.value = { ...watch.value, status: 'opening', sequence: 0 };
-      for await (const message of rankingClient.watch(request, { signal })) {
+      let endpoint: string | undefined;
+      const onHeader = (header: Headers): void => {
+        endpoint = header.get('bascule-endpoint') ?? undefined;
+      };
+      for await (const message of rankingClient.watch(request, { signal, onHeader })) {
         onAnswer();
+        const build = toBuild(message.version, endpoint);
+        noteBuild(build);
         const sequence = Number(message.sequence);
         const { sequence: last, gaps } = watch.value;
         watch.value = {
@@ -53,7 +60,7 @@ function readWatch(signal: AbortSignal): Promise<void> {
           ranked: message.ranked,
           sequence,
           gaps: gaps + (sequence - last - 1),
-          version: message.version,
+          build,
         };
       }
       throw new Error('the stream ended by itself');

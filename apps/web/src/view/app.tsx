@@ -1,5 +1,5 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
-import { currentVersion } from '../state/ranking.ts';
+import { currentBuild } from '../state/ranking.ts';
 import { trafficOn } from '../state/traffic.ts';
 import { CallsCard } from './calls-card.tsx';
 import { BackendsCard } from './backends-card.tsx';
@@ -34,7 +34,7 @@ const SWING_MS = 1400;
 function Header() {
   const open = useSignal(false);
   useSignalEffect(() => {
-    if (currentVersion.value === '') return undefined;
+    if (currentBuild.value === '') return undefined;
     open.value = true;
     const timer = setTimeout(() => (open.value = false), SWING_MS);
     return () => clearTimeout(timer);
@@ -48,7 +48,7 @@ function Header() {
       <p class="tagline">135,233 cities, called live from this page</p>
       <p class="order">
         <span class="order-label">ranking module</span>
-        <VersionChip version={currentVersion.value} testId="current-version" />
+        <VersionChip build={currentBuild.value} testId="current-version" />
       </p>
       <label class="switch">
         <input

@@ -1,9 +1,10 @@
 import { calls } from '../state/calls.ts';
 import type { Answers } from '../state/call-stats.ts';
-import { toHue, toNumber } from './words.ts';
+import { toHue, toShortName } from '../state/builds.ts';
+import { toNumber } from './words.ts';
 
 /** Calls after which a row counts as silent. */
-const SILENT_CALLS = 60;
+const SILENT_CALLS = 25;
 
 export function BackendsCard() {
   const { backends, versions, total, retried } = calls.value;
@@ -19,7 +20,13 @@ export function BackendsCard() {
       {backends.length + versions.length === 0 && (
         <p class="note">Answers do not say who they are from. Set observe.exposeEndpoint in bascule.yaml.</p>
       )}
-      <Bars list={versions} total={total} testId="module-version" hueOf={toHue} nameOf={(name) => `ranking v${name}`} />
+      <Bars
+        list={versions}
+        total={total}
+        testId="module-version"
+        hueOf={toHue}
+        nameOf={(name) => `ranking ${toShortName(name)}`}
+      />
     </section>
   );
 }

@@ -1,4 +1,5 @@
-import { currentVersion } from '../state/ranking.ts';
+import { toShortName } from '../state/builds.ts';
+import { currentBuild } from '../state/ranking.ts';
 import { openWatch, watch } from '../state/watch.ts';
 import { VersionChip } from './version-chip.tsx';
 import { toNumber } from './words.ts';
@@ -6,15 +7,15 @@ import { toNumber } from './words.ts';
 const SHOWN = 5;
 
 export function RankingCard() {
-  const { ranked, sequence, status, message, version, gaps } = watch.value;
-  const behind = version !== '' && currentVersion.value !== '' && version !== currentVersion.value;
+  const { ranked, sequence, status, message, build, gaps } = watch.value;
+  const behind = build !== '' && currentBuild.value !== '' && build !== currentBuild.value;
   return (
     <section class="card ranking" aria-label="Live ranking">
       <header>
         <h2>Live ranking</h2>
         <p class="note">
           <span key={sequence} class={`beat ${status}`} aria-hidden="true" />
-          stream on <VersionChip version={version} testId="stream-version" />
+          stream on <VersionChip build={build} testId="stream-version" />
         </p>
       </header>
       <ol class="podium" data-testid="watch">
@@ -39,7 +40,8 @@ export function RankingCard() {
       {behind && (
         <p class="behind" data-testid="behind">
           <span>
-            New calls go to v{currentVersion.value}. This stream was open before and goes on with v{version}.
+            New calls go to {toShortName(currentBuild.value)}. This stream was open before and goes on with{' '}
+            {toShortName(build)}.
           </span>
           <button type="button" onClick={openWatch}>
             Open it anew

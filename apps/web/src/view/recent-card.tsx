@@ -1,6 +1,7 @@
 import { calls } from '../state/calls.ts';
 import { isFailure, toInstance, type RecentCall } from '../state/call-stats.ts';
-import { toHue, toMs } from './words.ts';
+import { toBuild, toHue, toShortName } from '../state/builds.ts';
+import { toMs } from './words.ts';
 
 const SHOWN = 14;
 
@@ -31,11 +32,12 @@ export function RecentCard() {
 
 function Row({ call }: { readonly call: RecentCall }) {
   const state = isFailure(call) ? 'bad' : call.code === 'ok' ? 'good' : 'idle';
+  const build = call.version === undefined ? undefined : toBuild(call.version, call.endpoint);
   return (
     <tr data-testid="call">
       <td>{call.method}</td>
-      <td class={call.version === undefined ? 'hue-place' : toHue(call.version)}>
-        <span class="who">{call.version === undefined ? toInstance(call.endpoint ?? '–') : `v${call.version}`}</span>
+      <td class={build === undefined ? 'hue-place' : toHue(build)}>
+        <span class="who">{build === undefined ? toInstance(call.endpoint ?? '–') : toShortName(build)}</span>
         {(call.attempts ?? 1) > 1 && (
           <span class="again" title="retried">
             ×{call.attempts}

@@ -45,7 +45,7 @@ export function SearchView() {
 }
 
 function ResultsHead() {
-  const { list, version } = results.value;
+  const { list, build } = results.value;
   const title = useComputed(() =>
     results.value.query.trim() === '' ? 'Largest cities' : `“${results.value.query.trim()}”`,
   );
@@ -59,11 +59,11 @@ function ResultsHead() {
           ) : (
             'no city found'
           )
-        ) : version === '' ? (
+        ) : build === '' ? (
           'not ordered'
         ) : (
           <>
-            ordered by <VersionChip version={version} testId="results-version" />
+            ordered by <VersionChip build={build} testId="results-version" />
           </>
         )}
       </p>

@@ -1,20 +1,10 @@
-import type { ComponentChildren } from 'preact';
-import { toHue } from './words.ts';
+import { toHue, toShortName } from '../state/builds.ts';
 
-/** A version of the module in the colour that it has everywhere on the page. */
-export function VersionChip({
-  version,
-  children,
-  testId,
-}: {
-  version: string;
-  children?: ComponentChildren;
-  testId?: string;
-}) {
+/** A build of the module, in the colour that it has everywhere on the page. */
+export function VersionChip({ build, testId }: { readonly build: string; readonly testId: string }) {
   return (
-    <span class={`chip ${toHue(version)}`} data-testid={testId} data-version={version}>
-      {children}
-      {version === '' ? 'none' : `v${version}`}
+    <span class={`chip ${toHue(build)}`} data-testid={testId} data-build={build}>
+      {build === '' ? 'none' : toShortName(build)}
     </span>
   );
 }

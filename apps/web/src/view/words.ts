@@ -19,10 +19,3 @@ export function toCountry(code: string): string {
     return code;
   }
 }
-
-/** One of the style's hues for a version: the same version always has the same, neighbours have different ones. */
-export function toHue(version: string): string {
-  const parts = version.split('.').map((part) => Number.parseInt(part, 10) || 0);
-  const sum = (parts[0] ?? 0) + 2 * (parts[1] ?? 0) + 3 * (parts[2] ?? 0);
-  return `hue-${sum % 4}`;
-}
