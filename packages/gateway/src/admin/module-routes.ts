@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { DurationSchema, timestampFromMs, type Duration } from '@bufbuild/protobuf/wkt';
 import {
   DeployResponseSchema,
   ModuleService,
@@ -40,11 +40,11 @@ export function createModuleRoutes(options: ModuleRoutesOptions): (router: Conne
             version: toVersion(version),
             previousVersion,
             timings: {
-              unpack: durationFromMs(timings.unpackMs),
-              bundle: durationFromMs(timings.bundleMs),
-              workerStart: durationFromMs(timings.workerStartMs),
-              check: durationFromMs(timings.checkMs),
-              switchOver: durationFromMs(timings.switchMs),
+              unpack: toDuration(timings.unpackMs),
+              bundle: toDuration(timings.bundleMs),
+              workerStart: toDuration(timings.workerStartMs),
+              check: toDuration(timings.checkMs),
+              switchOver: toDuration(timings.switchMs),
             },
           });
         }),
@@ -79,6 +79,12 @@ function toVersion(version: VersionData): Version {
     state: STATES[version.state],
     deployedAt: timestampFromMs(version.deployedAtMs),
   });
+}
+
+/** Clocks give fractions of milliseconds, and a Duration takes whole nanoseconds alone. */
+function toDuration(ms: number): Duration {
+  const nanos = Math.max(0, Math.round(ms * 1_000_000));
+  return create(DurationSchema, { seconds: BigInt(Math.floor(nanos / 1_000_000_000)), nanos: nanos % 1_000_000_000 });
 }
 
 function requireModule(versions: readonly VersionData[], module: string): void {

@@ -74,7 +74,7 @@ describe('ModuleService', () => {
     async deploy({ path, source }) {
       if (refusal !== undefined) throw refusal;
       deployed.push({ bytes: await readFile(path, 'utf8'), source });
-      const timings = { unpackMs: 1, bundleMs: 20.5, workerStartMs: 30, checkMs: 4, switchMs: 0.25 };
+      const timings = { unpackMs: 4.997707999999875, bundleMs: 1020.5, workerStartMs: 30, checkMs: 4, switchMs: 0.25 };
       return { version: RANKING_V1, previousVersion: '0.9.0', timings };
     },
     async rollback(module, version) {
@@ -102,7 +102,8 @@ describe('ModuleService', () => {
     expect(answer.previousVersion).toBe('0.9.0');
     expect(answer.version).toMatchObject({ module: 'ranking', state: VersionState.CURRENT, openCalls: 3 });
     expect(answer.version?.deployedAt?.seconds).toBe(1_700_000_000n);
-    expect(answer.timings?.bundle).toMatchObject({ seconds: 0n, nanos: 20_500_000 });
+    expect(answer.timings?.bundle).toMatchObject({ seconds: 1n, nanos: 20_500_000 });
+    expect(answer.timings?.unpack?.nanos).toBe(4_997_708);
     expect(answer.timings?.switchOver?.nanos).toBe(250_000);
   });
 
