@@ -1,7 +1,7 @@
 import { INITIAL_CREDIT_BYTES, NO_FIELDS, type Fields } from '@bascule/core';
 
 /** Where a gate writes: a Reply, or a Body, which takes no trailers. */
-export interface GateSink {
+interface GateSink {
   write(bytes: Uint8Array): void;
   end(trailers: Fields): void;
 }

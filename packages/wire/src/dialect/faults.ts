@@ -24,6 +24,12 @@ export function requestFault(fault: FrameFault, maxBytes: number): CallError {
   }
 }
 
+/** Why a stream of messages is refused whose body is encoded as a whole: its messages could not be told apart. */
+export function bodyEncodingFault(encoding: string | undefined): CallError | undefined {
+  if (encoding === undefined || encoding === '' || encoding === 'identity') return undefined;
+  return callError(Code.unimplemented, 'content-encoding is not taken here; compress each message instead');
+}
+
 /** What a caller is told when the answer's messages are broken. */
 export function responseFault(fault: FrameFault, maxBytes: number): CallError {
   if (fault === 'too-large') {

@@ -2,10 +2,10 @@ import type { Fields } from '@bascule/core';
 import { HOP_FIELDS } from './hop-fields.ts';
 
 /** What a dialect says in fields of its own. */
-export type Slot = 'timeout' | 'encoding' | 'acceptEncoding' | 'version' | 'length';
+type Slot = 'timeout' | 'encoding' | 'acceptEncoding' | 'version' | 'length' | 'bodyEncoding';
 
 /** Fields of a dialect, by name: which slot each fills. */
-export type SlotNames = ReadonlyMap<string, Slot | 'dropped'>;
+type SlotNames = ReadonlyMap<string, Slot | 'dropped'>;
 
 /** A caller's fields, taken apart. */
 export interface RequestFields {
@@ -16,6 +16,8 @@ export interface RequestFields {
   acceptEncoding: string | undefined;
   version: string | undefined;
   length: string | undefined;
+  /** `content-encoding` where it is not the messages'. */
+  bodyEncoding: string | undefined;
 }
 
 /**
@@ -57,6 +59,7 @@ export function readRequestFields(fields: Fields, names: SlotNames, innerType: s
     acceptEncoding: undefined,
     version: undefined,
     length: undefined,
+    bodyEncoding: undefined,
   };
   let connection = '';
   for (let i = 0; i < fields.length; i += 2) {

@@ -14,7 +14,7 @@ const DROPPED: ReadonlySet<string> = new Set([
 ]);
 
 /** Where a dialect says encodings. */
-export interface EncodingNames {
+interface EncodingNames {
   readonly encoding: string;
   readonly acceptEncoding: string;
 }

@@ -58,6 +58,8 @@ describe('requests refused by their head', () => {
     ['application/connect+json', ['connect-timeout-ms', ''], 200, 3],
     ['application/json', ['connect-protocol-version', '2'], 400, 3],
     ['application/connect+json', ['connect-protocol-version', '2'], 200, 3],
+    ['application/grpc-web', ['content-encoding', 'gzip'], 200, 12],
+    ['application/connect+json', ['content-encoding', 'br'], 200, 12],
     ['application/proto', ['content-length', '1001'], 429, 8],
     ['application/proto', ['content-length', 'x'], 400, 3],
   ])('%s with %s', async (contentType, fields, http, code) => {

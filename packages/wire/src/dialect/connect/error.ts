@@ -2,7 +2,7 @@ import { Code, codeName, decodeMessage, getField, parseCode, type Fields } from 
 import { decodeStatusDetails, type ConnectDetail } from './status-details.ts';
 
 /** An error as Connect says it in JSON. */
-export interface ConnectErrorJson {
+interface ConnectErrorJson {
   readonly code: string;
   readonly message?: string;
   readonly details?: readonly ConnectDetail[];

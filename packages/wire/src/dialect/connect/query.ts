@@ -2,7 +2,7 @@ import { callError, Code, type CallError } from '@bascule/core';
 import { decodeBase64 } from '../base64.ts';
 
 /** What the query of a GET says. Source: Connect protocol, Unary-Get-Request. */
-export interface GetQuery {
+interface GetQuery {
   /** Codec, as in `proto`. */
   readonly encoding: string;
   /** Empty when the message is not compressed. */

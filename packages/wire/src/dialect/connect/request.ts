@@ -1,4 +1,5 @@
 import { callError, Code, type CallError, type RequestHead } from '@bascule/core';
+import { bodyEncodingFault } from '../faults.ts';
 import type { Format } from '../format.ts';
 import { toInnerHead, type InnerRequest } from '../inner-request.ts';
 import { createSlotNames, readRequestFields, type RequestFields } from '../request-fields.ts';
@@ -17,17 +18,19 @@ const STREAM_SLOTS = createSlotNames({
   'connect-protocol-version': 'version',
   'connect-content-encoding': 'encoding',
   'connect-accept-encoding': 'acceptEncoding',
+  'content-encoding': 'bodyEncoding',
 });
 
 /** A unary request, and how long its message is. */
-export interface UnaryInnerRequest extends InnerRequest {
+interface UnaryInnerRequest extends InnerRequest {
   /** From `content-length`; undefined when the caller does not say. */
   readonly length: number | undefined;
 }
 
 /** The inner head of a stream. */
 export function toStreamRequest(head: RequestHead, format: Format): InnerRequest | CallError {
-  return toInnerRequest(head, readRequestFields(head.fields, STREAM_SLOTS, format.innerType));
+  const read = readRequestFields(head.fields, STREAM_SLOTS, format.innerType);
+  return bodyEncodingFault(read.bodyEncoding) ?? toInnerRequest(head, read);
 }
 
 /** The inner head of a unary POST. */

@@ -26,7 +26,7 @@ export function createConnectStreamFormat(codec: string): StreamFormat {
 }
 
 /** One message without its prefix. */
-export interface UnaryMessage {
+interface UnaryMessage {
   readonly bytes: Uint8Array;
   readonly compressed: boolean;
 }

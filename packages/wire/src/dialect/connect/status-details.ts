@@ -9,7 +9,7 @@ export interface ConnectDetail {
 }
 
 /** What `google.rpc.Status` says beside the code. */
-export interface StatusDetails {
+interface StatusDetails {
   readonly message: string;
   readonly details: readonly ConnectDetail[];
 }

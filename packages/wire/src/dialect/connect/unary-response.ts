@@ -30,7 +30,7 @@ export interface RoomTaker {
   room(bytes: number): void;
 }
 
-export interface UnaryResponseOptions {
+interface UnaryResponseOptions {
   readonly format: ConnectUnaryFormat;
   readonly call: CallContext;
   readonly maxMessageBytes: number;

@@ -18,7 +18,7 @@ export interface CorsOptions {
 }
 
 /** CORS around calls. Source: Fetch, HTTP-CORS protocol. */
-export interface Cors {
+interface Cors {
   /** Answers a preflight; undefined when the request is none. */
   answerPreflight(head: RequestHead, reply: Reply): Body | undefined;
   /** A reply that tells the browser who may read the answer. */
