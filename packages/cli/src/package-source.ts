@@ -8,7 +8,7 @@ import { CliFailure, ExitCode } from './failure.ts';
 const CHUNK_BYTES = 256 * 1024;
 
 /** What a folder becomes: one file of code that needs nothing beside it. */
-export interface FolderBundle {
+interface FolderBundle {
   readonly name: string;
   readonly version: string;
   readonly module: string;

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 
-export const BIN = join(import.meta.dirname, '../../bin/bascule.mjs');
+const BIN = join(import.meta.dirname, '../../bin/bascule.mjs');
 
 export interface Ran {
   readonly code: number | null;

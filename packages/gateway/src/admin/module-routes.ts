@@ -77,7 +77,7 @@ function toVersion(version: VersionData): Version {
     ...version,
     services: [...version.services],
     state: STATES[version.state],
-    deployedAt: timestampFromMs(version.deployedAtMs),
+    deployedAt: timestampFromMs(Math.round(version.deployedAtMs)),
   });
 }
 

@@ -16,7 +16,7 @@ export interface Uploads {
   receive<T>(incoming: Incoming, use: (upload: Upload) => Promise<T>): Promise<T>;
 }
 
-export interface Incoming {
+interface Incoming {
   readonly parts: AsyncIterable<DeployRequest>;
   /** Aborted when the sender is gone. */
   readonly signal: AbortSignal;

@@ -8,7 +8,7 @@ export interface Place {
 }
 
 /** A YAML text that was read, and where everything in it stands. */
-export interface YamlSource {
+interface YamlSource {
   /** The text as JSON would hold it; null for an empty text. */
   readonly value: unknown;
   /** Where the value at a path stands; the nearest enclosing one if the path is not in the file. */
