@@ -94,7 +94,7 @@ export class ResponseBlocks {
   }
 }
 
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c_9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x0100_0193);
   // The low bits of the product hang on the low bits of the input alone.

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { createVirtualClock } from '@bascule/core';
+import { createRandom, createVirtualClock } from '@bascule/core';
 import { describe, expect, test } from 'vitest';
 import { backoffMs } from '../../src/http2/backoff.ts';
 import { ClosedStreams } from '../../src/http2/closed-streams.ts';
@@ -7,7 +7,7 @@ import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived } f
 import { FrameReader } from '../../src/http2/frames.ts';
 import { createRateGuard } from '../../src/http2/guards.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
-import { ResponseBlocks } from '../../src/http2/response.ts';
+import { hashOf, ResponseBlocks } from '../../src/http2/response.ts';
 import { transition, type StreamEvent, type StreamState } from '../../src/http2/stream.ts';
 import { frame } from './support.ts';
 
@@ -107,6 +107,26 @@ describe('remembered blocks', () => {
       expect(read(`8800016104${value}`).fields).toEqual(['a', String(i).padStart(4, '0')]);
     }
   });
+});
+
+test('blocks with equal hashes are told apart by their bytes', () => {
+  const random = createRandom(11);
+  const seen = new Map<number, Buffer>();
+  let pair: [Buffer, Buffer] | undefined;
+  while (pair === undefined) {
+    const value = Array.from({ length: 8 }, () => 97 + Math.trunc(random() * 26));
+    const bytes = Buffer.from([0x88, 0, 1, 0x61, 8, ...value]);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const other = seen.get(hash);
+    if (other !== undefined && !other.equals(bytes)) pair = [other, bytes];
+    seen.set(hash, bytes);
+  }
+  const decoder = new HpackDecoder({ maxTableBytes: 0, maxListBytes: 16_384, maxPairs: 100 });
+  const blocks = new ResponseBlocks();
+  for (const bytes of pair) {
+    const { fields } = blocks.read(decoder, bytes, 0, bytes.length);
+    expect(fields).toEqual(['a', bytes.toString('latin1', 5)]);
+  }
 });
 
 describe('bounds', () => {
