@@ -20,8 +20,6 @@ interface Cluster {
 export interface ClustersOptions {
   readonly clock: Clock;
   readonly links: Links;
-  /** An endpoint left and its last call has ended. */
-  onRetired(endpoint: Endpoint): void;
   /** An endpoint became ready: calls that wait may go on. */
   onReady(): void;
 }
@@ -32,19 +30,10 @@ export function createClusters(options: ClustersOptions): Clusters {
   const leaving = new Map<Balancer, string>();
 
   function create(snapshot: ClusterSnapshot): Cluster {
-    const known = new Map<string, Endpoint>();
     const balancer = createBalancer({
       policy: snapshot.policy,
       clock: options.clock,
-      connect(endpoint) {
-        known.set(endpointKey(endpoint), endpoint);
-        return options.links.open(endpoint);
-      },
-      onDrained(key) {
-        const endpoint = known.get(key);
-        known.delete(key);
-        if (endpoint !== undefined) options.onRetired(endpoint);
-      },
+      connect: (endpoint) => options.links.open(endpoint),
     });
     balancer.onReady(() => options.onReady());
     return { balancer, policy: snapshot.policy, endpoints: new Map() };

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
-import { endpointKey, type Clock, type Endpoint, type Link } from '@bascule/core';
+import { Code, callError, endpointKey, type Clock, type Endpoint, type Link } from '@bascule/core';
 import { createGrpcUpstream, createHttp2Link, createPortLink } from '@bascule/wire';
+import { refuse } from './refuse.ts';
 
 /** Links by endpoint: services that share a backend share its connections. */
 export interface Links {
@@ -11,43 +12,57 @@ export interface Links {
   destroy(): void;
 }
 
+export interface LinksOptions {
+  readonly clock: Clock;
+  /** Nobody uses the endpoint any more and its last call has ended. `key` is its `endpointKey`. */
+  onRetired(key: string): void;
+}
+
 interface Shared {
+  readonly key: string;
   readonly link: Link;
   readonly listeners: Set<(ready: boolean) => void>;
   views: number;
 }
 
-export function createLinks(options: { clock: Clock; connectTimeoutMs: number }): Links {
+export function createLinks(options: LinksOptions): Links {
+  /** By endpoint and address: an instance that moved gets a new link while calls on the old one end. */
   const shared = new Map<string, Shared>();
   const ports = new Map<string, MessagePort>();
 
   function connect(endpoint: Endpoint, key: string): Link {
     if (endpoint.protocol === 'grpc') {
       const link = createHttp2Link({ host: endpoint.host, port: endpoint.port, clock: options.clock });
-      return withService(link, createGrpcUpstream(link.service));
+      return { ...link, service: createGrpcUpstream(link.service) };
     }
     const port = ports.get(key);
     ports.delete(key);
-    if (port === undefined) throw new Error(`no port was offered for module version ${key}`);
-    return createPortLink(port, options.clock);
+    return port === undefined ? DEAD_LINK : createPortLink(port, options.clock);
+  }
+
+  function share(endpoint: Endpoint): Shared {
+    const key = endpointKey(endpoint);
+    const listeners = new Set<(ready: boolean) => void>();
+    const link = connect(endpoint, key);
+    link.onReadyChange((ready) => {
+      for (const listener of listeners) listener(ready);
+    });
+    return { key, link, listeners, views: 0 };
+  }
+
+  async function closeUnused(id: string, entry: Shared): Promise<void> {
+    shared.delete(id);
+    await entry.link.close();
+    const isUsed = [...shared.values()].some((other) => other.key === entry.key);
+    if (!isUsed) options.onRetired(entry.key);
   }
 
   return {
     open(endpoint) {
-      // The address belongs to the key: an instance that moved gets a new link while calls on the old one end.
-      const key = `${endpointKey(endpoint)}@${endpoint.host}:${endpoint.port}`;
-      let entry = shared.get(key);
-      if (entry === undefined) {
-        const link = connect(endpoint, endpointKey(endpoint));
-        const listeners = new Set<(ready: boolean) => void>();
-        entry = { link, listeners, views: 0 };
-        link.onReadyChange((ready) => {
-          for (const listener of listeners) listener(ready);
-        });
-        shared.set(key, entry);
-      }
-      entry.views++;
-      return createView(entry, () => shared.delete(key));
+      const id = `${endpointKey(endpoint)} ${endpoint.host}:${endpoint.port}`;
+      const entry = shared.get(id) ?? share(endpoint);
+      shared.set(id, entry);
+      return createView(entry, () => closeUnused(id, entry));
     },
     offerPort: (key, port) => void ports.set(key, port),
     destroy() {
@@ -59,28 +74,17 @@ export function createLinks(options: { clock: Clock; connectTimeoutMs: number })
   };
 }
 
-function withService(link: Link, service: Link['service']): Link {
-  return {
-    service,
-    isReady: () => link.isReady(),
-    onReadyChange: (listener) => link.onReadyChange(listener),
-    close: () => link.close(),
-    destroy: () => link.destroy(),
-  };
-}
-
 /** One user's share of a link: closing it closes the link only when no other user is left. */
-function createView(shared: Shared, onUnused: () => void): Link {
+function createView(shared: Shared, closeUnused: () => Promise<void>): Link {
   let listener: ((ready: boolean) => void) | undefined;
-  let open = true;
-  const leave = (): boolean => {
-    if (!open) return false;
-    open = false;
+  let view: 'open' | 'closed' = 'open';
+  shared.views++;
+  const leave = (): Promise<void> => {
+    if (view === 'closed') return Promise.resolve();
+    view = 'closed';
     if (listener !== undefined) shared.listeners.delete(listener);
     shared.views--;
-    if (shared.views > 0) return false;
-    onUnused();
-    return true;
+    return shared.views > 0 ? Promise.resolve() : closeUnused();
   };
   return {
     service: shared.link.service,
@@ -90,9 +94,19 @@ function createView(shared: Shared, onUnused: () => void): Link {
       listener = next;
       shared.listeners.add(next);
     },
-    close: () => (leave() ? shared.link.close() : Promise.resolve()),
+    close: leave,
     destroy() {
-      if (leave()) shared.link.destroy();
+      void leave();
+      if (shared.views === 0) shared.link.destroy();
     },
   };
 }
+
+/** Never ready: for a module version that ended before its port came. A link must not throw for one of many changes. */
+const DEAD_LINK: Link = {
+  service: (_head, reply) => refuse(reply, callError(Code.unavailable, 'the module version has ended', 'never-sent')),
+  isReady: () => false,
+  onReadyChange() {},
+  close: () => Promise.resolve(),
+  destroy() {},
+};

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { endpointKey, type Clock, type RequestHead, type Service } from '@bascule/core';
+import { type Clock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { DataReport, Policies, Snapshot } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
@@ -30,14 +30,10 @@ export function createDataPlane(clock: Clock): DataPlane {
   let log: AccessLog = createAccessLog('off', clock);
   let stack: Service = notFound;
 
-  const links = createLinks({ clock, connectTimeoutMs: 1_000 });
+  const links = createLinks({ clock, onRetired: (key) => metrics.retireEndpoint(key) });
   const clusters = createClusters({
     clock,
     links,
-    onRetired(endpoint) {
-      metrics.retireEndpoint(endpointKey(endpoint));
-      if (endpoint.moduleVersion !== '') metrics.retireVersion(endpoint.moduleVersion);
-    },
     onReady: () => pick.wake(),
   });
   const pick = createPick({
