@@ -47,6 +47,7 @@ export function callStrictly(service: Service, head: RequestHead, autoGrant: boo
   let credit = INITIAL_CREDIT_BYTES;
   let isGranting = autoGrant;
   let waiting: Uint8Array | undefined;
+  let isPumping = false;
   let trailers: Fields | undefined;
   let error: CallError | undefined;
   let body: Body | undefined;
@@ -59,14 +60,20 @@ export function callStrictly(service: Service, head: RequestHead, autoGrant: boo
     return phase === 'open';
   }
 
+  const isOpen = (): boolean => phase === 'open';
+
+  // A callee may grant inside `write`; without the latch the pieces would overtake each other.
   function pump(): void {
-    if (waiting === undefined || phase !== 'open') return;
-    const piece = waiting.subarray(0, Math.min(credit, 16_384));
-    if (piece.length === 0) return;
-    waiting = waiting.subarray(piece.length);
-    credit -= piece.length;
-    body?.write(piece);
-    if (waiting.length > 0) return pump();
+    if (waiting === undefined || isPumping) return;
+    isPumping = true;
+    while (waiting.length > 0 && credit > 0 && isOpen()) {
+      const piece: Uint8Array = waiting.subarray(0, Math.min(credit, 16_384));
+      waiting = waiting.subarray(piece.length);
+      credit -= piece.length;
+      body?.write(piece);
+    }
+    isPumping = false;
+    if (waiting.length > 0 || !isOpen()) return;
     waiting = undefined;
     body?.end();
   }

@@ -193,7 +193,11 @@ function describeEnds(point: Point): void {
     async (open) => {
       const message = frameMessage(patternBytes(100, 1));
       const start = await open((_head, reply) => {
+        let isAnswered = false;
         const answer = (): void => {
+          // A write that crossed with the end may still arrive.
+          if (isAnswered) return;
+          isAnswered = true;
           reply.head({ status: 200, fields: ['content-type', 'application/grpc'] });
           reply.write(message);
           reply.end(['grpc-status', '0']);

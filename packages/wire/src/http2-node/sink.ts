@@ -18,6 +18,7 @@ export function createSink(stream: ServerHttp2Stream, method: string): Sink {
     function tryRespond(fields: Fields): boolean {
       try {
         stream.respond([':status', String(status), ...fields], options);
+        if (endStream) stopUpload(stream);
         return true;
       } catch {
         return false;
@@ -76,8 +77,20 @@ function sendTrailers(stream: ServerHttp2Stream, fields: Fields): void {
   try {
     // Without fields this ends the stream with an empty DATA frame.
     stream.sendTrailers(trailers);
+    stopUpload(stream);
   } catch {
     // Two values of a field that has one, say: the caller must not take the answer for a whole one.
     stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
+}
+
+/**
+ * Tells a caller that still uploads after its whole answer to stop (RFC 9113, 8.1). One turn later: a reset in the same
+ * turn would overtake the trailers.
+ */
+function stopUpload(stream: ServerHttp2Stream): void {
+  if (stream.endAfterHeaders) return;
+  setImmediate(() => {
+    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
 }

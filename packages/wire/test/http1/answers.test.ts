@@ -80,10 +80,14 @@ it.each([100, 199, 600, 800, Number.NaN])('answers 502 for the status %s', async
   expect(await rawAnswer(fixed(status, [], 'hello'))).toMatch(/^HTTP\/1\.1 502 [^]*not HTTP\.\n$/);
 });
 
+function fault(): never {
+  throw new Error('broken');
+}
+
 it('answers 500 when the service throws, and goes on', async () => {
   const { port } = await startListener((head, reply) => {
-    if (head.path === '/throw') throw new Error('broken');
-    if (head.path === '/throw-later') return { write() {}, end: () => expect.unreachable(), cancel() {}, grant() {} };
+    if (head.path === '/throw') fault();
+    if (head.path === '/throw-later') return { write() {}, end: fault, cancel() {}, grant() {} };
     return naming(head, reply);
   });
   const client = await connectRaw(port);

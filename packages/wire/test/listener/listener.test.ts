@@ -1,9 +1,12 @@
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { expect, it, onTestFinished } from 'vitest';
-import { callError, Code, systemClock, type Reply, type RequestHead, type Service } from '@bascule/core';
+import { callError, Code, systemClock, type Cancel, type Reply, type RequestHead, type Service } from '@bascule/core';
 import { listen, ListenError } from '../../src/listener.ts';
 import { answering, connectRaw, naming, startListener } from './support.ts';
+import { TEST_TLS } from './tls.ts';
 
 const GET = 'GET /x HTTP/1.1\r\nHost: a\r\n\r\n';
 
@@ -157,6 +160,63 @@ it('answers a failure over HTTP/2 by status, and resets a stream whose head has 
   const stream = session.request({ ':path': '/late' });
   const [error] = await once(stream, 'error');
   expect(String(error)).toMatch(/INTERNAL_ERROR/);
+});
+
+it('gives an early answer whole over HTTP/2, then stops the upload', async () => {
+  const { port } = await startListener((_head, reply) => ({
+    write() {
+      reply.head({ status: 200, fields: [] });
+      reply.write(Buffer.from('enough'));
+      reply.end(['x-sum', '1']);
+    },
+    end() {},
+    cancel: () => expect.unreachable(),
+    grant() {},
+  }));
+  const stream = connectSession(port).request({ ':method': 'POST' });
+  const trailers = once(stream, 'trailers');
+  stream.write('first');
+  expect(await readAnswer(stream)).toEqual({ status: 200, text: 'enough' });
+  expect((await trailers)[0]).toMatchObject({ 'x-sum': '1' });
+  expect(stream.rstCode).toBe(0);
+});
+
+it.each([1, 2])('cuts an HTTP/%i caller that takes nothing of its answer', async (version) => {
+  const cancelled = Promise.withResolvers<Cancel>();
+  const { port } = await startListener(
+    (_head, reply) => ({
+      write() {},
+      end() {
+        reply.head({ status: 200, fields: [] });
+        reply.write(new Uint8Array(60_000));
+      },
+      cancel: cancelled.resolve,
+      // As much as is allowed, for ever.
+      grant: (bytes) => reply.write(new Uint8Array(bytes)),
+    }),
+    { limits: { writeStallMs: 100 } },
+  );
+  if (version === 1) {
+    const client = await connectRaw(port);
+    client.socket.pause();
+    client.write(GET);
+  } else {
+    const stream = connectSession(port).request();
+    stream.on('error', () => {});
+    stream.pause();
+  }
+  expect(await cancelled.promise).toBe('caller-gone');
+});
+
+it('speaks both protocols over TLS, by ALPN', async () => {
+  const { port } = await startListener(naming, { tls: TEST_TLS });
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  onTestFinished(() => session.destroy());
+  expect(await readAnswer(session.request({ ':path': '/two' }))).toEqual({ status: 200, text: 'GET /two ' });
+  const http1 = request({ port, host: '127.0.0.1', path: '/one', rejectUnauthorized: false, agent: false });
+  http1.end();
+  const [response] = (await once(http1, 'response')) as [IncomingMessage];
+  expect(Buffer.concat(await response.toArray()).toString()).toBe('GET /one ');
 });
 
 it('finishes open calls of both protocols before it is closed', async () => {
