@@ -1,4 +1,4 @@
-import { callError, Code, NO_FIELDS, type CallError, type Fields } from '@bascule/core';
+import { callError, Code, NO_FIELDS, withoutFields, type CallError, type Fields } from '@bascule/core';
 import type { CallCarrier, ClientCall } from './call.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import { putReset, putWindowUpdate } from './control.ts';
@@ -10,6 +10,9 @@ import type { Outbox } from './outbox.ts';
 import type { ResponseBlock } from './response.ts';
 import { transition } from './stream.ts';
 import type { Upload } from './upload.ts';
+
+/** What a Trailers-Only answer says about a body it does not have; everything else of it is trailers. */
+const HEAD_ONLY_FIELDS = new Set(['content-type', 'content-length']);
 
 export interface StreamsOptions {
   readonly outbox: Outbox;
@@ -199,7 +202,9 @@ export class ClientStreams implements CallCarrier {
     // Answers to HEAD, and 304, speak of a body that does not come (RFC 9110, 8.6).
     const bodiless = call.head.method === 'HEAD' || head.status === 304;
     call.contentLength = bodiless ? -1 : block.contentLength;
-    if (endStream && call.contentLength <= 0 && block.hasGrpcStatus) return this.#finish(call, block.fields);
+    if (endStream && call.contentLength <= 0 && block.hasGrpcStatus) {
+      return this.#finish(call, withoutFields(block.fields, HEAD_ONLY_FIELDS));
+    }
     if (endStream && call.contentLength > 0) return this.#malformed(call, 'no DATA although content-length says so');
     call.reply.head(head);
     if (endStream && (call.state as string) !== 'closed') this.#finish(call, NO_FIELDS);

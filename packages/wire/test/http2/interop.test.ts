@@ -179,12 +179,15 @@ describe('calls against node:http2', () => {
 
   test('trailers only', async () => {
     server = await startNodeServer((stream) => {
-      stream.respond({ ':status': 200, 'grpc-status': '5', 'grpc-message': 'nope' }, { endStream: true });
+      const head = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'nope' };
+      stream.respond(head, { endStream: true });
     });
     link = openLink(server.port);
     const record = await unary(link);
     expect(record.head).toBeUndefined();
     expect(getField(record.trailers ?? [], 'grpc-status')).toBe('5');
+    // About a body that is not there: must not become a trailer.
+    expect(getField(record.trailers ?? [], 'content-type')).toBeUndefined();
   });
 
   test('an answer without a body that is not gRPC keeps its HTTP status', async () => {

@@ -213,7 +213,7 @@ export function echo(stream: http2.ServerHttp2Stream): void {
   stream.pipe(stream);
 }
 
-export interface SeenFrame {
+interface SeenFrame {
   type: number;
   flags: number;
   streamId: number;

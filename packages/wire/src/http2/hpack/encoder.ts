@@ -30,7 +30,7 @@ export function encodeInteger(out: ByteBuffer, value: number, prefixBits: number
 }
 
 /** Appends a string, Huffman-coded where that is shorter: for what is encoded once and sent often. */
-export function encodeString(out: ByteBuffer, value: string): void {
+function encodeString(out: ByteBuffer, value: string): void {
   const coded = huffmanLength(value);
   if (coded >= value.length) {
     encodeInteger(out, value.length, 7, 0);
