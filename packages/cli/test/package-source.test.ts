@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { bundleFolder } from '@bascule/modules';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { list, extract } from 'tar';
@@ -26,16 +27,19 @@ async function namesIn(file: string): Promise<string[]> {
   return names.sort();
 }
 
-test('a folder goes with its plain files: nothing hidden, installed or linked', async () => {
-  const module = join(folder, 'module');
-  for (const name of ['src', 'node_modules/x', '.git', 'src/.cache'])
-    await mkdir(join(module, name), { recursive: true });
-  for (const name of ['package.json', 'src/index.ts', 'node_modules/x/index.js', '.env', '.git/HEAD', 'src/.cache/a']) {
-    await writeFile(join(module, name), name);
-  }
-  await symlink('/etc/passwd', join(module, 'src/passwd'));
-  const file = await collect(await openPackage(module, undefined));
-  expect((await namesIn(file)).filter((name) => !name.endsWith('/'))).toEqual(['./package.json', './src/index.ts']);
+test('what a folder imports from outside of it goes along, and nothing else', async () => {
+  await mkdir(join(folder, 'module'));
+  await writeFile(join(folder, 'shared.ts'), 'export const greeting: string = "from outside";\n');
+  const manifest = { name: '@demo/greet', version: '1.2.3', bascule: {} };
+  await writeFile(join(folder, 'module/package.json'), JSON.stringify(manifest));
+  await writeFile(join(folder, 'module/.env'), 'SECRET=1');
+  const entry = "import { greeting } from '../shared.ts';\nexport default () => greeting;\n";
+  await writeFile(join(folder, 'module/index.ts'), entry);
+  const file = await collect(await openPackage(join(folder, 'module'), bundleFolder));
+  expect(await namesIn(file)).toEqual(['index.mjs', 'package.json']);
+  await extract({ file, cwd: folder });
+  const bundled = (await import(join(folder, 'index.mjs'))) as { default(): string };
+  expect(bundled.default()).toBe('from outside');
 });
 
 test('a bundled folder goes as one file of code with a manifest, and leaves nothing behind', async () => {

@@ -35,7 +35,7 @@ export interface Policies {
   readonly defaultTimeoutMs: number;
   readonly maxTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  readonly maxPending: number;
+  readonly maxOpenCalls: number;
   readonly retry: {
     readonly maxAttempts: number;
     readonly budgetPercent: number;

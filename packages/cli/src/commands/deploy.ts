@@ -44,9 +44,9 @@ export function addDeployCommand(program: Command, context: CliContext): void {
 }
 
 /** Loaded late: the bundler is large, and no other command needs it. */
-async function loadBundler(): Promise<BundleFolder | undefined> {
-  const modules = (await import('@bascule/modules')) as { bundleFolder?: BundleFolder };
-  return modules.bundleFolder;
+async function loadBundler(): Promise<BundleFolder> {
+  const { bundleFolder } = await import('@bascule/modules');
+  return bundleFolder;
 }
 
 async function* toRequests(source: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DeployRequest> {
@@ -54,9 +54,10 @@ async function* toRequests(source: string, chunks: AsyncIterable<Uint8Array>): A
   for await (const chunk of chunks) yield create(DeployRequestSchema, { part: { case: 'chunk', value: chunk } });
 }
 
-function printDeployed(terminal: Terminal, { version, previousVersion, timings }: DeployResponse): void {
+function printDeployed(terminal: Terminal, { version, previousVersion, timings, unchanged }: DeployResponse): void {
   const before = previousVersion === '' ? 'its first version' : `before: ${previousVersion}`;
   const name = toPlain(`${version?.module} ${version?.version}`);
+  if (unchanged) return terminal.print(`${terminal.paint('bold', name)} was current already`);
   terminal.print(`${terminal.paint('bold', name)} is current (${toPlain(before)})`);
   if (timings === undefined) return;
   const parts: [string, Duration | undefined][] = [

@@ -35,10 +35,11 @@ export function createModuleRoutes(options: ModuleRoutesOptions): (router: Conne
     router.service(ModuleService, {
       deploy: (parts, { signal }) =>
         uploads.receive({ parts, signal }, async (upload) => {
-          const { version, previousVersion, timings } = await modules.deploy(upload).catch(refuse);
+          const { version, previousVersion, timings, unchanged } = await modules.deploy(upload).catch(refuse);
           return create(DeployResponseSchema, {
             version: toVersion(version),
             previousVersion,
+            unchanged,
             timings: {
               unpack: toDuration(timings.unpackMs),
               bundle: toDuration(timings.bundleMs),

@@ -55,6 +55,8 @@ export interface RollbackData {
 }
 
 export interface DeployData extends RollbackData {
+  /** True when just these bits were current already, and nothing was done. */
+  readonly unchanged: boolean;
   readonly timings: {
     readonly unpackMs: number;
     readonly bundleMs: number;

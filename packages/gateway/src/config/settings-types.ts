@@ -61,7 +61,7 @@ export interface CallSettings {
   readonly maxTimeoutMs: number;
   readonly retry: RetrySettings;
   readonly connectTimeoutMs: number;
-  readonly maxPending: number;
+  readonly maxOpenCalls: number;
   readonly drainTimeoutMs: number;
 }
 

@@ -120,7 +120,7 @@ function resolveCalls(calls: Calls | undefined): CallSettings {
     maxTimeoutMs: toMs(calls?.maxTimeout, 3_600_000),
     retry: resolveRetry(calls?.retry),
     connectTimeoutMs: toMs(calls?.connectTimeout, 1000),
-    maxPending: calls?.maxPending ?? 1024,
+    maxOpenCalls: calls?.maxOpenCalls ?? 1024,
     drainTimeoutMs: toMs(calls?.drainTimeout, 30_000),
   };
 }

@@ -63,7 +63,7 @@ function compilePolicies(settings: Settings, revision: number): Policies {
     defaultTimeoutMs: calls.defaultTimeoutMs,
     maxTimeoutMs: calls.maxTimeoutMs,
     connectTimeoutMs: calls.connectTimeoutMs,
-    maxPending: calls.maxPending,
+    maxOpenCalls: calls.maxOpenCalls,
     retry: calls.retry,
     cors,
     exposeEndpoint: observe.exposeEndpoint,

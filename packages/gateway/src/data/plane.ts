@@ -40,7 +40,7 @@ export function createDataPlane(clock: Clock): DataPlane {
     clock,
     findBalancer: (service) => clusters.find(service),
     connectTimeoutMs: () => policies?.connectTimeoutMs ?? 1_000,
-    maxPending: () => policies?.maxPending ?? 0,
+    maxPending: () => policies?.maxOpenCalls ?? 0,
   });
 
   const observer: Observer = {

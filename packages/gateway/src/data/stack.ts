@@ -57,7 +57,7 @@ export function createStack(options: StackOptions): Service {
       ...(policies.exposeEndpoint ? [createExposeLayer()] : []),
       // From here on cluster and method are known.
       createRouteLayer(table),
-      createAdmitLayer({ maxOpenOf: () => policies.maxPending }),
+      createAdmitLayer({ maxOpenOf: () => policies.maxOpenCalls }),
       // Outside of retries: the deadline spans all attempts.
       createDeadlineLayer({
         clock,

@@ -75,7 +75,7 @@ describe('ModuleService', () => {
       if (refusal !== undefined) throw refusal;
       deployed.push({ bytes: await readFile(path, 'utf8'), source });
       const timings = { unpackMs: 4.997707999999875, bundleMs: 1020.5, workerStartMs: 30, checkMs: 4, switchMs: 0.25 };
-      return { version: RANKING_V1, previousVersion: '0.9.0', timings };
+      return { version: RANKING_V1, previousVersion: '0.9.0', timings, unchanged: false };
     },
     async rollback(module, version) {
       if (refusal !== undefined) throw refusal;

@@ -24,8 +24,8 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   ],
   [
     'a negative number',
-    'calls:\n  maxPending: -1\n',
-    /^f\.yaml:2:15 calls\.maxPending: must be a whole number .*got -1/,
+    'calls:\n  maxOpenCalls: -1\n',
+    /^f\.yaml:2:17 calls\.maxOpenCalls: must be a whole number .*got -1/,
   ],
   ['a number for text', 'stateDir: 7', /^f\.yaml:1:11 stateDir: must be text \(got 7\)\. Put it in quotes/],
   [
@@ -38,7 +38,7 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     'listener:\n  prot: 80\n',
     /^f\.yaml:2:3 listener\.prot: is not a known field\. Did you mean "port"\?/,
   ],
-  ['an unknown field in snake case', 'calls:\n  max_pendings: 3', /^f\.yaml:2:3 .*Did you mean "maxPending"\?/],
+  ['an unknown field in snake case', 'calls:\n  max_open_cals: 3', /^f\.yaml:2:3 .*Did you mean "maxOpenCalls"\?/],
   [
     'an unknown field near nothing',
     'zebra: 1',

@@ -37,7 +37,7 @@ const DEFAULTS: Settings = {
       holdHeadMs: 20,
     },
     connectTimeoutMs: 1000,
-    maxPending: 1024,
+    maxOpenCalls: 1024,
     drainTimeoutMs: 30_000,
   },
   cors: { allowOrigins: [], allowCredentials: false, allowHeaders: [], exposeHeaders: [], maxAgeSeconds: 7200 },
@@ -77,7 +77,7 @@ describe('defaults', () => {
       [/Default (\d+) s\.\s+google\.protobuf\.Duration default_timeout/, DEFAULTS.calls.defaultTimeoutMs / 1000],
       [/Default (\d+) h\.\s+google\.protobuf\.Duration max_timeout/, DEFAULTS.calls.maxTimeoutMs / 3_600_000],
       [/Default (\d+) s\.\s+google\.protobuf\.Duration connect_timeout/, DEFAULTS.calls.connectTimeoutMs / 1000],
-      [/Default (\d+);[^\n]*\s+optional uint32 max_pending/, DEFAULTS.calls.maxPending],
+      [/Default (\d+)\.\s+optional uint32 max_open_calls/, DEFAULTS.calls.maxOpenCalls],
       [/Default (\d+) s\.\s+google\.protobuf\.Duration drain_timeout = 7/, DEFAULTS.calls.drainTimeoutMs / 1000],
       [/Default (\d+), at most 5\.\s+optional uint32 max_attempts = 1/, DEFAULTS.calls.retry.maxAttempts],
       [/Default (\d+)\.\s+optional double budget_percent/, DEFAULTS.calls.retry.budgetPercent],
@@ -108,8 +108,8 @@ describe('what a file sets', () => {
   });
 
   test('both spellings, anchors and JSON itself are read', () => {
-    expect(settingsOf('{"calls": {"max_pending": 7, "connectTimeout": "0.020s"}}').calls).toMatchObject({
-      maxPending: 7,
+    expect(settingsOf('{"calls": {"max_open_calls": 7, "connectTimeout": "0.020s"}}').calls).toMatchObject({
+      maxOpenCalls: 7,
       connectTimeoutMs: 20,
     });
     const shared = settingsOf('services:\n  a.A: &slow {defaultTimeout: 60s, maxAttempts: 1}\n  a.B: *slow\n').services;
@@ -178,7 +178,7 @@ describe('what needs a restart', () => {
     ['listener: {port: 1, workers: 2}', ['listener.port', 'listener.workers']],
     ['operator: {port: 1}', ['operator.port']],
     ['stateDir: elsewhere', ['stateDir']],
-    ['listener: {staticDir: a}\ncalls: {maxPending: 1}\ncors: {allowOrigins: ["*"]}\nservices: {"*": {}}', []],
+    ['listener: {staticDir: a}\ncalls: {maxOpenCalls: 1}\ncors: {allowOrigins: ["*"]}\nservices: {"*": {}}', []],
   ])('%s', (text, fields) => {
     expect(frozenChanges(DEFAULTS, settingsOf(text))).toEqual(fields);
   });

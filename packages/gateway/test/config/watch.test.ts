@@ -65,47 +65,47 @@ async function next(): Promise<Seen> {
 
 describe('a saved change', () => {
   test('is taken, with the next revision', async () => {
-    await start('calls: {maxPending: 1}\n');
+    await start('calls: {maxOpenCalls: 1}\n');
     expect(seen).toEqual([]);
-    await writeFile(file, 'calls: {maxPending: 2}\n');
-    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 2 } } });
-    await writeFile(file, 'calls: {maxPending: 3}\n');
-    expect(await next()).toMatchObject({ revision: 3, settings: { calls: { maxPending: 3 } } });
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 2 } } });
+    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
+    expect(await next()).toMatchObject({ revision: 3, settings: { calls: { maxOpenCalls: 3 } } });
   });
 
   test('saved by renaming is taken, more than once', async () => {
-    await start('calls: {maxPending: 1}\n');
-    for (const maxPending of [2, 3, 4]) {
-      await writeFile(`${file}.new`, `calls: {maxPending: ${maxPending}}\n`);
+    await start('calls: {maxOpenCalls: 1}\n');
+    for (const maxOpenCalls of [2, 3, 4]) {
+      await writeFile(`${file}.new`, `calls: {maxOpenCalls: ${maxOpenCalls}}\n`);
       await rename(`${file}.new`, file);
-      expect(await next()).toMatchObject({ settings: { calls: { maxPending } } });
+      expect(await next()).toMatchObject({ settings: { calls: { maxOpenCalls } } });
     }
   });
 
   test('that is broken is refused whole, and mending it is taken', async () => {
-    await start('calls: {maxPending: 1}\n');
-    await writeFile(file, 'calls: {maxPending: 2}\ncors: {allowOrigin: ["*"]}\n');
+    await start('calls: {maxOpenCalls: 1}\n');
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\ncors: {allowOrigin: ["*"]}\n');
     expect(await next()).toMatchObject({
       errors: expect.stringContaining(':2:8 cors.allowOrigin: is not a known field'),
     });
-    await writeFile(file, 'calls: {maxPending: 2}\n');
-    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 2 } } });
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 2 } } });
   });
 
   test('that needs a restart is refused whole', async () => {
-    await start('calls: {maxPending: 1}\n');
-    await writeFile(file, 'calls: {maxPending: 2}\nlistener: {port: 1}\nstateDir: x\n');
+    await start('calls: {maxOpenCalls: 1}\n');
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\nlistener: {port: 1}\nstateDir: x\n');
     const { errors } = (await next()) as { errors: string };
     expect(errors).toContain('listener.port: needs a restart to change');
     expect(errors).toContain('stateDir: needs a restart to change');
-    await writeFile(file, 'calls: {maxPending: 3}\n');
-    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxPending: 3 } } });
+    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
+    expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 3 } } });
   });
 
   test('under an override neither takes nor breaks it', async () => {
     await start('listener: {port: 1}\n', { port: 7 });
-    await writeFile(file, 'listener: {port: 2}\ncalls: {maxPending: 5}\n');
-    expect(await next()).toMatchObject({ settings: { listener: { port: 7 }, calls: { maxPending: 5 } } });
+    await writeFile(file, 'listener: {port: 2}\ncalls: {maxOpenCalls: 5}\n');
+    expect(await next()).toMatchObject({ settings: { listener: { port: 7 }, calls: { maxOpenCalls: 5 } } });
   });
 
   test('that cannot be put in place keeps the number', async () => {
@@ -113,28 +113,28 @@ describe('a saved change', () => {
     const onConfig = (): void => {
       if (fails) throw new Error('no such schema file');
     };
-    await start('calls: {maxPending: 1}\n', { onConfig });
-    await writeFile(file, 'calls: {maxPending: 2}\n');
+    await start('calls: {maxOpenCalls: 1}\n', { onConfig });
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({
       errors: expect.stringContaining('could not be put in place: no such schema file'),
     });
     fails = false;
-    await writeFile(file, 'calls: {maxPending: 3}\n');
+    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
     expect(await next()).toMatchObject({ revision: 2 });
   });
 
   test('of the file going away is told, and its return taken', async () => {
-    await start('calls: {maxPending: 1}\n');
+    await start('calls: {maxOpenCalls: 1}\n');
     await unlink(file);
     expect(await next()).toMatchObject({ errors: expect.stringContaining('does not exist') });
-    await writeFile(file, 'calls: {maxPending: 2}\n');
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({ revision: 2 });
   });
 
   test('after closing is not told', async () => {
-    await start('calls: {maxPending: 1}\n');
+    await start('calls: {maxOpenCalls: 1}\n');
     await watch?.close();
-    await writeFile(file, 'calls: {maxPending: 2}\n');
+    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
     await watch?.check();
     expect(seen).toEqual([]);
   });
