@@ -1,5 +1,5 @@
 /** Nodes with no more points than this are not split. */
-const LEAF_POINTS = 8;
+const LEAF_POINTS = 16;
 
 export type Vector = readonly [number, number, number];
 

@@ -1,33 +1,29 @@
 import { setImmediate } from 'node:timers/promises';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
-import {
-  PlacesService,
-  type NearbyRequest,
-  type Place,
-  type SearchRequest,
-} from '../../gen/demo/places/v1/places_pb.ts';
+import { PlacesService, type NearbyRequest, type SearchRequest } from '../../gen/demo/places/v1/places_pb.ts';
 import { createNearestIndex, type NearestIndex, type Point } from './nearest-index.ts';
+import type { City } from './places.ts';
 import { createSearchIndex } from './search-index.ts';
 
 /** Answers after which a stream lets other calls have their turn. */
 const ANSWERS_PER_TURN = 32;
 
 /** Registers PlacesService over `places`, which come most people first. */
-export function createPlacesRoutes(places: readonly Place[]): (router: ConnectRouter) => void {
+export function createPlacesRoutes(places: readonly City[]): (router: ConnectRouter) => void {
   const byName = createSearchIndex(places.map((place) => place.name));
   const byPoint = createNearestIndex(places);
   return (router) => {
     router.service(PlacesService, {
       search(request: SearchRequest) {
         const limit = toCount('limit', request.limit || 10, 100);
-        return { places: byName.find(request.query, limit).map((position) => places[position] as Place) };
+        return { places: byName.find(request.query, limit).map((position) => places[position] as City) };
       },
       nearby: (request, context) => findNearby(places, byPoint, request, context),
       async *follow(requests) {
         for await (const request of requests) {
           const [nearest] = byPoint.around(toPoint(request), Infinity).take(1);
           if (nearest === undefined) throw new ConnectError('there are no places', Code.NotFound);
-          yield { nearest: places[nearest.position] as Place, distanceKm: nearest.distanceKm };
+          yield { nearest: places[nearest.position] as City, distanceKm: nearest.distanceKm };
         }
       },
     });
@@ -35,7 +31,7 @@ export function createPlacesRoutes(places: readonly Place[]): (router: ConnectRo
 }
 
 async function* findNearby(
-  places: readonly Place[],
+  places: readonly City[],
   index: NearestIndex,
   request: NearbyRequest,
   context: HandlerContext,
@@ -45,7 +41,7 @@ async function* findNearby(
   let found = 0;
   for (const { position, distanceKm } of index.around(toPoint(request), radiusKm).take(limit)) {
     context.signal.throwIfAborted();
-    yield { place: places[position] as Place, distanceKm };
+    yield { place: places[position] as City, distanceKm };
     found += 1;
     if (found % ANSWERS_PER_TURN === 0) await setImmediate();
   }
