@@ -86,6 +86,7 @@ describe('requests refused by their head', () => {
     call.body.cancel('caller-gone');
     await Promise.resolve();
     expect(call.heads).toEqual([]);
+    expect(edge.violations).toEqual([]);
   });
 });
 
@@ -147,7 +148,36 @@ describe.each(STREAMED)('messages of %s', (contentType) => {
   });
 });
 
+describe('text bodies', () => {
+  const whole = Buffer.from(frame('m')).toString('base64');
+  it.each([
+    ['broken', 'AAAA!AAA'],
+    ['garbage behind a message', `${whole}?`],
+    ['cut in a group', `${whole}AA`],
+    ['cut in its padding', 'AAAAAAFtbQ='],
+    ['cut in a message', whole.slice(0, 4)],
+  ])('%s are refused', async (_name, body) => {
+    const edge = createEdge();
+    const call = startAs(edge, 'application/grpc-web-text');
+    call.body.write(Buffer.from(body));
+    if (call.heads.length === 0) call.body.end();
+    await call.done;
+    expect(readAnswer(call)).toEqual({ http: 200, contentType: 'application/grpc-web-text', code: 13 });
+    expect(edge.calls[0]?.cancelled).toBe('protocol-error');
+    expect(edge.calls[0]?.ended).toBe(false);
+    expect(edge.violations).toEqual([]);
+  });
+});
+
 describe('Connect unary bodies', () => {
+  it.each([[[]], [['content-length', '0']]])('are not marked as compressed when empty, with %j', (fields) => {
+    const edge = createEdge();
+    const call = startAs(edge, 'application/proto', 'content-encoding', 'gzip', ...fields);
+    call.body.end();
+    expect(Buffer.concat(edge.calls[0]?.chunks ?? [])).toEqual(frame(''));
+    expect(edge.calls[0]?.ended).toBe(true);
+  });
+
   it.each([
     ['larger than the limit, without content-length', [], 'x'.repeat(1001), 429, 8],
     ['shorter than content-length', ['content-length', '5'], 'xxxx', 400, 3],
