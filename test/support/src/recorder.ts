@@ -47,7 +47,7 @@ export function startCall(service: Service, head = createHead(), autoGrant = tru
   const reply: Reply = {
     head: (head) => void call.heads.push(head),
     write(bytes) {
-      call.chunks.push(bytes.slice());
+      call.chunks.push(new Uint8Array(bytes));
       if (autoGrant) call.body.grant(bytes.length);
     },
     end(trailers) {

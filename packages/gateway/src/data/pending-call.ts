@@ -43,7 +43,8 @@ export class PendingCall implements Body {
 
   write(bytes: Uint8Array): void {
     if (this.#state.name === 'started') this.#state.body.write(bytes);
-    else if (this.#state.name === 'waiting') this.#kept.push(bytes.slice());
+    // Not slice(): of a Buffer that is a view.
+    else if (this.#state.name === 'waiting') this.#kept.push(new Uint8Array(bytes));
   }
 
   end(): void {
