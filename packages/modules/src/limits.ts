@@ -10,14 +10,17 @@ export interface ModuleLimits {
   readonly maxFiles: number;
   /** From handing a bundle to its worker until its schema is known; also for the health check. Default 10 s. */
   readonly loadTimeoutMs: number;
-  /** JavaScript heap of a worker (old generation); beyond it the worker dies alone. Default 256 MiB. */
+  /**
+   * JavaScript heap of a worker. Looked at each `memoryCheckMs`: above it the worker collects garbage, and is ended and
+   * started again when that does not help. V8's own limit stands far above, see {@link lastHeapBytes}. Default 256 MiB.
+   */
   readonly maxHeapBytes: number;
   /**
    * Memory of a worker outside the JavaScript heap: Buffers and ArrayBuffers. V8 has no limit for it, so it is looked
-   * at each `memoryCheckMs`; a worker above it is ended and started again. Default 256 MiB.
+   * at in the same way. Default 256 MiB.
    */
   readonly maxExternalBytes: number;
-  /** Between two looks at a worker's memory. Default 1 s. Range 100 ms to 60 s. */
+  /** Between two looks at a worker's memory. Default 100 ms. Range 10 ms to 10 s. */
   readonly memoryCheckMs: number;
   /** How long a replaced version may finish open calls; 0 is without a deadline. Default 0. */
   readonly drainTimeoutMs: number;
@@ -42,7 +45,7 @@ export const DEFAULT_LIMITS: ModuleLimits = Object.freeze({
   loadTimeoutMs: 10_000,
   maxHeapBytes: 256 * MIB,
   maxExternalBytes: 256 * MIB,
-  memoryCheckMs: 1_000,
+  memoryCheckMs: 100,
   drainTimeoutMs: 0,
   restartFirstMs: 100,
   restartMaxMs: 30_000,
@@ -51,6 +54,15 @@ export const DEFAULT_LIMITS: ModuleLimits = Object.freeze({
   maxMessageBytes: 4 * MIB,
   spareWorker: true,
 });
+
+/**
+ * V8's own limit of a worker's heap, the last resort. V8 allows 16 MiB beyond it for the way out, and a larger step, as
+ * of a growing array, aborts the whole process: measured at a limit of 256 MiB with arrays and maps. So the watch must
+ * come first, and needs this much room for what a worker allocates between two looks.
+ */
+export function lastHeapBytes(limits: ModuleLimits): number {
+  return 2 * limits.maxHeapBytes + 256 * MIB;
+}
 
 /** A size for people. */
 export function formatMib(bytes: number): string {

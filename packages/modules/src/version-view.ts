@@ -69,7 +69,9 @@ function standingOfCurrent({ host }: Live): Pick<VersionView, 'state' | 'reason'
     case 'crashed':
     case 'failed':
       return { state: 'crashed', reason: state.reason };
-    default:
-      return { state: 'stored', reason: '' };
+    case 'draining':
+    case 'ended':
+      break;
   }
+  return { state: 'stored', reason: '' };
 }

@@ -39,9 +39,10 @@ export function transitionWorker(from: WorkerState, event: WorkerEvent): WorkerS
         : from.state === 'draining'
           ? from
           : { state: 'ended', restarts };
-    default:
-      return afterDeath(from, event.reason);
+    case 'died':
+      break;
   }
+  return afterDeath(from, event.reason);
 }
 
 function afterDeath(from: WorkerState, reason: string): WorkerState {
@@ -54,7 +55,10 @@ function afterDeath(from: WorkerState, reason: string): WorkerState {
     // Nobody sends it new calls any more: nothing to start again.
     case 'draining':
       return { state: 'ended', restarts };
-    default:
-      return from;
+    case 'crashed':
+    case 'failed':
+    case 'ended':
+      break;
   }
+  return from;
 }

@@ -1,6 +1,6 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '@bascule/core';
-import { formatMib, type ModuleLimits } from './limits.ts';
+import { formatMib, lastHeapBytes, type ModuleLimits } from './limits.ts';
 import { createLineSplitter } from './output-lines.ts';
 import { messageOf } from './refusal.ts';
 import type { HostMessage, Loaded, LoadRequest, WorkerInput, WorkerMessage } from './worker/messages.ts';
@@ -15,8 +15,10 @@ export interface Thread {
   /** As the thread last said, about once a second. */
   openCalls(): number;
   isAlive(): boolean;
-  /** Bytes its isolate holds outside the JavaScript heap; answered also while its code runs without a break. */
-  externalBytes(): Promise<number>;
+  /** What its isolate holds; answered also while its code runs without a break. */
+  memory(): Promise<{ heapBytes: number; externalBytes: number }>;
+  /** Asks it to collect garbage, when it comes to it. */
+  collect(): void;
   /** Called with each line it prints, at once after a start too: one listener. */
   onOutput(listener: (line: string, stream: 'stdout' | 'stderr') => void): void;
   /** Called when the last port was closed. One listener. */
@@ -30,6 +32,7 @@ export interface Thread {
 /** Environment variables a worker sees; anything else of ours may be a secret. */
 const PASSED_ENVIRONMENT = ['NODE_ENV', 'TZ', 'LANG', 'LC_ALL'];
 const MIB = 1024 * 1024;
+const END_TIMEOUT_MS = 5_000;
 
 /** Starts a thread with the kit loaded, waiting for a bundle. */
 export function startThread(limits: ModuleLimits, clock: Clock): Thread {
@@ -66,18 +69,23 @@ export function startThread(limits: ModuleLimits, clock: Clock): Thread {
   worker.on('error', (error: unknown) => {
     cause ??= describeCrash(error, limits);
   });
-  worker.on('exit', (code) => {
+  const over = (how: string): void => {
     state = { alive: false };
-    cause ??= `the worker exited with code ${code}`;
+    cause ??= how;
     control.close();
     ports.clear();
     loading.reject(new Error(cause));
     ended.resolve(cause);
-  });
+  };
+  worker.on('exit', (code) => over(`the worker exited with code ${code}`));
   const end = async (reason: string): Promise<void> => {
     cause ??= reason;
-    await worker.terminate();
+    void worker.terminate();
+    // V8 leaves out the interrupt check in some optimized loops, as in `for (;;) a = new Array(1000)`: such a thread
+    // cannot be ended. Whoever waits must come back nonetheless.
+    const timer = clock.after(END_TIMEOUT_MS, () => over('it does not react'));
     await ended.promise;
+    timer.cancel();
   };
   const send = (message: HostMessage, transfer: MessagePort[] = []): void => control.postMessage(message, transfer);
 
@@ -108,7 +116,11 @@ export function startThread(limits: ModuleLimits, clock: Clock): Thread {
     openPorts: () => ports.size,
     openCalls: () => (state.alive ? state.calls : 0),
     isAlive: () => state.alive,
-    externalBytes: async () => (await worker.getHeapStatistics()).external_memory,
+    async memory() {
+      const { used_heap_size: heapBytes, external_memory: externalBytes } = await worker.getHeapStatistics();
+      return { heapBytes, externalBytes };
+    },
+    collect: () => send({ type: 'collect' }),
     onOutput(listener) {
       worker.stdout.on(
         'data',
@@ -142,7 +154,7 @@ function createWorker(limits: ModuleLimits, control: MessagePort): Worker {
     env,
     workerData: input,
     transferList: [control],
-    resourceLimits: { maxOldGenerationSizeMb: Math.max(1, Math.ceil(limits.maxHeapBytes / MIB)) },
+    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(lastHeapBytes(limits) / MIB) },
     stdout: true,
     stderr: true,
   });
@@ -150,7 +162,7 @@ function createWorker(limits: ModuleLimits, control: MessagePort): Worker {
 
 function describeCrash(error: unknown, limits: ModuleLimits): string {
   if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return `the worker ran out of its JavaScript heap of ${formatMib(limits.maxHeapBytes)}`;
+    return `the worker filled its JavaScript heap in one go; ${formatMib(limits.maxHeapBytes)} are allowed`;
   }
   return `uncaught ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
 }

@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '@bascule/core';
 import { createKit, type Kit } from '@bascule/kit';
@@ -16,6 +18,9 @@ control.on('message', (message: HostMessage) => {
   switch (message.type) {
     case 'load':
       void load(message.request);
+      break;
+    case 'collect':
+      collectGarbage();
       break;
     case 'port':
       serve(message.id, message.port);
@@ -63,6 +68,13 @@ function serve(id: number, port: MessagePort): void {
     served.delete(id);
     send({ type: 'port-closed', id });
   });
+}
+
+/** The flag makes `gc` known to new contexts only, so modules do not see it. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
 }
 
 function reportCalls(last: number): void {

@@ -9,6 +9,7 @@ export interface WorkerInput {
 /** Host to worker. */
 export type HostMessage =
   | { readonly type: 'load'; readonly request: LoadRequest }
+  | { readonly type: 'collect' }
   | { readonly type: 'port'; readonly id: number; readonly port: MessagePort };
 
 export interface LoadRequest {
