@@ -155,6 +155,41 @@ describe('a registry that goes', () => {
   });
 });
 
+describe('a watch that breaks', () => {
+  it('stops the grace: only a registry that is there can miss somebody', async () => {
+    const clock = newClock();
+    const silent = createSilentRegistry();
+    const known = { endpoints: [createEndpoint()], schemas: new Map() };
+    const source = createRegistrySource({ transport: silent.transport, clock, resyncGraceMs: 10_000, known });
+    const seen = record(source);
+    await connected(source);
+    clock.advance(9_000);
+    silent.end();
+    await stale(source);
+    clock.advance(10_000);
+    expect(seen.keys()).toEqual(['places-1#1']);
+    await connected(source);
+    clock.advance(9_999);
+    expect(seen.keys()).toEqual(['places-1#1']);
+    clock.advance(1);
+    expect(seen.log).toEqual(['insert places-1#1', 'remove places-1#1 not-in-source']);
+  });
+
+  it('is caught up by a snapshot: who left the same registry meanwhile has left for sure', async () => {
+    const clock = newClock();
+    const [a, b] = [createEndpoint({ instanceId: 'a' }), createEndpoint({ instanceId: 'b' })];
+    const silent = createSilentRegistry([[a, b], [b]]);
+    const source = createRegistrySource({ transport: silent.transport, clock, resyncGraceMs: 10_000 });
+    const seen = record(source);
+    await expect.poll(() => seen.keys()).toEqual(['a#1', 'b#1']);
+    silent.end();
+    await stale(source);
+    clock.advance(1_000);
+    await connected(source);
+    expect(seen.log).toEqual(['insert a#1', 'insert b#1', 'remove a#1 not-in-source']);
+  });
+});
+
 describe('a last known set', () => {
   const known = { endpoints: [createEndpoint()], schemas: new Map([['sha256:a', SCHEMA]]) };
 

@@ -7,7 +7,7 @@ export interface DemoProbe {
   readonly contexts: HandlerContext[];
   /** Settles with the reason when a `watch` or `rank` call is aborted. */
   readonly aborted: Promise<unknown>;
-  /** `watch` calls whose generator has run its `finally`. */
+  /** `watch` and `tally` calls whose generator has run its `finally`. */
   finished: number;
   /** Messages that `watch` calls have yielded. */
   produced: number;
@@ -54,8 +54,12 @@ export function createDemo(): DemoProbe & { routes: (router: ConnectRouter) => v
         async *tally(requests, context) {
           begin(context);
           let sequence = 0n;
-          for await (const { candidate, callId } of requests) {
-            yield { callId, sequence: ++sequence, ranked: { id: candidate?.id ?? 0, name: candidate?.name ?? '' } };
+          try {
+            for await (const { candidate, callId } of requests) {
+              yield { callId, sequence: ++sequence, ranked: { id: candidate?.id ?? 0, name: candidate?.name ?? '' } };
+            }
+          } finally {
+            demo.finished++;
           }
         },
       });

@@ -92,6 +92,8 @@ describe('a kit', () => {
     call.body.cancel('deadline');
     call.body.end();
     expect(await demo.aborted).toMatchObject({ code: Code.DeadlineExceeded });
+    // The handler waits for a message that never comes: it must be woken.
+    await expect.poll(() => demo.finished).toBe(1);
     expect([call.heads.length, call.trailers, call.error]).toEqual([0, undefined, undefined]);
   });
 

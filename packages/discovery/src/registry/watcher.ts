@@ -42,7 +42,6 @@ export async function* watch(options: WatchOptions): AsyncGenerator<WatchRespons
   function add(logged: LoggedEvent): void {
     const event = eventFor(logged, concerns);
     if (event === undefined || pending.type === 'overflow') return;
-    pending.events.delete(logged.key);
     pending.events.set(logged.key, event);
     if (pending.events.size > MAX_PENDING_EVENTS) pending = { type: 'overflow' };
     wake();
