@@ -67,9 +67,9 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
 
 /** A log line for people; the processes of `bascule --json` write them for machines. */
 function toWords(line: string): string {
-  const { level, message, error, ...details } = parseObject(line) ?? {};
+  const { level, message, error, digest: _, folder: __, ...details } = parseObject(line) ?? {};
   if (typeof message !== 'string') return typeof error === 'string' ? error : line;
-  const tail = level === 'info' ? [] : Object.entries(details).map(([name, value]) => `${name}=${String(value)}`);
+  const tail = Object.entries(details).map(([name, value]) => `${name}=${String(value)}`);
   return [level === 'info' ? '' : `${String(level)}:`, message, ...tail].filter((word) => word !== '').join(' ');
 }
 

@@ -110,7 +110,7 @@ function ResultRow({
         onFocus={point}
         onBlur={leave}
       >
-        <span class="rank">{rank}</span>
+        <span class={rank === 1 ? 'rank first' : 'rank'}>{rank}</span>
         <span class="name">
           <span data-testid="result-name">{place.name}</span>
           {place.feature === 'PPLC' && (
