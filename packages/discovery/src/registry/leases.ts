@@ -5,7 +5,7 @@ import { EndpointSchema, RemovalCause, type Endpoint } from '@bascule/schema/gen
 import { createFence } from './fence.ts';
 
 /** One instance for as long as it renews. */
-export interface Registration {
+interface Registration {
   readonly endpoint: Endpoint;
   readonly leaseId: string;
   readonly ttlMs: number;
