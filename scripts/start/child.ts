@@ -17,7 +17,7 @@ export interface ChildOptions {
 }
 
 /** How a process ended, for people: "exit code 1", "SIGKILL". */
-export type Ending = string;
+type Ending = string;
 
 export interface Child {
   readonly name: string;

@@ -10,7 +10,7 @@ export interface Point {
   readonly longitude: number;
 }
 
-export interface Neighbour {
+interface Neighbour {
   /** In the list that was indexed. */
   readonly position: number;
   readonly distanceKm: number;

@@ -3,7 +3,7 @@ import type { Dot } from '../state/nearby.ts';
 import type { Colors } from './colors.ts';
 
 /** How long a dot takes to come up. */
-export const ARRIVAL_MS = 520;
+const ARRIVAL_MS = 520;
 
 const MOST_LABELS = 14;
 

@@ -12,7 +12,7 @@ const FLIGHT_MS = 900;
 /** Farther from the pointer nothing is pointed at. */
 const REACH_PX = 12;
 
-export interface Scene {
+interface Scene {
   readonly land: Land | undefined;
   readonly circle: World['circle'];
   readonly dots: readonly Dot[];

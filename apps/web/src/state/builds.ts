@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 const HUES = ['hue-1', 'hue-2', 'hue-0', 'hue-3'];
 
 /** Every build of the module that this page has had an answer of, in that order. */
-export const builds = signal<readonly string[]>([]);
+const builds = signal<readonly string[]>([]);
 
 /**
  * What tells two deployments apart: the version, and the digest of the code where the gateway says who answered
