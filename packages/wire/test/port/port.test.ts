@@ -34,16 +34,18 @@ function createPair(service: Service): { link: Link; server: PortServer } {
   return { link, server };
 }
 
-function startWorker(): { worker: Worker; link: Link } {
+function startWorker(): { exited: Promise<unknown>; link: Link } {
   const worker = new Worker(new URL('worker.ts', import.meta.url), { execArgv: [] });
+  // Heard from the start: a thread may have ended before its port is known to be closed.
+  const exited = once(worker, 'exit');
   const { port1, port2 } = new MessageChannel();
   worker.postMessage(port2, [port2]);
   onTestFinished(async () => void (await worker.terminate()));
-  return { worker, link: createPortLink(port1, systemClock) };
+  return { exited, link: createPortLink(port1, systemClock) };
 }
 
 it('tells the other thread what it needs of the context, on its own clock', async () => {
-  const { worker, link } = startWorker();
+  const { exited, link } = startWorker();
   const call = createCallContext('call-7', 5, '10.0.0.9');
   call.dialect = 'connect';
   call.deadlineMs = systemClock.nowMs() + 60_000;
@@ -62,7 +64,7 @@ it('tells the other thread what it needs of the context, on its own clock', asyn
   expect(seen.leftMs).toBeGreaterThan(0);
   expect(seen.leftMs).toBeLessThanOrEqual(60_000);
   await link.close();
-  await once(worker, 'exit');
+  await exited;
 });
 
 it('moves a deadline by the difference of the clocks', async () => {
@@ -83,7 +85,7 @@ it('moves a deadline by the difference of the clocks', async () => {
 });
 
 it('fails open calls when the thread dies, and calls after it as never sent', async () => {
-  const { worker, link } = startWorker();
+  const { exited, link } = startWorker();
   const changes: boolean[] = [];
   link.onReadyChange((ready) => void changes.push(ready));
   const open = startCall(link.service, createHead({ path: '/echo' }));
@@ -91,7 +93,7 @@ it('fails open calls when the thread dies, and calls after it as never sent', as
   await expect.poll(() => open.chunks.length).toBe(1);
   const crashing = startCall(link.service, createHead({ path: '/crash' }));
   crashing.body.end();
-  await Promise.all([open.done, crashing.done, once(worker, 'exit')]);
+  await Promise.all([open.done, crashing.done, exited]);
   expect(open.error).toMatchObject({ code: Code.unavailable, processed: 'maybe' });
   expect(crashing.error).toMatchObject({ code: Code.unavailable, processed: 'maybe' });
   expect(link.isReady()).toBe(false);
@@ -192,7 +194,7 @@ it('posts no more than it has to say', async () => {
 });
 
 it('carries ten thousand small calls at once, each its own answer', async () => {
-  const { worker, link } = startWorker();
+  const { exited, link } = startWorker();
   const calls = Array.from({ length: 10_000 }, (_, i) => {
     const call = startCall(link.service, createHead({ path: '/echo' }));
     call.body.write(Buffer.from(`message ${i}`));
@@ -203,5 +205,5 @@ it('carries ten thousand small calls at once, each its own answer', async () => 
   const wrong = calls.filter((call, i) => Buffer.from(call.bytes()).toString() !== `message ${i}`);
   expect(wrong).toHaveLength(0);
   await link.close();
-  await once(worker, 'exit');
+  await exited;
 });
