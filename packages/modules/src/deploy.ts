@@ -13,7 +13,7 @@ import type { Store } from './store.ts';
 import { viewOf, type VersionView } from './version-view.ts';
 
 export interface DeployInput {
-  /** A folder or a .tgz, absolute. */
+  /** A folder or a .tgz; a relative one from the working folder of the process. */
   readonly path: string;
   /** Where it came from, for the history: as the operator named it. */
   readonly source: string;

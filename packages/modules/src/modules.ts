@@ -7,7 +7,6 @@ import { createDeployer, type DeployInput, type DeployResult } from './deploy.ts
 import { openHistory } from './history.ts';
 import { DEFAULT_LIMITS, type ModuleLimits } from './limits.ts';
 import type { Log } from './log.ts';
-import { readManifest } from './manifest.ts';
 import { createPublisher, type ModuleGroup } from './publisher.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { messageOf, ModuleRefused } from './refusal.ts';
@@ -35,8 +34,6 @@ export interface Modules {
   restore(): Promise<void>;
   /** Makes a folder or a .tgz the current version of its module. Throws ModuleRefused; then nothing has changed. */
   deploy(input: DeployInput): Promise<DeployResult>;
-  /** Reads which module and version a folder holds. Throws ModuleRefused. */
-  identify(folder: string): Promise<{ module: string; version: string }>;
   /** Makes the version before, or a named one, current again from its stored bits. Throws ModuleRefused. */
   rollback(module: string, version?: string): Promise<DeployResult>;
   /** All known versions of all modules, latest first. */
@@ -121,10 +118,6 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
       if (known.length > 0 && closing === undefined) threads.prepare();
     },
     deploy: (input) => deployer.deploy(input),
-    async identify(folder) {
-      const { module, version } = await readManifest(folder);
-      return { module, version };
-    },
     rollback: (module, version) => deployer.rollback(module, version),
     versions: () => listVersions(history, rollouts),
     openPort(key) {

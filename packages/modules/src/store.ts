@@ -13,7 +13,7 @@ export interface Store {
   sweep(keep: ReadonlySet<string>): Promise<void>;
 }
 
-export interface StoredManifest {
+interface StoredManifest {
   readonly module: string;
   readonly version: string;
   readonly name: string;

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ModuleLimits } from '../limits.ts';
 import { ModuleRefused } from '../refusal.ts';
 import { unpackPackage } from './package.ts';
@@ -15,7 +15,8 @@ export interface Sources {
  * Opens a folder as it is, or a .tgz by unpacking it under `tempDir`. A folder is bundled in place, so it finds its
  * dependencies as Node would from there.
  */
-export async function openSources(path: string, tempDir: string, limits: ModuleLimits): Promise<Sources> {
+export async function openSources(named: string, tempDir: string, limits: ModuleLimits): Promise<Sources> {
+  const path = resolve(named);
   const found = await stat(path).catch(() => undefined);
   const advice = 'Name a folder with a package.json, or a .tgz of one';
   if (found === undefined) throw new ModuleRefused(`${path}: no such file or folder`, advice);

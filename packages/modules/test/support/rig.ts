@@ -38,7 +38,7 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-export interface Stream {
+interface Stream {
   /** Messages until now. */
   readonly messages: MessageShape<typeof RankingService.method.watch.output>[];
   /** Resolves when there are at least so many. */
