@@ -50,7 +50,8 @@ export function createStack(options: StackOptions): Service {
         cors: policies.cors,
         allowGet: (path) => {
           const route = table().find(path);
-          return route?.known === 'method' && route.facts.idempotency === 'no_side_effects';
+          // What nobody serves is let through as well, to be refused as unknown: the method is not what is wrong with it.
+          return route === undefined || (route.known === 'method' && route.facts.idempotency === 'no_side_effects');
         },
       }),
       createOutcomeLayer(),
