@@ -6,6 +6,8 @@ const CHECKS: readonly { readonly name: string; readonly command: readonly strin
   { name: 'lint', command: ['oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json'] },
   { name: 'types in the browser', command: ['tsc', '-p', 'tsconfig.browser.json'] },
+  { name: 'types of the page', command: ['tsc', '-p', 'apps/web'] },
+  { name: 'types of the browser transport', command: ['tsc', '-p', 'packages/web/test'] },
   { name: 'unused files, exports, dependencies', command: ['knip'] },
   { name: 'buf lint', command: ['buf', 'lint'] },
   { name: 'generated code is current', command: ['node', 'scripts/generate.ts', '--check'] },
