@@ -70,6 +70,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #state: ConnectionState = 'connecting';
   #timer: Timer | undefined;
   #firstBlock = true;
+  #probedFrames = 0;
   #goawayId = Infinity;
   #reason = 'the connection to the backend was lost';
 
@@ -154,6 +155,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     call.headTurn = outbox.turn;
     call.frameTurn = outbox.turn;
     call.frameAt = at;
+    outbox.callFrames += 1;
     outbox.schedule();
     this.#sendEarlyWrites(call);
     if (!this.#streams.hasIds()) this.drain();
@@ -222,7 +224,10 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   onPing(frame: Frame): void {
-    if (!this.#pingRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many PINGs');
+    // gRPC servers measure their path with a PING per round trip while calls come in: those are no flood.
+    const isProbe = this.#outbox.callFrames !== this.#probedFrames;
+    this.#probedFrames = this.#outbox.callFrames;
+    if (!isProbe && !this.#pingRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many PINGs');
     if ((frame.flags & Flag.ack) === 0) putPingAck(this.#outbox, frame.bytes.subarray(frame.start, frame.end));
   }
 

@@ -14,7 +14,7 @@ export interface Http2Limits {
   readonly maxContinuations: number;
   /** SETTINGS frames (acknowledgements too) in any one second. Default 50. */
   readonly maxSettingsPerSecond: number;
-  /** PING frames in any one second. Default 100. */
+  /** PING frames in any one second, beside the first one after a HEADERS or DATA frame of ours. Default 100. */
   readonly maxPingsPerSecond: number;
   /** DATA frames without a byte or END_STREAM, in a row. Default 1,000. */
   readonly maxEmptyData: number;

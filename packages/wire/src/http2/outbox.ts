@@ -29,6 +29,8 @@ export class Outbox {
   bytes: ByteBuffer = new ByteBuffer(START_BYTES);
   /** Grows with each write to the socket: frames of an older turn can no longer be changed. */
   turn = 1;
+  /** HEADERS and DATA frames added so far. */
+  callFrames = 0;
   #state: OutboxState = 'idle';
   #flow: 'open' | 'stalled' = 'open';
   readonly #socket: Socket;

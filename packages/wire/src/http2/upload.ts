@@ -118,6 +118,7 @@ export class Upload {
       writeFrameHeader(out.bytes, at, frameKind(FrameType.data, 0), call.id, count);
       call.frameAt = at;
       call.frameTurn = outbox.turn;
+      outbox.callFrames += 1;
     }
     const to = grown ? at : at + FRAME_HEADER_BYTES;
     copyBytes(bytes, from, out.bytes, to, count);

@@ -159,7 +159,7 @@ const ROWS: Row[] = [
     goaway: flowControlError,
   },
   { name: 'SETTINGS flood', bytes: times(60, frame(4, 0, 0)), goaway: enhanceYourCalm },
-  { name: 'PING flood', bytes: times(101, frame(6, 0, 0, Buffer.alloc(8))), goaway: enhanceYourCalm },
+  { name: 'PING flood', bytes: times(102, frame(6, 0, 0, Buffer.alloc(8))), goaway: enhanceYourCalm },
   { name: 'PING on a stream', bytes: frame(6, 0, 1, Buffer.alloc(8)), goaway: protocolError },
   { name: 'PING of a wrong length', bytes: frame(6, 0, 0, Buffer.alloc(7)), goaway: frameSizeError },
   { name: 'GOAWAY on a stream', bytes: frame(7, 0, 1, uint32(0, 0)), goaway: protocolError },
@@ -337,6 +337,22 @@ describe('a broken or hostile server', () => {
     expect(record).toMatchObject({ bytes: 2, trailers: ['grpc-status', '0'] });
     expect(record.head?.fields).toEqual(['a', 'b']);
     expect(cancelled.record).toMatchObject({ ends: 0, head: undefined, bytes: 0 });
+    expect(peer.frames.some((seen) => seen.type === GOAWAY)).toBe(false);
+    link.destroy();
+    await peer.close();
+  });
+
+  test('a PING for each call is no flood', async () => {
+    const peer = await startRawPeer();
+    const link = openLink(peer.port, { limits: { maxPingsPerSecond: 5 } });
+    for (let i = 0; i < 20; i++) {
+      const call = startCall(link);
+      call.body.end();
+      const id = 2 * i + 1;
+      await peer.seen((seen) => seen.type === 1 && seen.streamId === id);
+      peer.send(Buffer.concat([frame(6, 0, 0, Buffer.alloc(8)), frame(1, END_HEADERS | END_STREAM, id, OK)]));
+      expect(await call.done).toMatchObject({ error: undefined, trailers: [] });
+    }
     expect(peer.frames.some((seen) => seen.type === GOAWAY)).toBe(false);
     link.destroy();
     await peer.close();
