@@ -60,6 +60,6 @@ export function streamOf(name: string): DescMethodStreaming<typeof StringValueSc
 }
 
 /** The bytes of a StringValue. */
-export function encodeText(value: string): Uint8Array {
+function encodeText(value: string): Uint8Array {
   return toBinary(StringValueSchema, create(StringValueSchema, { value }));
 }
