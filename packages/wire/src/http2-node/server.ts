@@ -87,12 +87,15 @@ function watchSession(session: ServerHttp2Session, edge: Edge): void {
   const ageMs = limits.sessionAgeMs * (0.9 + 0.2 * clock.random());
   const aged: Timer = clock.after(ageMs, () => session.close());
   const countSettings = createRateCheck(edge, limits.settingsPerSecond, session);
+  const isProbe = createProbeCheck(session);
   const countPings = createRateCheck(edge, limits.pingsPerSecond, session);
   session.on('remoteSettings', () => {
     silent.cancel();
     countSettings();
   });
-  session.on('ping', countPings);
+  session.on('ping', () => {
+    if (!session.destroyed && !isProbe()) countPings();
+  });
   session.setTimeout(limits.sessionIdleMs, () => session.close());
   session.once('close', () => {
     silent.cancel();
@@ -111,6 +114,23 @@ function createRateCheck({ clock }: Edge, perSecond: number, session: ServerHttp
       count = 0;
     }
     if (++count > perSecond && !session.destroyed) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  };
+}
+
+const PING_ACK_BYTES = 17;
+
+/**
+ * gRPC clients measure their path with a PING per round trip while answers come in: those are no flood. True for the
+ * first PING after we have written more than acknowledgements of PINGs.
+ */
+function createProbeCheck(session: ServerHttp2Session): () => boolean {
+  let pings = 0;
+  let seenBytes = 0;
+  return () => {
+    const otherBytes = session.socket.bytesWritten - PING_ACK_BYTES * pings++;
+    if (otherBytes <= seenBytes) return false;
+    seenBytes = otherBytes;
+    return true;
   };
 }
 

@@ -28,7 +28,7 @@ export interface ListenLimits {
   readonly resetPerSecond: number;
   /** SETTINGS frames per second of one HTTP/2 peer. Default 50. */
   readonly settingsPerSecond: number;
-  /** PING frames per second of one HTTP/2 peer. Default 100. */
+  /** PING frames per second of one HTTP/2 peer, beside the first one after an answer of ours. Default 100. */
   readonly pingsPerSecond: number;
 }
 

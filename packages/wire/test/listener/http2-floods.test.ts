@@ -52,6 +52,19 @@ it.each([
   await closed;
 });
 
+it('leaves alone who sends a PING for each answer', async () => {
+  const { port } = await startListener(naming, { limits: { pingsPerSecond: 5 } });
+  const session = connectSession(port);
+  await once(session, 'remoteSettings');
+  for (let i = 0; i < 20; i++) {
+    const stream = session.request({ ':method': 'POST' });
+    stream.resume().end();
+    await once(stream, 'close');
+    await new Promise((resolve) => void session.ping(resolve));
+  }
+  expect(session.destroyed).toBe(false);
+});
+
 it('leaves who stays below the rates alone', async () => {
   const { port } = await startListener(naming, { limits: { pingsPerSecond: 5, settingsPerSecond: 5 } });
   const session = connectSession(port);
