@@ -1,19 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { request, type IncomingMessage } from 'node:http';
-import {
-  Code,
-  ConnectError,
-  createClient,
-  encodeBinaryHeader,
-  type CallOptions,
-  type Client,
-} from '@connectrpc/connect';
+import { Code, createClient, encodeBinaryHeader, type CallOptions, type Client } from '@connectrpc/connect';
 import { StringValueSchema } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DIALECTS, type ConnectOptions, type Dialect } from './rig/dialects.ts';
 import { EchoService } from './rig/echo-schema.ts';
 import { FLOOD_MESSAGE_BYTES, startEcho, type Echo } from './rig/echo.ts';
 import { eventually, settled } from './rig/eventually.ts';
+import { failureOf } from './rig/failure.ts';
 import { startTestGateway, type TestGateway } from './rig/gateway.ts';
 
 const MIB = 1_048_576;
@@ -27,15 +21,6 @@ async function collect(messages: AsyncIterable<{ value: string }>): Promise<stri
 
 async function* send(...values: string[]) {
   for (const value of values) yield { value };
-}
-
-async function failureOf(call: Promise<unknown>): Promise<ConnectError> {
-  const result = await call.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (!(result instanceof ConnectError)) throw new Error(`no failure of a call: ${String(result)}`);
-  return result;
 }
 
 describe.each([0, 2])('calls with %i workers', (workers) => {

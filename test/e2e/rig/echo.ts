@@ -49,10 +49,10 @@ function createEchoRoutes(router: ConnectRouter, probe: EchoProbe): void {
     blob: ({ value }) => ({ value }),
     async *count({ value }, context) {
       note(probe, context);
-      const isEndless = value < 0;
-      for (let i = 1; isEndless || i <= value; i++) {
+      const last = value < 0 ? Infinity : value;
+      for (let i = 1; i <= last; i++) {
         yield { value: String(i) };
-        if (isEndless) await pauseOrAbort('count', context, probe);
+        if (last === Infinity) await pauseOrAbort('count', context, probe);
       }
       if (value === 3) throw createFailure();
     },

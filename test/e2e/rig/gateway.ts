@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import { eventually } from './eventually.ts';
 import { makeFolder, type Folder } from './folder.ts';
 import { connectOperator, type Operator } from './operator.ts';
+import { countThreads } from './threads.ts';
 
 /** A line of the access log, as far as the tests read it. */
 export interface AccessLine {
@@ -119,8 +120,4 @@ async function expectNothingOpen(operator: Operator): Promise<void> {
 async function end(gateway: Gateway, threadsBefore: number): Promise<void> {
   await gateway.close();
   await eventually(() => expect(countThreads(), 'threads of the gateway').toBeLessThanOrEqual(threadsBefore));
-}
-
-function countThreads(): number {
-  return process.getActiveResourcesInfo().filter((name) => name === 'Worker').length;
 }
