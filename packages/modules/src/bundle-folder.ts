@@ -23,3 +23,14 @@ export async function bundleFolder(folder: string): Promise<BundledFolder> {
     await bundler.close();
   }
 }
+
+/** Files that a module's folder is bundled with and that lie elsewhere, without installed packages; absolute. Throws ModuleRefused. */
+export async function listOutsideInputs(folder: string): Promise<string[]> {
+  const { entryFile } = await readManifest(folder);
+  const bundler = createBundler(DEFAULT_LIMITS.maxUnpackedBytes);
+  try {
+    return await bundler.outsideInputs(entryFile, folder);
+  } finally {
+    await bundler.close();
+  }
+}

@@ -1,12 +1,15 @@
-import { dirname } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, stop, type BuildFailure, type Message, type Plugin } from 'esbuild';
+import { build, stop, type BuildFailure, type BuildResult, type Message, type Plugin } from 'esbuild';
 import { formatMib } from './limits.ts';
 import { ModuleRefused, messageOf } from './refusal.ts';
 
 export interface Bundler {
   /** One self-contained ESM file of an entry and all it imports. Throws ModuleRefused with file and line. */
   bundle(entryFile: string, folder: string): Promise<Uint8Array>;
+  /** Files outside the folder that the bundle is made of, but for installed packages; absolute. Throws like `bundle`. */
+  outsideInputs(entryFile: string, folder: string): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -21,7 +24,18 @@ export function createBundler(maxBytes: number): Bundler {
   users++;
   let open = true;
   return {
-    bundle: (entryFile, folder) => runBuild(entryFile, folder, maxBytes),
+    async bundle(entryFile, folder) {
+      const result = await runBuild(entryFile, folder);
+      return checkSize(result.outputFiles[0]?.contents ?? new Uint8Array(), maxBytes);
+    },
+    async outsideInputs(entryFile, folder) {
+      const { metafile } = await runBuild(entryFile, folder);
+      // esbuild follows links, so what lies in the folder is told by where the folder really is.
+      const home = join(await realpath(folder), sep);
+      return Object.keys(metafile.inputs)
+        .map((input) => resolve(folder, input))
+        .filter((file) => !file.startsWith(home) && !file.split(sep).includes('node_modules'));
+    },
     async close() {
       if (!open) return;
       open = false;
@@ -31,12 +45,15 @@ export function createBundler(maxBytes: number): Bundler {
   };
 }
 
-async function runBuild(entryFile: string, folder: string, maxBytes: number): Promise<Uint8Array> {
-  const result = await build({
+type Built = BuildResult<{ write: false; metafile: true }>;
+
+function runBuild(entryFile: string, folder: string): Promise<Built> {
+  return build({
     entryPoints: [entryFile],
     absWorkingDir: folder,
     bundle: true,
     write: false,
+    metafile: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
@@ -52,14 +69,14 @@ async function runBuild(entryFile: string, folder: string, maxBytes: number): Pr
       'Correct the source and deploy again',
     );
   });
-  const bytes = result.outputFiles[0]?.contents ?? new Uint8Array();
-  if (bytes.length > maxBytes) {
-    throw new ModuleRefused(
-      `the bundle has ${formatMib(bytes.length)}, and ${formatMib(maxBytes)} are allowed`,
-      'Import less, or move data out of the source',
-    );
-  }
-  return bytes;
+}
+
+function checkSize(bytes: Uint8Array, maxBytes: number): Uint8Array {
+  if (bytes.length <= maxBytes) return bytes;
+  throw new ModuleRefused(
+    `the bundle has ${formatMib(bytes.length)}, and ${formatMib(maxBytes)} are allowed`,
+    'Import less, or move data out of the source',
+  );
 }
 
 /**

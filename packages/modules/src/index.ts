@@ -1,4 +1,4 @@
-export { bundleFolder, type BundledFolder } from './bundle-folder.ts';
+export { bundleFolder, listOutsideInputs, type BundledFolder } from './bundle-folder.ts';
 export type { DeployInput, DeployResult, DeployTimings } from './deploy.ts';
 export type { ModuleLimits } from './limits.ts';
 export type { LogEvent } from './log.ts';

@@ -1,5 +1,12 @@
 import { endpointKey, type Clock } from '@bascule/core';
-import { createModules, readManifest, watchFolder, type ModuleGroup, type Modules } from '@bascule/modules';
+import {
+  createModules,
+  listOutsideInputs,
+  readManifest,
+  watchFolder,
+  type ModuleGroup,
+  type Modules,
+} from '@bascule/modules';
 import type { Settings } from '../config/settings-types.ts';
 import type { Log } from '../log.ts';
 
@@ -76,7 +83,14 @@ export async function createRollouts(options: RolloutsOptions): Promise<Rollouts
     }
     for (const folder of folders) {
       if (watched.has(folder)) continue;
-      watched.set(folder, watchFolder({ folder, clock, onChange: () => deployFolder(folder) }));
+      const watcher = watchFolder({
+        folder,
+        clock,
+        onChange: () => deployFolder(folder),
+        inputs: () => listOutsideInputs(folder),
+        onError: (error) => log({ level: 'warn', message: `saves may go unnoticed: ${error.message}`, folder }),
+      });
+      watched.set(folder, watcher);
     }
   }
 
