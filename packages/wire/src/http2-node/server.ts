@@ -37,7 +37,11 @@ export function createHttp2Edge(edge: Edge): Http2Edge {
     takeStream(stream, raw, edge);
   });
   return {
-    accept: (socket) => void server.emit('connection', socket),
+    accept(socket) {
+      // Sockets of an http.Server outlive their peer's FIN, and node:http2 does not look for one: calls would stay open.
+      socket.allowHalfOpen = false;
+      server.emit('connection', socket);
+    },
     drain() {
       for (const session of sessions) session.close();
     },

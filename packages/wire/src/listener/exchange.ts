@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import {
   getField,
   type Body,
@@ -13,7 +12,7 @@ import type { Edge } from './edge.ts';
 import { BROKEN_HEAD, BROKEN_SERVICE, toPlainAnswer, type PlainAnswer } from './failure.ts';
 import { withoutHopFields } from './fields.ts';
 import { atEndOfTurn, type TurnJob } from './turn.ts';
-import { startUpload, type Upload } from './upload.ts';
+import { startUpload, type Upload, type UploadSource } from './upload.ts';
 
 /** The way back of one HTTP version. An exchange calls `whole` alone, or `head`, `bytes`*, `end`. None may throw. */
 export interface Sink {
@@ -63,7 +62,7 @@ export class Exchange implements Reply, TurnJob {
   }
 
   /** Starts the call; without `source` the request has no body. */
-  start(head: RequestHead, source: Readable | undefined): void {
+  start(head: RequestHead, source: UploadSource | undefined): void {
     this.guard(() => {
       this.body = this.edge.service(head, this);
       if (source === undefined) this.body.end();

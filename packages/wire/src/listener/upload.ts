@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 import { INITIAL_CREDIT_BYTES, type Body } from '@bascule/core';
 
+/** A request's bytes. Node ends that of a reset HTTP/2 stream like any other; only `aborted` tells them apart. */
+export type UploadSource = Readable & { readonly aborted: boolean };
+
 /** Request bytes on their way to the callee, within its credit. */
 export interface Upload {
   grant(bytes: number): void;
@@ -16,7 +19,7 @@ export interface Upload {
 type Phase = 'open' | 'last' | 'done';
 
 /** Passes `source` to `body`; reading stops while the callee gives no credit. `guard` runs what is the callee's code. */
-export function startUpload(source: Readable, body: Body, guard: (run: () => void) => void): Upload {
+export function startUpload(source: UploadSource, body: Body, guard: (run: () => void) => void): Upload {
   let phase: Phase = 'open';
   let credit = INITIAL_CREDIT_BYTES;
   let held: Uint8Array | undefined;
@@ -55,7 +58,8 @@ export function startUpload(source: Readable, body: Body, guard: (run: () => voi
     guard(pump);
   });
   source.on('end', () => {
-    if (phase !== 'open') return;
+    // A callee must not take a request that was broken off for a whole one; the cancel follows.
+    if (phase !== 'open' || source.aborted) return;
     phase = 'last';
     guard(settle);
   });
