@@ -56,6 +56,12 @@ export interface Deployer {
   idle(): Promise<void>;
 }
 
+interface Promotion {
+  readonly timings: Partial<DeployTimings>;
+  /** Callers may lose what only the present version has. */
+  readonly mayLose: boolean;
+}
+
 const NO_TIME: DeployTimings = { unpackMs: 0, bundleMs: 0, workerStartMs: 0, checkMs: 0, switchMs: 0 };
 
 /** Makes versions of sources, and versions current. */
@@ -82,7 +88,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
       log({ level: 'warn', message: 'old versions could not be removed', reason: messageOf(error) }),
     );
 
-  const promote = async (record: VersionRecord, timings: Partial<DeployTimings>): Promise<DeployResult> => {
+  const promote = async (record: VersionRecord, how: Promotion): Promise<DeployResult> => {
+    const { timings, mayLose } = how;
     const rollout = options.rolloutOf(record.module);
     const current = rollout.current();
     if (current?.record.id === record.id && current.host.state().state === 'ready') {
@@ -94,7 +101,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
       };
     }
     const bundlePath = await store.pathOf(record.digest);
-    const steps = await rollout.advance(record, bundlePath, () => remember(record, rollout));
+    const published = (): void => remember(record, rollout);
+    const steps = await rollout.advance({ record, bundlePath, mayLose, published });
     log({
       level: 'info',
       message: 'a module version is current',
@@ -152,7 +160,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
         const startMs = clock.nowMs();
         const record = await keep(manifest, source, await options.bundler.bundle(manifest.entryFile, folder));
         digest = record.digest;
-        return await promote(record, { unpackMs, bundleMs: clock.nowMs() - startMs });
+        const timings = { unpackMs, bundleMs: clock.nowMs() - startMs };
+        return await promote(record, { timings, mayLose: false });
       } catch (error) {
         throw refuse(manifest, source, { error, digest });
       }
@@ -175,7 +184,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
         const what = named ? `version ${version}` : 'version before the current one';
         throw new ModuleRefused(`module "${module}" has no ${what}`, 'See the list of versions');
       }
-      return promote(record, {});
+      // Only what was current once has its services in the history.
+      return promote(record, { timings: {}, mayLose: record.services.length > 0 });
     });
   const track = <T>(call: Promise<T>): Promise<T> => {
     open.add(call);

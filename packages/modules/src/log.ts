@@ -1,3 +1,5 @@
+import type { VersionRecord } from './history.ts';
+
 /** One thing worth telling an operator. Plain data. */
 export interface LogEvent {
   readonly level: 'info' | 'warn' | 'error';
@@ -6,3 +8,11 @@ export interface LogEvent {
 }
 
 export type Log = (event: LogEvent) => void;
+
+/** What every event about a version says of it. */
+export function aboutOf(version: About): About {
+  const { module, version: number, digest, source } = version;
+  return { module, version: number, digest, source };
+}
+
+type About = Pick<VersionRecord, 'module' | 'version' | 'digest' | 'source'>;

@@ -2,14 +2,15 @@ import type { Clock } from '@bascule/core';
 import { checkHealth } from './health.ts';
 import type { VersionRecord } from './history.ts';
 import type { ModuleLimits } from './limits.ts';
-import type { Log } from './log.ts';
+import { aboutOf, type Log } from './log.ts';
 import type { Publisher } from './publisher.ts';
 import { ModuleRefused, toRefusal } from './refusal.ts';
 import { transitionRollout, type Live, type RolloutEvent, type RolloutState } from './rollout-state.ts';
-import { validateSchema } from './schema-gate.ts';
+import { lossesBetween, validateSchema, validateServices } from './schema-gate.ts';
 import type { ThreadSupply } from './spare.ts';
 import { createWorkerHost, type Serving } from './worker-host.ts';
 import type { WorkerState } from './worker-state.ts';
+import type { Loaded } from './worker/messages.ts';
 
 export interface RolloutOptions {
   readonly module: string;
@@ -39,6 +40,19 @@ export interface StepTimings {
   readonly switchMs: number;
 }
 
+/** A version on its way to being current. */
+export interface Advance {
+  readonly record: VersionRecord;
+  readonly bundlePath: string;
+  /**
+   * Whether callers may lose what only the present version has: true for going back to one that was current before,
+   * which is an operator's own wish.
+   */
+  readonly mayLose: boolean;
+  /** Called in the turn in which it became current. */
+  published(): void;
+}
+
 /** One module and its versions. Its calls of `advance` and `resume` must not overlap. */
 export interface Rollout {
   current(): Live | undefined;
@@ -46,7 +60,7 @@ export interface Rollout {
   /** Every version that has a worker, the draining ones too. */
   lives(): readonly Live[];
   /** Starts a version, checks it and makes it current; the old one drains. Throws ModuleRefused; then nothing has changed. */
-  advance(record: VersionRecord, bundlePath: string, published: () => void): Promise<StepTimings>;
+  advance(step: Advance): Promise<StepTimings>;
   /** Starts what was current before a restart, and resolves after the first attempt. It is tried again until it runs. */
   resume(record: VersionRecord, bundlePath: string): Promise<void>;
   close(): Promise<void>;
@@ -106,7 +120,21 @@ export function createRollout(options: RolloutOptions): Rollout {
       });
     });
   };
-  const run = async (candidate: Live, published: () => void): Promise<StepTimings> => {
+  const validate = (candidate: Live, loaded: Loaded, mayLose: boolean): void => {
+    const current = state.current?.host.serving()?.loaded;
+    const others = options.publisher.othersOf(module);
+    if (!mayLose) return validateSchema({ candidate: loaded, current, others });
+    validateServices(loaded, others);
+    const lost = current === undefined ? [] : lossesBetween(loaded, current).map(({ what }) => what);
+    if (lost.length > 0)
+      log({
+        level: 'warn',
+        message: 'callers lose what the newer version had',
+        ...aboutOf(candidate.record),
+        lost: lost.join(', '),
+      });
+  };
+  const run = async (candidate: Live, step: Advance): Promise<StepTimings> => {
     const startMs = clock.nowMs();
     const serving = await servingOf(candidate);
     dispatch({ type: 'loaded' });
@@ -115,18 +143,16 @@ export function createRollout(options: RolloutOptions): Rollout {
     dispatch({ type: 'healthy' });
     const healthyMs = clock.nowMs();
     const old = state.current;
-    const validate = (): boolean => {
-      const current = old?.host.serving()?.loaded;
-      validateSchema({ candidate: serving.loaded, current, others: options.publisher.othersOf(module) });
-      return isReady(candidate);
-    };
     await options.publisher.commit({
       module,
       serving,
-      validate,
+      validate() {
+        validate(candidate, serving.loaded, step.mayLose);
+        return isReady(candidate);
+      },
       published() {
         dispatch({ type: 'published' });
-        published();
+        step.published();
         old?.host.retire();
       },
     });
@@ -137,11 +163,11 @@ export function createRollout(options: RolloutOptions): Rollout {
     current: () => state.current,
     candidate: () => (state.step === 'idle' ? undefined : state.candidate),
     lives: () => [...lives],
-    async advance(record, bundlePath, published) {
-      const candidate = start(record, bundlePath, false);
+    async advance(step) {
+      const candidate = start(step.record, step.bundlePath, false);
       dispatch({ type: 'start', candidate });
       try {
-        return await run(candidate, published);
+        return await run(candidate, step);
       } catch (error) {
         if (state.step !== 'idle') dispatch({ type: 'refused' });
         await candidate.host.close();

@@ -43,7 +43,7 @@ export function watchFiles(onChange: () => void): FileWatch {
       }
     },
     close() {
-      for (const folder of [...folders.keys()]) leave(folder);
+      for (const folder of folders.keys()) leave(folder);
     },
   };
 }

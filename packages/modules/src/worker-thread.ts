@@ -3,7 +3,7 @@ import type { Clock } from '@bascule/core';
 import { formatMib, lastHeapBytes, type ModuleLimits } from './limits.ts';
 import { createLineSplitter } from './output-lines.ts';
 import { messageOf } from './refusal.ts';
-import type { HostMessage, Loaded, LoadRequest, WorkerInput, WorkerMessage } from './worker/messages.ts';
+import { isWorkerMessage, type HostMessage, type Loaded, type LoadRequest, type WorkerInput } from './worker/messages.ts';
 
 /** One worker thread from start to end. It runs at most one version. */
 export interface Thread {
@@ -51,8 +51,9 @@ export function startThread(limits: ModuleLimits, clock: Clock): Thread {
   let cause: string | undefined;
   let idleListener: (() => void) | undefined;
 
-  control.on('message', (message: WorkerMessage) => {
+  control.on('message', (message: unknown) => {
     if (!state.alive) return;
+    if (!isWorkerMessage(message)) return void end('the worker said what makes no sense');
     switch (message.type) {
       case 'loaded':
         return loading.resolve(message.loaded);

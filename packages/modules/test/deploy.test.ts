@@ -1,6 +1,6 @@
 import { Code } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
-import { makeFolder, makeRanking } from './support/fixtures.ts';
+import { makeFolder, makeRanking, packageJson, servicesSource, writeFiles } from './support/fixtures.ts';
 import { startRig } from './support/rig.ts';
 
 describe('deploy', () => {
@@ -108,6 +108,49 @@ describe('rollback', () => {
     expect((await rig.rank('a')).response?.version).toBe('1.0.0');
     await stream.reached(stream.messages.length + 2);
     stream.cancel();
+  });
+
+  it('takes methods and services away that only the newer version has, and says which', async () => {
+    const rig = await startRig(await makeFolder());
+    const one = servicesSource({ 't.A': ['Get'] });
+    const two = servicesSource({ 't.A': ['Get', 'Put'], 't.B': ['Get'] });
+    await rig.modules.deploy({ path: await makeRanking('1.0.0', { source: one }), source: 'v1' });
+    await rig.modules.deploy({ path: await makeRanking('2.0.0', { source: two }), source: 'v2' });
+    expect(await rig.call('t.A/Put', 'ranking')).toMatchObject({ code: Code.ok });
+    // As a new version the same would still be refused.
+    const again = await makeRanking('1.0.1', { source: one });
+    await expect(rig.modules.deploy({ path: again, source: 'v1' })).rejects.toThrow(
+      'service t.B is in use and missing',
+    );
+    expect((await rig.modules.rollback('ranking')).version).toMatchObject({ version: '1.0.0', state: 'current' });
+    expect(rig.groups()[0]?.endpoint.services).toEqual(['t.A']);
+    expect(await rig.call('t.A/Get', 'ranking')).toMatchObject({ code: Code.ok });
+    expect(await rig.call('t.A/Put', 'ranking')).toMatchObject({ code: Code.unimplemented, by: 'callee' });
+    expect(await rig.call('t.B/Get', 'ranking')).toMatchObject({ code: Code.unimplemented, by: 'callee' });
+    expect(await rig.logged(({ lost }) => lost !== undefined)).toMatchObject({
+      level: 'warn',
+      module: 'ranking',
+      version: '1.0.0',
+      lost: 'service t.B, method t.A/Put',
+    });
+  });
+
+  it('is refused when another module has taken a service meanwhile', async () => {
+    const rig = await startRig(await makeFolder());
+    const both = servicesSource({ 't.A': ['Get'], 't.B': ['Get'] });
+    await rig.modules.deploy({
+      path: await makeRanking('1.0.0', { source: servicesSource({ 't.A': ['Get'] }) }),
+      source: '1',
+    });
+    await rig.modules.deploy({ path: await makeRanking('2.0.0', { source: both }), source: '2' });
+    await rig.modules.rollback('ranking');
+    const other = await writeFiles(await makeFolder(), {
+      'package.json': packageJson('1.0.0', { name: 'order' }),
+      'index.ts': servicesSource({ 't.B': ['Get'] }),
+    });
+    await rig.modules.deploy({ path: other, source: 'order' });
+    await expect(rig.modules.rollback('ranking')).rejects.toThrow('service t.B is served by the module "order"');
+    expect(rig.groups().map(({ endpoint }) => endpoint.services)).toEqual([['t.B'], ['t.A']]);
   });
 
   it('refuses what it does not know', async () => {

@@ -65,3 +65,29 @@ export async function makeRanking(version: string, options: { rank?: string; sou
     'index.ts': options.source ?? rankingSource(options.rank),
   });
 }
+
+/** Source of a module with unary methods over an empty message, `t.A: ['Get']` for `t.A/Get`; each answers at once. */
+export function servicesSource(services: Readonly<Record<string, readonly string[]>>): string {
+  return `
+import { create, toBinary } from '@bufbuild/protobuf';
+import { fileDesc, serviceDesc } from '@bufbuild/protobuf/codegenv2';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter } from '@connectrpc/connect';
+
+const services = ${JSON.stringify(Object.entries(services))};
+const proto = create(FileDescriptorProtoSchema, {
+  name: 't.proto', package: 't', syntax: 'proto3', messageType: [{ name: 'M' }],
+  service: services.map(([name, methods]) => ({
+    name: name.slice('t.'.length),
+    method: methods.map((method) => ({ name: method, inputType: '.t.M', outputType: '.t.M' })),
+  })),
+});
+const file = fileDesc(Buffer.from(toBinary(FileDescriptorProtoSchema, proto)).toString('base64'));
+export default (router: ConnectRouter): void => {
+  services.forEach(([, methods], index) => {
+    const lower = (name: string) => name[0].toLowerCase() + name.slice(1);
+    router.service(serviceDesc(file, index), Object.fromEntries(methods.map((name) => [lower(name), () => ({})])));
+  });
+};
+`;
+}

@@ -34,6 +34,8 @@ export interface Rig {
   /** Makes the next publication fail. */
   failNextPublish(): void;
   rank(callId: string): Promise<{ outcome: Outcome; response: RankResponse | undefined; trailers: readonly string[] }>;
+  /** Calls any method, `t.A/Get`, with an empty message, over the way to the module that the test rig knows. */
+  call(path: string, module: string): Promise<Outcome>;
   watch(callId: string): Stream;
   close(): Promise<void>;
 }
@@ -119,6 +121,26 @@ export async function startRig(stateDir: string, limits: Partial<ModuleLimits> =
     body.end();
     return body;
   };
+  const call = (path: string, module: string): Promise<Outcome> =>
+    new Promise((resolve) => {
+      const endpoint = groups.find((group) => group.module === module)?.endpoint;
+      const link = endpoint === undefined ? undefined : links.get(endpointKey(endpoint));
+      if (link === undefined) throw new Error(`module ${module} does not run`);
+      const fields = ['content-type', 'application/grpc+proto', 'te', 'trailers'];
+      const context = createCallContext('test', systemClock.nowMs(), '');
+      const body = link.service(
+        { method: 'POST', path: `/${path}`, authority: '', scheme: 'http', fields, call: context },
+        {
+          head: () => undefined,
+          write: () => undefined,
+          end: (trailers) => resolve(outcomeOfEnd(undefined, trailers)),
+          fail: (error) => resolve(outcomeOfFail(error)),
+          grant: () => undefined,
+        },
+      );
+      body.write(frame(new Uint8Array()));
+      body.end();
+    });
   const { rank, watch } = RankingService.method;
   return {
     modules,
@@ -152,6 +174,7 @@ export async function startRig(stateDir: string, limits: Partial<ModuleLimits> =
           grant: () => undefined,
         });
       }),
+    call,
     watch(callId) {
       const messages: Stream['messages'] = [];
       const reader = createMessageReader();
