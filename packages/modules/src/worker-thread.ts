@@ -3,7 +3,13 @@ import type { Clock } from '@bascule/core';
 import { formatMib, lastHeapBytes, type ModuleLimits } from './limits.ts';
 import { createLineSplitter } from './output-lines.ts';
 import { messageOf } from './refusal.ts';
-import { isWorkerMessage, type HostMessage, type Loaded, type LoadRequest, type WorkerInput } from './worker/messages.ts';
+import {
+  isWorkerMessage,
+  type HostMessage,
+  type Loaded,
+  type LoadRequest,
+  type WorkerInput,
+} from './worker/messages.ts';
 
 /** One worker thread from start to end. It runs at most one version. */
 export interface Thread {

@@ -46,6 +46,17 @@ describe('a version is refused, and nothing changes,', () => {
     ['exports no function', 'export default { a: 1 };', 'of type object'],
     ['registers nothing', 'export default () => {};', 'registers no service'],
     ['throws in its routes', 'export default () => { throw new TypeError("bad routes"); };', 'TypeError: bad routes'],
+    [
+      'looks for the way to its host',
+      "import { workerData } from 'node:worker_threads'; workerData.control.postMessage(null);",
+      'TypeError: Cannot read properties of undefined',
+    ],
+    [
+      'breaks what speaks for it',
+      'const { postMessage } = MessagePort.prototype;' +
+        'MessagePort.prototype.postMessage = function () { postMessage.call(this, null); };',
+      'the worker said what makes no sense',
+    ],
     ['does not parse', 'export default () => {\n  const a = ;\n};', /index\.ts:2:\d+: Unexpected ";"/],
     [
       'imports what is not there',

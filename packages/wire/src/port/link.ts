@@ -115,7 +115,14 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
     }
   }
 
-  port.on('message', (message: Message<CalleeFrame>) => readFrames(message, takeFrame));
+  port.on('message', (message: Message<CalleeFrame>) => {
+    try {
+      readFrames(message, takeFrame);
+    } catch {
+      // The other thread runs a module's code, which can break what speaks for it: that must not end this process.
+      port.close();
+    }
+  });
   port.on('messageerror', () => port.close());
   port.on('close', () => {
     lose();

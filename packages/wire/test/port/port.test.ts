@@ -180,6 +180,24 @@ it('answers for a service that throws', async () => {
   expect(server.openCalls()).toBe(0);
 });
 
+it.each([
+  ['nothing', null],
+  ['no frames', [5, undefined]],
+  ['no frame', [[null], undefined]],
+  ['a head without fields', [[['head', 1, 200, null]], undefined]],
+])('closes when the other end says %s', async (_, message) => {
+  const { port1, port2 } = new MessageChannel();
+  const link = createPortLink(port1, systemClock);
+  // Reads what it is given, as every layer in front does.
+  const call = startCall((head, reply) => link.service(head, { ...reply, head: ({ fields }) => void fields.length }));
+  await once(port2, 'message');
+  port2.postMessage(message);
+  await once(port2, 'close');
+  await link.close();
+  await call.done;
+  expect(call.error).toMatchObject({ code: Code.unavailable, processed: 'maybe' });
+});
+
 it('posts no more than it has to say', async () => {
   const { port1, port2 } = new MessageChannel();
   const sizes: number[] = [];
