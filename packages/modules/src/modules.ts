@@ -4,7 +4,8 @@ import type { MessagePort } from 'node:worker_threads';
 import { endpointKey, type Clock } from '@bascule/core';
 import { createBundler } from './bundle.ts';
 import { createDeployer, type DeployInput, type DeployResult } from './deploy.ts';
-import { openHistory } from './history.ts';
+import { lockFolder } from './folder-lock.ts';
+import { openHistory, type History } from './history.ts';
 import { DEFAULT_LIMITS, type ModuleLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import { createPublisher, type ModuleGroup } from './publisher.ts';
@@ -12,7 +13,7 @@ import { createQueue, type Queue } from './queue.ts';
 import { messageOf, ModuleRefused } from './refusal.ts';
 import { createRollout, type Rollout } from './rollout.ts';
 import { createThreadSupply } from './spare.ts';
-import { openStore } from './store.ts';
+import { openStore, type Store } from './store.ts';
 import { listVersions, type VersionView } from './version-view.ts';
 
 export interface ModulesOptions {
@@ -44,15 +45,17 @@ export interface Modules {
   close(): Promise<void>;
 }
 
-/** Opens the modules of a state folder. Starts nothing: see `restore`. */
+/** Opens the modules of a state folder. Starts nothing: see `restore`. Throws when another process has the folder. */
 export async function createModules(options: ModulesOptions): Promise<Modules> {
   const { clock, log } = options;
   const limits: ModuleLimits = { ...DEFAULT_LIMITS, ...options.limits };
   const folder = join(options.stateDir, 'modules');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await removeUnpacked(folder);
-  const store = await openStore(join(folder, 'store'));
-  const history = openHistory(join(folder, 'history.sqlite'));
+  const unlock = lockFolder(folder);
+  const { store, history } = await openFolder(folder).catch((error: unknown) => {
+    unlock();
+    throw error;
+  });
   const bundler = createBundler(limits.maxUnpackedBytes);
   const threads = createThreadSupply(limits, clock);
   const publisher = createPublisher((groups) => options.publish(groups));
@@ -109,6 +112,7 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
     await threads.close();
     await bundler.close();
     history.close();
+    unlock();
   };
 
   return {
@@ -133,6 +137,11 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
 
 function keyOf(endpoint: Parameters<typeof endpointKey>[0] | undefined): string | undefined {
   return endpoint === undefined ? undefined : endpointKey(endpoint);
+}
+
+async function openFolder(folder: string): Promise<{ store: Store; history: History }> {
+  await removeUnpacked(folder);
+  return { store: await openStore(join(folder, 'store')), history: openHistory(join(folder, 'history.sqlite')) };
 }
 
 /** What a crash left of packages that were being unpacked. */

@@ -84,7 +84,11 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     },
     onError: (error) => log({ level: 'error', message: `a snapshot was not taken: ${error.message}` }),
   });
-  const rollouts = await createRollouts({ settings, clock, log, publish: () => publisher.publish() });
+  const publish = (): Promise<void> => publisher.publish();
+  const rollouts = await createRollouts({ settings, clock, log, publish }).catch((error: unknown) => {
+    registry?.close();
+    throw error;
+  });
   let sources: Sources | undefined = undefined;
   const started = startSources({
     settings,
