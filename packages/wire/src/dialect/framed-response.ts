@@ -129,8 +129,9 @@ export class FramedResponse implements Reply {
     // Closed first: the callee may answer inside cancel, and that answer is late.
     this.phase = 'closed';
     this.inner?.cancel('protocol-error');
-    this.send(trailersOf(error), answered);
+    // Noted first: whoever stands outside reads it at the end.
     noteRefusal(this.call, error);
+    this.send(trailersOf(error), answered);
   }
 
   /** Replaces a status that the answer does not bear out. */
