@@ -1,19 +1,24 @@
-import type { Body, CallError, Cancel, Reply } from '@bascule/core';
+import { KeptBytes, type Body, type CallError, type Cancel, type Reply } from '@bascule/core';
 
+/**
+ * - `waiting`: no endpoint yet
+ * - `handing`: the endpoint gets what was kept; what the caller writes meanwhile comes after it
+ * - `started`: everything passes
+ */
 type State =
   | { readonly name: 'waiting' }
-  | { readonly name: 'started'; readonly body: Body }
+  | { readonly name: 'handing' | 'started'; readonly body: Body }
   | { readonly name: 'over' };
 
 /**
  * A call without an endpoint yet. It keeps what the caller writes, which the initial credit bounds, and hands it on
- * when it starts.
+ * when it starts. The lease's own call drops what comes after the end.
  */
 export class PendingCall implements Body {
   /** Set by the pick: tries again to get an endpoint. */
   retry: () => void = () => {};
   #state: State = { name: 'waiting' };
-  readonly #kept: Uint8Array[] = [];
+  readonly #kept = new KeptBytes();
   #ended = false;
   #granted = 0;
   readonly #reply: Reply;
@@ -27,24 +32,27 @@ export class PendingCall implements Body {
   start(run: (reply: Reply) => Body): void {
     if (this.#state.name !== 'waiting') return;
     const body = run(this.#reply);
-    this.#state = { name: 'started', body };
+    this.#state = { name: 'handing', body };
     if (this.#granted > 0) body.grant(this.#granted);
-    for (const bytes of this.#kept) body.write(bytes);
-    this.#kept.length = 0;
+    // The callee may grant inside `write`, and the caller write more at once: that must not overtake what is kept.
+    while (this.#isHanding() && this.#kept.size > 0) {
+      for (const bytes of this.#kept.takeAll()) if (this.#isHanding()) body.write(bytes);
+    }
+    if (!this.#isHanding()) return;
+    this.#state = { name: 'started', body };
     if (this.#ended) body.end();
   }
 
   fail(error: CallError): void {
     if (this.#state.name !== 'waiting') return;
     this.#state = { name: 'over' };
-    this.#kept.length = 0;
+    this.#kept.clear();
     this.#reply.fail(error);
   }
 
   write(bytes: Uint8Array): void {
     if (this.#state.name === 'started') this.#state.body.write(bytes);
-    // Not slice(): of a Buffer that is a view.
-    else if (this.#state.name === 'waiting') this.#kept.push(new Uint8Array(bytes));
+    else if (this.#state.name !== 'over') this.#kept.append(bytes);
   }
 
   end(): void {
@@ -53,15 +61,19 @@ export class PendingCall implements Body {
   }
 
   grant(bytes: number): void {
-    if (this.#state.name === 'started') this.#state.body.grant(bytes);
-    else this.#granted += bytes;
+    if (this.#state.name === 'waiting') this.#granted += bytes;
+    else if (this.#state.name !== 'over') this.#state.body.grant(bytes);
   }
 
   cancel(reason: Cancel): void {
     const state = this.#state;
     this.#state = { name: 'over' };
-    this.#kept.length = 0;
-    if (state.name === 'started') state.body.cancel(reason);
-    else if (state.name === 'waiting') this.#leave();
+    this.#kept.clear();
+    if (state.name === 'waiting') this.#leave();
+    else if (state.name !== 'over') state.body.cancel(reason);
+  }
+
+  #isHanding(): boolean {
+    return this.#state.name === 'handing';
   }
 }

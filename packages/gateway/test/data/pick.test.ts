@@ -72,6 +72,19 @@ describeServiceContract('pick', (callee) => {
   };
 });
 
+describeServiceContract('a call that waits for its endpoint', (callee) => {
+  const { pick, head, links } = rig({ service: callee, ready: false, maxPending: 100 });
+  return {
+    service(given, reply) {
+      const cluster = head().call.cluster;
+      links[0]?.setReady(false);
+      const body = pick.service({ ...given, call: Object.assign(given.call, { cluster }) }, reply);
+      setImmediate(() => links[0]?.setReady(true));
+      return body;
+    },
+  };
+});
+
 describe('pick', () => {
   it('tells the call whom it went to, and gives the lease back at the end', async () => {
     const { pick, head, openCalls } = rig();
@@ -108,6 +121,55 @@ describe('pick', () => {
     expect([...call.bytes()]).toEqual([1, 2, 3]);
     expect(pick.waiting()).toBe(0);
     expect(clock.pending()).toBe(0);
+  });
+
+  it('keeps the order of what a caller writes while the endpoint gets what was kept', () => {
+    const received: number[] = [];
+    let ends = 0;
+    const service: Service = (_head, reply) => ({
+      write(bytes) {
+        received.push(...bytes);
+        // The first grant comes inside the first write.
+        if (received.length === 1) reply.grant(10);
+      },
+      end: () => void ends++,
+      cancel() {},
+      grant() {},
+    });
+    const { pick, links, head } = rig({ ready: false, service });
+    const writeMore = (): void => {
+      body.write(Uint8Array.of(4));
+      body.end();
+    };
+    const body = pick.service(head(), { head() {}, write() {}, end() {}, fail() {}, grant: writeMore });
+    // Larger pieces after smaller ones are kept apart.
+    body.write(Uint8Array.of(1));
+    body.write(Uint8Array.of(2, 3));
+    links[0]?.setReady(true);
+    expect(received).toEqual([1, 2, 3, 4]);
+    expect(ends).toBe(1);
+  });
+
+  it('says nothing more to an endpoint whose call was cancelled while it got what was kept', () => {
+    const words: string[] = [];
+    const service: Service = (_head, reply) => ({
+      write(bytes) {
+        words.push(`write ${bytes.length}`);
+        reply.grant(10);
+      },
+      end: () => void words.push('end'),
+      cancel: () => void words.push('cancel'),
+      grant() {},
+    });
+    const { pick, links, head, openCalls } = rig({ ready: false, service });
+    const cancel = (): void => body.cancel('caller-gone');
+    const body = pick.service(head(), { head() {}, write() {}, end() {}, fail() {}, grant: cancel });
+    body.write(Uint8Array.of(1));
+    body.write(Uint8Array.of(2, 3));
+    body.end();
+    links[0]?.setReady(true);
+    expect(words).toEqual(['write 1', 'cancel']);
+    expect(openCalls()).toBe(0);
   });
 
   it('fails as unavailable, not to be repeated, when no endpoint becomes ready in time', async () => {

@@ -1,4 +1,4 @@
-import { callError, Code, NO_FIELDS, type Body, type CallError, type Cancel } from '@bascule/core';
+import { callError, Code, KeptBytes, NO_FIELDS, type Body, type CallError, type Cancel } from '@bascule/core';
 import { CreditGate } from '../credit-gate.ts';
 import { requestFault } from '../faults.ts';
 import { encodePrefix, FLAG_COMPRESSED, PREFIX_BYTES } from '../frame-scanner.ts';
@@ -92,8 +92,7 @@ export class PassedRequest extends UnaryRequest {
 /** A POST whose length is not known: kept until it ends, since the prefix says the length. */
 export class KeptRequest extends UnaryRequest {
   private readonly maxMessageBytes: number;
-  private chunks: Uint8Array[] = [];
-  private received = 0;
+  private readonly kept = new KeptBytes();
 
   constructor(inner: Body, maxMessageBytes: number, options: UnaryRequestOptions) {
     super(inner, options);
@@ -102,27 +101,24 @@ export class KeptRequest extends UnaryRequest {
 
   write(bytes: Uint8Array): void {
     if (!this.response.isOpen() || bytes.length === 0) return;
-    this.received += bytes.length;
-    if (this.received > this.maxMessageBytes) {
-      this.chunks = [];
+    if (this.kept.size + bytes.length > this.maxMessageBytes) {
+      this.kept.clear();
       this.refuse(requestFault('too-large', this.maxMessageBytes));
       return;
     }
-    this.chunks.push(new Uint8Array(bytes));
+    this.kept.append(bytes);
     this.response.grantRequest(bytes.length);
   }
 
   end(): void {
     if (!this.response.isOpen()) return;
-    const { chunks } = this;
-    this.chunks = [];
-    this.writePrefix(this.received);
-    for (const chunk of chunks) this.gate.write(chunk, true);
+    this.writePrefix(this.kept.size);
+    for (const piece of this.kept.takeAll()) this.gate.write(piece, true);
     this.gate.end(NO_FIELDS);
   }
 
   override cancel(reason: Cancel): void {
-    this.chunks = [];
+    this.kept.clear();
     super.cancel(reason);
   }
 

@@ -3,6 +3,7 @@ import {
   Code,
   codeFromHttpStatus,
   getField,
+  KeptBytes,
   NO_FIELDS,
   trailersOf,
   type Body,
@@ -46,7 +47,7 @@ export class UnaryResponse implements Reply {
   private request: RoomTaker | undefined;
   private phase: 'collecting' | 'closed' = 'collecting';
   private headFields: Fields | undefined;
-  private chunks: Uint8Array[] = [];
+  private readonly kept = new KeptBytes();
 
   constructor(outer: Reply, options: UnaryResponseOptions) {
     this.outer = outer;
@@ -80,7 +81,7 @@ export class UnaryResponse implements Reply {
     } else if (this.scanner.messages > 1) {
       this.refuse(MANY);
     } else {
-      this.chunks.push(new Uint8Array(bytes));
+      this.kept.append(bytes);
       // The scanner has checked the length, so that this ends at the limit.
       this.inner?.grant(bytes.length);
     }
@@ -98,7 +99,7 @@ export class UnaryResponse implements Reply {
       this.finishWith(fault);
       return;
     }
-    const message = joinChunks(this.chunks).subarray(PREFIX_BYTES);
+    const message = joinPieces(this.kept.takeAll()).subarray(PREFIX_BYTES);
     const compressed = message.length > 0 && this.scanner.isCompressed();
     this.finish(this.options.format.success(this.headFields ?? [], { bytes: message, compressed }, trailers));
   }
@@ -154,7 +155,7 @@ export class UnaryResponse implements Reply {
 
   private close(): void {
     this.phase = 'closed';
-    if (this.chunks.length > 0) this.chunks = [];
+    if (this.kept.size > 0) this.kept.clear();
   }
 
   /** Why an answer that claims success is none. */
@@ -167,6 +168,6 @@ export class UnaryResponse implements Reply {
   }
 }
 
-function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
-  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
 }
