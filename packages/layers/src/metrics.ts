@@ -3,6 +3,7 @@ import { CallMetrics } from './call-metrics.ts';
 import { NamedMetrics, type Labels } from './named-metrics.ts';
 import type { FamilySnapshot, MetricsSnapshot } from './metrics-snapshot.ts';
 import type { Observer } from './observe.ts';
+import { Roster } from './roster.ts';
 
 /** Counts of one thread. An Observer, so that it stands in the observe layer as it is. */
 export interface Metrics extends Observer {
@@ -21,22 +22,22 @@ export interface Metrics extends Observer {
 
 /** Makes empty metrics. */
 export function createMetrics(): Metrics {
-  const open = new Set<RequestHead>();
+  const open = new Roster<RequestHead>();
   /** Calls that were open when an endpoint retired: they may be its last word. */
   const outlived = new WeakSet<RequestHead>();
   const calls = new CallMetrics();
   const named = new NamedMetrics();
   return {
-    started: (head) => void open.add(head),
-    ended(record, head) {
-      open.delete(head);
+    started: (head) => open.add(head),
+    ended(record, head, ticket) {
+      open.remove(ticket);
       calls.count(record, outlived.has(head));
     },
     setGauge: (name, labels, value) => named.set(name, labels, value),
     incCounter: (name, labels, by = 1) => named.add(name, labels, by),
     describe: (name, help) => named.describe(name, help),
     retireEndpoint(key) {
-      for (const head of open) outlived.add(head);
+      for (const head of open.present()) outlived.add(head);
       calls.retireEndpoint(key);
       named.retire('endpoint', key.slice(0, key.lastIndexOf('#')));
     },
@@ -44,12 +45,12 @@ export function createMetrics(): Metrics {
       calls.retireVersion(moduleVersion);
       named.retire('module_version', moduleVersion);
     },
-    snapshot: () => ({ families: [...calls.snapshot(), openCalls(open), ...named.snapshot()] }),
+    snapshot: () => ({ families: [...calls.snapshot(), openCalls(open.present()), ...named.snapshot()] }),
   };
 }
 
 /** Counted when asked: what a call is becomes known only on its way, after it was started. */
-function openCalls(open: ReadonlySet<RequestHead>): FamilySnapshot {
+function openCalls(open: readonly RequestHead[]): FamilySnapshot {
   const series = new Map<string, { labels: string[]; value: number }>();
   for (const { call } of open) {
     const { service = 'unknown', method = 'unknown', kind = 'unknown' } = call.method ?? {};

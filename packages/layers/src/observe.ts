@@ -16,9 +16,10 @@ import { createCallRecord, type CallRecord } from './call-record.ts';
 
 /** Who is told of calls. Must not throw, and must be quick: it runs for each call. */
 export interface Observer {
-  started(head: RequestHead): void;
+  /** Returns a ticket, by which an observer finds again what it noted of the call. */
+  started(head: RequestHead): number;
   /** Exactly once for each `started`, whatever happened. */
-  ended(record: CallRecord, head: RequestHead): void;
+  ended(record: CallRecord, head: RequestHead, ticket: number): void;
 }
 
 export interface ObserveOptions {
@@ -32,7 +33,6 @@ export interface ObserveOptions {
  */
 export function createObserveLayer(options: ObserveOptions): Layer {
   return (next) => (head, reply) => {
-    options.observer.started(head);
     const observed = new ObservedReply(head, reply, options);
     return new ObservedBody(observed, next(head, observed));
   };
@@ -46,6 +46,7 @@ class ObservedReply implements Reply {
   readonly #head: RequestHead;
   readonly #reply: Reply;
   readonly #options: ObserveOptions;
+  readonly #ticket: number;
   #httpStatus = 0;
   #responseBytes = 0;
 
@@ -53,6 +54,7 @@ class ObservedReply implements Reply {
     this.#head = head;
     this.#reply = reply;
     this.#options = options;
+    this.#ticket = options.observer.started(head);
   }
 
   head(head: ResponseHead): void {
@@ -95,7 +97,7 @@ class ObservedReply implements Reply {
       responseBytes: this.#responseBytes,
       outcome,
     });
-    observer.ended(record, this.#head);
+    observer.ended(record, this.#head, this.#ticket);
   }
 }
 

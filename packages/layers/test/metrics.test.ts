@@ -33,17 +33,16 @@ const RECORD: CallRecord = {
 /** Starts calls that end later. */
 function begin(metrics: Metrics, times: number): (record?: Partial<CallRecord>) => void {
   const heads = Array.from({ length: times }, () => createHead());
-  for (const head of heads) metrics.started(head);
+  const open = heads.map((head) => ({ head, ticket: metrics.started(head) }));
   return (record) => {
-    for (const head of heads) metrics.ended({ ...RECORD, ...record }, head);
+    for (const { head, ticket } of open) metrics.ended({ ...RECORD, ...record }, head, ticket);
   };
 }
 
 function count(metrics: Metrics, record: Partial<CallRecord> = {}, times = 1): void {
   for (let i = 0; i < times; i++) {
     const head = createHead();
-    metrics.started(head);
-    metrics.ended({ ...RECORD, ...record }, head);
+    metrics.ended({ ...RECORD, ...record }, head, metrics.started(head));
   }
 }
 
@@ -95,8 +94,8 @@ describe('createMetrics', () => {
   it('counts what is open by what it has turned out to be', () => {
     const metrics = createMetrics();
     const heads = [knownHead('unknown', 'server_stream'), knownHead('unknown', 'server_stream'), createHead()];
-    for (const head of heads) metrics.started(head);
-    metrics.ended(RECORD, heads[0] as (typeof heads)[0]);
+    const tickets = heads.map((head) => metrics.started(head));
+    metrics.ended(RECORD, heads[0] as (typeof heads)[0], tickets[0] as number);
     expect(linesOf(metrics, 'bascule_open_calls')).toEqual([
       'bascule_open_calls{service="test.v1.TestService",method="Call",kind="server_stream",dialect="grpc-web"} 1',
       'bascule_open_calls{service="unknown",method="unknown",kind="unknown",dialect="http"} 1',

@@ -27,8 +27,11 @@ function setUp(inner: Layer = createOutcomeLayer()) {
   const observe = createObserveLayer({
     clock,
     observer: {
-      started: (head) => void started.push(head.path),
-      ended: (record) => void records.push(record),
+      started: (head) => started.push(head.path),
+      ended(record, _head, ticket) {
+        expect(ticket).toBe(started.length);
+        records.push(record);
+      },
     },
   });
   return { clock, records, started, calls: callee.calls, service: observe(inner(callee.service)) };

@@ -45,8 +45,8 @@ export function createDataPlane(clock: Clock): DataPlane {
 
   const observer: Observer = {
     started: (head: RequestHead) => metrics.started(head),
-    ended(record: CallRecord, head: RequestHead) {
-      metrics.ended(record, head);
+    ended(record: CallRecord, head: RequestHead, ticket: number) {
+      metrics.ended(record, head, ticket);
       log.write(`${formatAccessLine(record)}\n`);
     },
   };

@@ -7,6 +7,7 @@ import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived, wi
 import { Flag, MAX_31_BITS, type Frame } from './frames.ts';
 import type { Http2Limits } from './limits.ts';
 import type { Outbox } from './outbox.ts';
+import { IdTable } from '../id-table.ts';
 import type { ResponseBlock } from './response.ts';
 import { transition } from './stream.ts';
 import type { Upload } from './upload.ts';
@@ -24,7 +25,7 @@ export interface StreamsOptions {
 
 /** The open streams of one connection in the client role: what comes for each of them, and how each ends. */
 export class ClientStreams implements CallCarrier {
-  readonly #calls = new Map<number, ClientCall>();
+  readonly #calls = new IdTable<ClientCall>();
   readonly #closed = new ClosedStreams();
   readonly #options: StreamsOptions;
   readonly #window;
@@ -184,7 +185,7 @@ export class ClientStreams implements CallCarrier {
 
   /** The connection is gone, and with it every call. */
   failAll(message: string): void {
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     this.#announcing.clear();
     for (const call of calls) {

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { callError, Code, type Body, type Clock, type Link, type Reply, type RequestHead } from '@bascule/core';
+import { IdTable } from '../id-table.ts';
 import { createBatch } from './batch.ts';
 import { readFrames, toCallFrame, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
 
@@ -24,7 +25,7 @@ type LinkState = 'ready' | 'closing' | 'closed';
 
 /** A way to whoever serves the other end of `port` with `servePort`. Ready until the port closes. */
 export function createPortLink(port: MessagePort, clock: Clock): Link {
-  const calls = new Map<number, Call>();
+  const calls = new IdTable<Call>();
   const closed = Promise.withResolvers<void>();
   let queued: Call[] = [];
   let state: LinkState = 'ready';
@@ -83,7 +84,7 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
   function lose(): void {
     const wasReady = state === 'ready';
     state = 'closed';
-    const lost = [...calls.values()];
+    const lost = calls.values();
     calls.clear();
     for (const call of lost) fail(call, 'The module version ended before it answered.');
     if (wasReady) onReady(false);

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { callError, Code, type Body, type Cancel, type Clock, type Reply, type Service } from '@bascule/core';
+import { IdTable } from '../id-table.ts';
 import { createBatch } from './batch.ts';
 import { fromCallFrame, readFrames, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
 
@@ -17,6 +18,7 @@ export interface PortServer {
  * - `over`: a terminal event was seen
  */
 interface Call {
+  readonly id: number;
   state: 'open' | 'over';
   readonly reply: Reply;
   body: Body | undefined;
@@ -24,7 +26,7 @@ interface Call {
 
 /** Answers the calls that a `createPortLink` at the other end of `port` makes. */
 export function servePort(port: MessagePort, service: Service, clock: Clock): PortServer {
-  const calls = new Map<number, Call>();
+  const calls = new IdTable<Call>();
   const closed = Promise.withResolvers<void>();
   const batch = createBatch<CalleeFrame>(port, () => {});
 
@@ -48,10 +50,10 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
         last(['fail', id, error.details === undefined ? error : { ...error, details: new Uint8Array(error.details) }]),
       grant: (bytes) => void (isOpen() && batch.push(['grant', id, bytes])),
     };
-    const call: Call = { state: 'open', reply, body: undefined };
+    const call: Call = { id, state: 'open', reply, body: undefined };
     function last(frame: CalleeFrame): void {
       if (!isOpen()) return;
-      finish(id, call);
+      finish(call);
       batch.push(frame);
     }
     return call;
@@ -77,22 +79,23 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
       case 'grant':
         return call.body?.grant(frame[2]);
       case 'cancel':
-        return cancel(frame[1], call, frame[2]);
+        return cancel(call, frame[2]);
     }
   }
 
-  function finish(id: number, call: Call): void {
+  function finish(call: Call): void {
     call.state = 'over';
-    calls.delete(id);
+    calls.delete(call.id);
   }
 
-  function cancel(id: number, call: Call, reason: Cancel): void {
-    finish(id, call);
+  function cancel(call: Call, reason: Cancel): void {
+    if (call.state === 'over') return;
+    finish(call);
     call.body?.cancel(reason);
   }
 
   function cancelAll(reason: Cancel): void {
-    for (const [id, call] of calls) guard(call.reply, () => cancel(id, call, reason));
+    for (const call of calls.values()) guard(call.reply, () => cancel(call, reason));
   }
 
   port.on('message', (message: Message<CallerFrame>) => readFrames(message, takeFrame));
