@@ -1,5 +1,13 @@
 /** What the edge does with a request field of a known name. */
-export type FieldUse = 'pass' | 'drop' | 'host' | 'connection' | 'transfer-encoding' | 'content-length' | 'te';
+export type FieldUse =
+  | 'pass'
+  | 'drop'
+  | 'host'
+  | 'connection'
+  | 'transfer-encoding'
+  | 'content-length'
+  | 'te'
+  | 'upgrade';
 
 export interface FieldName {
   /** Lower-case. */
@@ -15,7 +23,7 @@ const USES: Readonly<Record<string, FieldUse>> = {
   te: 'te',
   'keep-alive': 'drop',
   'proxy-connection': 'drop',
-  upgrade: 'drop',
+  upgrade: 'upgrade',
   'http2-settings': 'drop',
   expect: 'drop',
   trailer: 'drop',

@@ -9,6 +9,8 @@ export interface ParsedHead {
   readonly authority: string;
   readonly fields: Fields;
   readonly hasBody: boolean;
+  /** It asks for another protocol, which is not given. Node's parser drops what came right behind such a request. */
+  readonly asksUpgrade: boolean;
 }
 
 /** Why a request is turned away. The connection is closed after it, since its next bytes cannot be trusted. */
@@ -28,6 +30,7 @@ interface Facts {
   connection: string;
   transferEncoding: string | undefined;
   hasBody: boolean;
+  asksUpgrade: boolean;
 }
 
 /**
@@ -37,7 +40,16 @@ interface Facts {
 export function parseRequestHead(request: IncomingMessage, maxPairs: number): ParsedHead | Refusal {
   const raw = request.rawHeaders;
   if (raw.length > maxPairs * 2) return refuse(431, `More than ${maxPairs} header fields: send fewer.`);
-  const facts: Facts = { hosts: 0, host: '', connection: '', transferEncoding: undefined, hasBody: false };
+  // Node's parser takes "HTTP/2.0" in a request line, and then as the older of the two.
+  if (request.httpVersionMajor !== 1) return refuse(505, 'The version of HTTP is not 1.0 or 1.1.');
+  const facts: Facts = {
+    hosts: 0,
+    host: '',
+    connection: '',
+    transferEncoding: undefined,
+    hasBody: false,
+    asksUpgrade: false,
+  };
   const fields = collectFields(raw, facts);
   if (facts.hosts === 0 && request.httpVersionMinor > 0) return refuse(400, 'A Host field is missing.');
   if (facts.hosts > 1) return refuse(400, 'More than one Host field: send one.');
@@ -54,6 +66,7 @@ export function parseRequestHead(request: IncomingMessage, maxPairs: number): Pa
     authority: facts.host,
     fields: isPlainConnection(facts.connection) ? fields : withoutNominated(fields, facts.connection),
     hasBody: facts.hasBody,
+    asksUpgrade: facts.asksUpgrade,
   };
 }
 
@@ -85,6 +98,9 @@ function noteField(use: string, value: string, fields: string[], facts: Facts): 
     case 'content-length':
       if (value !== '0') facts.hasBody = true;
       fields.push('content-length', value);
+      break;
+    case 'upgrade':
+      facts.asksUpgrade = true;
       break;
     case 'te':
       if (value.toLowerCase() === 'trailers') fields.push('te', 'trailers');

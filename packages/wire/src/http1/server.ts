@@ -66,7 +66,9 @@ export function serveHttp1(server: Server, edge: Edge): void {
       // Its head may have left before the listener began to close, and so promised to stay.
       if (edge.isDraining) setImmediate(() => server.closeIdleConnections());
     });
-    const { path, authority, fields, hasBody } = parsed;
+    const { path, authority, fields, hasBody, asksUpgrade } = parsed;
+    // Else who sent more behind it would wait for answers that never come.
+    if (asksUpgrade) response.shouldKeepAlive = false;
     exchange.start(
       { method: request.method ?? 'GET', path, authority, scheme: edge.scheme, fields, call },
       hasBody ? request : undefined,

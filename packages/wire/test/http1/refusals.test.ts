@@ -36,6 +36,7 @@ const REFUSED: readonly (readonly [title: string, request: string, status: RegEx
     'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: y 100-continue\r\n\r\na',
     /417/,
   ],
+  ['HTTP/2.0 in a request line', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', /505/],
   ['CONNECT', 'CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n', /405/],
   ['OPTIONS *', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', /400/],
   ['more than 100 fields', `GET / HTTP/1.1\r\nHost: a\r\n${'x: y\r\n'.repeat(100)}\r\n`, /431/],
@@ -85,6 +86,15 @@ it('ignores Upgrade and keeps what belongs to the connection from the service', 
   );
   await client.until(/GET \/x/);
   expect(fields).toEqual(['x-other', '2']);
+});
+
+it('closes after a request that asks for an upgrade, so that nobody waits for what came behind it', async () => {
+  const { port } = await startListener(naming);
+  const client = await connectRaw(port);
+  client.write('GET /first HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n' + GOOD);
+  const text = await client.closed();
+  expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*GET \/first/i);
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toHaveLength(1);
 });
 
 it('answers what came before a broken request, in order, then 400', async () => {
