@@ -202,6 +202,7 @@ describe('Connect unary bodies', () => {
     ['with broken base64', '?encoding=json&base64=1&message=e', 400],
     ['with a broken escape', '?encoding=json&message=%2', 400],
     ['larger than the limit', `?encoding=json&message=${'x'.repeat(1001)}`, 429],
+    ['with a longer path than 8 KiB', `?encoding=json&message=e30&pad=${'x'.repeat(8192)}`, 414],
   ])('GET %s', async (_name, query, http) => {
     const edge = createEdge();
     const call = startCall(

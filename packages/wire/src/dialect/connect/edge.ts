@@ -13,6 +13,9 @@ import { createConnectUnaryFormat, type ConnectUnaryFormat } from './response.ts
 import { KeptRequest, PassedRequest, QueryRequest, type UnaryRequestOptions } from './unary-request.ts';
 import { UnaryResponse, type RoomTaker } from './unary-response.ts';
 
+/** Longer ones end up in logs and caches that were not made for messages. */
+const MAX_GET_PATH_CHARS = 8_192;
+
 /** How errors are said before the caller's codec is known: they are JSON in any. */
 export const ANY_UNARY_FORMAT: ConnectUnaryFormat = createConnectUnaryFormat('json');
 
@@ -52,6 +55,10 @@ export function createConnectUnaryEdge(context: EdgeContext): Edge<ConnectUnaryF
 export function createConnectGetEdge(context: EdgeContext): (head: RequestHead, reply: Reply) => Body {
   const { maxMessageBytes } = context;
   return (head, reply) => {
+    if (head.path.length > MAX_GET_PATH_CHARS) {
+      const error = callError(Code.resourceExhausted, 'the path is longer than 8 KiB; call by POST', 'never-sent');
+      return refuse(reply, head.call, ANY_UNARY_FORMAT, error, { status: 414, fields: [] });
+    }
     const query = parseGetQuery(head.path);
     if (isRefusal(query)) return refuse(reply, head.call, ANY_UNARY_FORMAT, query);
     const format = CONNECT_UNARY_FORMATS.get(`application/${query.encoding}`);
