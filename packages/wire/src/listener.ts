@@ -79,7 +79,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       fresh.add(socket);
       sniff(socket, {
         clock,
-        timeoutMs: limits.headersTimeoutMs,
+        timeoutMs: limits.prefaceTimeoutMs,
         http1,
         http2: (accepted) => http2.accept(accepted),
         left: () => fresh.delete(socket),

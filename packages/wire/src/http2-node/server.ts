@@ -87,7 +87,7 @@ function watchSession(session: ServerHttp2Session, edge: Edge): void {
   const { clock, limits } = edge;
   session.on('error', ignore);
   session.setLocalWindowSize(limits.connectionWindowBytes);
-  const silent: Timer = clock.after(limits.headersTimeoutMs, () => session.destroy());
+  const silent: Timer = clock.after(limits.prefaceTimeoutMs, () => session.destroy());
   const ageMs = limits.sessionAgeMs * (0.9 + 0.2 * clock.random());
   const aged: Timer = clock.after(ageMs, () => session.close());
   const countSettings = createRateCheck(edge, limits.settingsPerSecond, session);

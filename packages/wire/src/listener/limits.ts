@@ -6,7 +6,9 @@ export interface ListenLimits {
   readonly maxHeaderBytes: number;
   /** Fields of a request head. Default 100. */
   readonly maxHeaderPairs: number;
-  /** Milliseconds for a request head, a connection preface with SETTINGS, and a TLS handshake to arrive. Default 10,000. */
+  /** Milliseconds for the first bytes of a connection, and for the SETTINGS behind a preface, to arrive. Default 5,000. */
+  readonly prefaceTimeoutMs: number;
+  /** Milliseconds for a request head, and for a TLS handshake, to arrive. Default 10,000. */
   readonly headersTimeoutMs: number;
   /** Milliseconds an HTTP/1.1 connection may wait for its next request. Default 75,000. */
   readonly keepAliveTimeoutMs: number;
@@ -36,6 +38,7 @@ export const DEFAULT_LISTEN_LIMITS: ListenLimits = Object.freeze({
   maxConnections: 10_000,
   maxHeaderBytes: 16_384,
   maxHeaderPairs: 100,
+  prefaceTimeoutMs: 5_000,
   headersTimeoutMs: 10_000,
   keepAliveTimeoutMs: 75_000,
   sessionIdleMs: 300_000,

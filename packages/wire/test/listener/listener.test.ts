@@ -80,12 +80,12 @@ async function writeByte(client: Awaited<ReturnType<typeof connectRaw>>, byte: s
 }
 
 it.each([
-  ['nothing', ''],
-  ['half a preface', 'PRI * HTT'],
-  ['a preface without SETTINGS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ['half a head', 'GET / HTTP/1.1\r\nHo'],
-])('closes a connection that sent %s', async (_title, bytes) => {
-  const { port } = await startListener(naming, { limits: { headersTimeoutMs: 100 } });
+  ['nothing', '', { prefaceTimeoutMs: 100 }],
+  ['half a preface', 'PRI * HTT', { prefaceTimeoutMs: 100 }],
+  ['a preface without SETTINGS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', { prefaceTimeoutMs: 100 }],
+  ['half a head', 'GET / HTTP/1.1\r\nHo', { headersTimeoutMs: 100 }],
+])('closes a connection that sent %s', async (_title, bytes, limits) => {
+  const { port } = await startListener(naming, { limits });
   const client = await connectRaw(port);
   client.write(bytes);
   await client.closed();
