@@ -11,3 +11,4 @@ export { createOutcomeLayer } from './outcome.ts';
 export { createRetryLayer, type RetryOptions, type RetryPolicy } from './retry.ts';
 export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './retry-budget.ts';
 export { createTimeoutFieldLayer } from './timeout-field.ts';
+export { createUploadLayer, type UploadFloor } from './upload.ts';

@@ -10,6 +10,7 @@ import {
   createRetryBudget,
   createRetryLayer,
   createTimeoutFieldLayer,
+  createUploadLayer,
 } from '../src/index.ts';
 
 /** The suite's caller takes no grant inside its own `write`; the walk over retry has callers that do. */
@@ -37,6 +38,7 @@ const LAYERS: Record<string, Layer> = {
   observe: createObserveLayer({ clock: createVirtualClock(), observer: createMetrics() }),
   outcome: createOutcomeLayer(),
   deadline,
+  upload: createUploadLayer({ clock, floorOf: () => ({ graceMs: 60_000, minBytesPerSecond: 240 }) }),
   retry,
   'timeout field': createTimeoutFieldLayer({ clock }),
   admit: createAdmitLayer({ maxOpenOf: () => 100 }),

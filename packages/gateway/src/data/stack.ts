@@ -8,7 +8,9 @@ import {
   createRetryBudget,
   createRetryLayer,
   createTimeoutFieldLayer,
+  createUploadLayer,
   type Observer,
+  type UploadFloor,
 } from '@bascule/layers';
 import { createDialectLayer } from '@bascule/wire';
 import type { Policies } from '../snapshot.ts';
@@ -25,6 +27,9 @@ export interface StackOptions {
   /** Lends an endpoint and runs the call on it. */
   readonly pick: Service;
 }
+
+/** A whole minute, then a slow modem's pace. */
+const UNARY_FLOOR: UploadFloor = { graceMs: 60_000, minBytesPerSecond: 240 };
 
 /** What every call passes, outermost first. */
 export function createStack(options: StackOptions): Service {
@@ -66,6 +71,14 @@ export function createStack(options: StackOptions): Service {
           const unary = head.call.method?.kind === 'unary';
           const defaultMs = clusterOf(head.path)?.defaultTimeoutMs ?? policies.defaultTimeoutMs;
           return { defaultMs: unary ? defaultMs : undefined, maxMs: policies.maxTimeoutMs };
+        },
+      }),
+      createUploadLayer({
+        clock,
+        floorOf({ call }) {
+          // Others end by their deadline before the floor could matter, at no cost.
+          const isLong = call.deadlineMs === undefined || call.deadlineMs - call.startedMs > UNARY_FLOOR.graceMs;
+          return isLong && call.method?.kind === 'unary' ? UNARY_FLOOR : undefined;
         },
       }),
       createRetryLayer({
