@@ -42,10 +42,10 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
   ready.promise.catch(() => undefined).finally(() => clearTimeout(timer));
   createInterface({ input: process_.stdout }).on('line', (line) => {
     const said = parseObject(line);
-    if (said === undefined) onLine(line);
+    if (said === undefined) onLine(toPlain(line));
     else ready.resolve(said);
   });
-  createInterface({ input: process_.stderr }).on('line', (line) => onLine(toWords(line)));
+  createInterface({ input: process_.stderr }).on('line', (line) => onLine(toPlain(toWords(line))));
   // Writing to a child that is gone already must not end the launcher.
   process_.stdin.on('error', () => undefined);
   process_.once('error', (error) => ended.resolve(error.message));
@@ -71,6 +71,11 @@ function toWords(line: string): string {
   if (typeof message !== 'string') return typeof error === 'string' ? error : line;
   const tail = Object.entries(details).map(([name, value]) => `${name}=${String(value)}`);
   return [level === 'info' ? '' : `${String(level)}:`, message, ...tail].filter((word) => word !== '').join(' ');
+}
+
+/** A module's words come along in here: nothing in them may steer the terminal. */
+function toPlain(text: string): string {
+  return text.replaceAll(/(?!\t)[\p{Cc}\p{Cf}]/gu, '?');
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {

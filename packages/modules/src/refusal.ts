@@ -7,16 +7,24 @@ export class ModuleRefused extends Error {
   readonly advice: string;
 
   constructor(reason: string, advice: string) {
-    super(`${reason}. ${advice}`);
-    this.reason = reason;
+    const line = toLine(reason);
+    super(`${line}. ${advice}`);
+    this.reason = line;
     this.advice = advice;
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of whatever was thrown, on one line. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
-  return typeof thrown === 'string' ? thrown : String(thrown);
+  return toLine(thrown instanceof Error ? thrown.message : String(thrown));
+}
+
+const MAX_LINE_CHARS = 2_000;
+
+/** Reasons may be a module's own words, and go into the history, to logs and to terminals: no novel, no escape codes. */
+export function toLine(text: string): string {
+  const cut = text.length > MAX_LINE_CHARS ? `${text.slice(0, MAX_LINE_CHARS)}...` : text;
+  return cut.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
 /** Keeps a refusal as it is, and makes one of anything else. */

@@ -171,5 +171,5 @@ function describeCrash(error: unknown, limits: ModuleLimits): string {
   if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
     return `the worker filled its JavaScript heap in one go; ${formatMib(limits.maxHeapBytes)} are allowed`;
   }
-  return `uncaught ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
+  return `uncaught ${error instanceof Error ? `${error.name}: ` : ''}${messageOf(error)}`;
 }

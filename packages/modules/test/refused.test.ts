@@ -42,6 +42,11 @@ describe('a version is refused, and nothing changes,', () => {
       'void Promise.reject(new Error("lost")); await new Promise(() => {}); export default 1;',
       'uncaught Error: lost',
     ],
+    [
+      'has more to say than one line',
+      'throw new Error("\\x1b[2J" + "first\\nsecond\\u202e".padEnd(1e6, "x"));',
+      /^the module does not start: Error: {2}\[2Jfirst second x{1900,2000}\.\.\.$/,
+    ],
     ['exports nothing', 'export const a = 1;', 'the default export is missing'],
     ['exports no function', 'export default { a: 1 };', 'of type object'],
     ['registers nothing', 'export default () => {};', 'registers no service'],
