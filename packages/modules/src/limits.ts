@@ -34,6 +34,8 @@ export interface ModuleLimits {
   readonly maxHistory: number;
   /** Bytes of one message that a handler may receive. Default 4 MiB. */
   readonly maxMessageBytes: number;
+  /** For the gateway to take what was published; after it a deployment is refused. Default 30 s. */
+  readonly publishTimeoutMs: number;
   /** Keep one worker started ahead, which takes 32 MB and saves most of a version's start. Default true. */
   readonly spareWorker: boolean;
 }
@@ -52,6 +54,7 @@ export const DEFAULT_LIMITS: ModuleLimits = Object.freeze({
   restartForgetMs: 60_000,
   maxHistory: 20,
   maxMessageBytes: 4 * MIB,
+  publishTimeoutMs: 30_000,
   spareWorker: true,
 });
 

@@ -58,7 +58,11 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
   });
   const bundler = createBundler(limits.maxUnpackedBytes);
   const threads = createThreadSupply(limits, clock);
-  const publisher = createPublisher((groups) => options.publish(groups));
+  const publisher = createPublisher({
+    publish: (groups) => options.publish(groups),
+    clock,
+    timeoutMs: limits.publishTimeoutMs,
+  });
   const rollouts = new Map<string, Rollout>();
   const queues = new Map<string, Queue>();
   let starts = 0;

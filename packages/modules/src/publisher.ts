@@ -1,4 +1,4 @@
-import type { Endpoint } from '@bascule/core';
+import type { Clock, Endpoint } from '@bascule/core';
 import { createQueue } from './queue.ts';
 import { messageOf, ModuleRefused } from './refusal.ts';
 import type { Commit } from './rollout.ts';
@@ -20,15 +20,30 @@ export interface Publisher {
   close(): void;
 }
 
+export interface PublisherOptions {
+  publish(groups: readonly ModuleGroup[]): Promise<void>;
+  readonly clock: Clock;
+  /** A publication that never ends would hold up every later one, of all modules. */
+  readonly timeoutMs: number;
+}
+
 /** Publishes one change at a time: each publication is the whole list, so two at once could undo one another. */
-export function createPublisher(publish: (groups: readonly ModuleGroup[]) => Promise<void>): Publisher {
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { clock, timeoutMs } = options;
   const queue = createQueue();
   const closing = Promise.withResolvers<never>();
   closing.promise.catch(() => undefined);
   let servings: ReadonlyMap<string, Serving> = new Map();
 
-  const send = (of: ReadonlyMap<string, Serving>): Promise<void> =>
-    Promise.race([publish(toGroups(of)), closing.promise]);
+  const send = async (of: ReadonlyMap<string, Serving>): Promise<void> => {
+    const over = Promise.withResolvers<never>();
+    const timer = clock.after(timeoutMs, () => over.reject(new Error(`it did not answer within ${timeoutMs} ms`)));
+    try {
+      await Promise.race([options.publish(toGroups(of)), closing.promise, over.promise]);
+    } finally {
+      timer.cancel();
+    }
+  };
   return {
     commit: (change) =>
       queue(async () => {

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import { Code } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
-import { makeFolder, makeRanking, packageJson, rankingSource, RANKING_STUBS, writeFiles } from './support/fixtures.ts';
+import {
+  makeFolder,
+  makeRanking,
+  packageJson,
+  rankingSource,
+  RANKING_STUBS,
+  servicesSource,
+  writeFiles,
+} from './support/fixtures.ts';
 import { startRig, type Rig } from './support/rig.ts';
 import { writeTgz } from './support/tarball.ts';
 
@@ -128,6 +136,25 @@ describe('a version is refused, and nothing changes,', () => {
     // The next one goes through: nothing is left of the failed one.
     await rig.modules.deploy({ path, source: 'v2' });
     expect((await rig.rank('b')).response?.version).toBe('2.0.0');
+  });
+});
+
+describe('a publication that never ends', () => {
+  it('refuses the version and holds up no other module', async () => {
+    const rig = await startRig(await makeFolder(), { publishTimeoutMs: 50 });
+    await rig.modules.deploy({ path: await makeRanking('1.0.0'), source: 'v1' });
+    const other = await writeFiles(await makeFolder(), {
+      'package.json': packageJson('1.0.0', { name: 'order' }),
+      'index.ts': servicesSource({ 't.A': ['Get'] }),
+    });
+    // The second one says again what holds.
+    rig.failNextPublish('hang', 2);
+    await expect(rig.modules.deploy({ path: await makeRanking('2.0.0'), source: 'v2' })).rejects.toThrow(
+      'did not take the new version: it did not answer within 50 ms',
+    );
+    await rig.modules.deploy({ path: other, source: 'order' });
+    expect((await rig.rank('a')).response?.version).toBe('1.0.0');
+    expect(await rig.call('t.A/Get', 'order')).toMatchObject({ code: Code.ok });
   });
 });
 

@@ -64,6 +64,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     (message) => log({ level: 'warn', message }),
   );
   const publisher = createPublisher({
+    clock,
     compile: (revision) =>
       compileSnapshot({
         revision,
@@ -83,6 +84,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       }
     },
     onError: (error) => log({ level: 'error', message: `a snapshot was not taken: ${error.message}` }),
+    onLate: (late) =>
+      late
+        ? log({ level: 'error', message: 'a data thread does not react; the others go on without it' })
+        : log({ level: 'info', message: 'the data thread reacts again' }),
   });
   const publish = (): Promise<void> => publisher.publish();
   const rollouts = await createRollouts({ settings, clock, log, publish }).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { endpointKey } from '@bascule/core';
+import { endpointKey, type Clock } from '@bascule/core';
 import type { DataThread, FirstSnapshot } from '../data/thread.ts';
 import type { Snapshot } from '../snapshot.ts';
 
@@ -17,15 +17,27 @@ export interface Publisher {
 }
 
 export interface PublisherOptions {
+  readonly clock: Clock;
   compile(revision: number): Snapshot;
   /** A new port to a module version, or undefined when the version has just gone. */
   openPort(key: string): MessagePort | undefined;
   onError(error: Error): void;
+  /** A thread took too long over a snapshot and is not waited for (true), or has caught up (false). */
+  onLate(late: boolean): void;
 }
 
+/** A data thread as far as it was told. */
+interface Reader {
+  /** Module versions that it has a port to. */
+  keys: ReadonlySet<string>;
+  pace: 'prompt' | 'late';
+}
+
+/** How long everybody waits for one thread. It takes milliseconds unless the thread is stuck. */
+const APPLY_TIMEOUT_MS = 10_000;
+
 export function createPublisher(options: PublisherOptions): Publisher {
-  /** Module versions that each thread has a port to. */
-  const threads = new Map<DataThread, ReadonlySet<string>>();
+  const threads = new Map<DataThread, Reader>();
   let last: Promise<unknown> = Promise.resolve();
   let queued: Promise<void> | undefined;
   let revision = 0;
@@ -53,12 +65,27 @@ export function createPublisher(options: PublisherOptions): Publisher {
   async function publishToAll(): Promise<void> {
     queued = undefined;
     const snapshot = options.compile(++revision);
-    await Promise.all(
-      [...threads].map(async ([thread, known]) => {
-        const next = prepare(snapshot, known);
-        threads.set(thread, next.keys);
-        await thread.apply(next.snapshot, next.ports);
-      }),
+    await Promise.all([...threads].map(([thread, reader]) => bring(snapshot, thread, reader)));
+  }
+
+  /**
+   * A thread that is stuck must not hold up deployments and the other threads. Going on without it loses nothing: what
+   * it is sent waits for it in order, and a version it still has a port to drains until it lets go.
+   */
+  async function bring(snapshot: Snapshot, thread: DataThread, reader: Reader): Promise<void> {
+    const next = prepare(snapshot, reader.keys);
+    reader.keys = next.keys;
+    const applied = thread.apply(next.snapshot, next.ports);
+    if (reader.pace === 'late') return void applied.catch((error: Error) => options.onError(error));
+    if (await endsWithin(options.clock, applied, APPLY_TIMEOUT_MS)) return;
+    reader.pace = 'late';
+    options.onLate(true);
+    applied.then(
+      () => {
+        reader.pace = 'prompt';
+        options.onLate(false);
+      },
+      (error: Error) => options.onError(error),
     );
   }
 
@@ -73,7 +100,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       enqueue(async () => {
         const first = prepare(options.compile(++revision), new Set());
         const thread = await start(first);
-        threads.set(thread, first.keys);
+        threads.set(thread, { keys: first.keys, pace: 'prompt' });
         return thread;
       }),
     detach: (thread) => void threads.delete(thread),
@@ -81,6 +108,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
     schedule: () => void publish().catch((error: Error) => options.onError(error)),
     revision: () => revision,
   };
+}
+
+/** Whether a promise settles in time. Rejects with it. */
+async function endsWithin(clock: Clock, promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  const over = Promise.withResolvers<boolean>();
+  const timer = clock.after(timeoutMs, () => over.resolve(false));
+  try {
+    return await Promise.race([promise.then(() => true), over.promise]);
+  } finally {
+    timer.cancel();
+  }
 }
 
 function moduleKeys(snapshot: Snapshot): string[] {

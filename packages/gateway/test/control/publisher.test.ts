@@ -1,8 +1,8 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
-import { endpointKey, type Endpoint } from '@bascule/core';
+import { createVirtualClock, endpointKey, type Endpoint } from '@bascule/core';
 import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { resolveSettings } from '../../src/config/settings.ts';
 import { compileSnapshot } from '../../src/control/compile.ts';
 import { createPublisher } from '../../src/control/publisher.ts';
@@ -32,7 +32,11 @@ function noteTaker(log: string[], gate: Promise<void> = Promise.resolve()): Data
 
 function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolean = () => true) {
   const compiled: number[] = [];
+  const late: boolean[] = [];
+  const clock = createVirtualClock();
   const publisher = createPublisher({
+    clock,
+    onLate: (is) => void late.push(is),
     compile(revision) {
       compiled.push(revision);
       const input = { revision, settings, settingsRevision: 1, groups: [], methodsOf: () => undefined };
@@ -48,7 +52,7 @@ function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolea
       throw error;
     },
   });
-  return { publisher, compiled };
+  return { publisher, compiled, clock, late };
 }
 
 const version = (n: number) => endpointOf({ instanceId: `ranking@${n}`, protocol: 'port' });
@@ -96,5 +100,43 @@ describe('publisher', () => {
     gate.resolve();
     await Promise.all([under, ...waiting]);
     expect(compiled).toEqual([1, 2, 3]);
+  });
+
+  it('goes on without a thread that is stuck, and with it when it has caught up', async () => {
+    const { publisher, clock, late } = rig(() => []);
+    const gate = Promise.withResolvers<void>();
+    const [stuck, other]: [string[], string[]] = [[], []];
+    await publisher.attach(async () => noteTaker(stuck, gate.promise));
+    await publisher.attach(async () => noteTaker(other));
+    const first = publisher.publish();
+    await vi.waitFor(() => expect(other).toHaveLength(1));
+    clock.advance(9_999);
+    expect(late).toEqual([]);
+    clock.advance(1);
+    await first;
+    expect(late).toEqual([true]);
+    // Not waited for again.
+    await publisher.publish();
+    expect(other.map((line) => Number.parseInt(line, 10))).toEqual([3, 4]);
+    expect(stuck).toEqual([]);
+    gate.resolve();
+    await vi.waitFor(() => expect(late).toEqual([true, false]));
+    await publisher.publish();
+    expect(stuck.map((line) => Number.parseInt(line, 10))).toEqual([3, 4, 5]);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('fails where a thread refuses, and takes the next one', async () => {
+    const { publisher } = rig(() => []);
+    const log: string[] = [];
+    const thread = noteTaker(log);
+    let refusals = 1;
+    await publisher.attach(async () => ({
+      ...thread,
+      apply: (...args) => (refusals-- > 0 ? Promise.reject(new Error('no memory')) : thread.apply(...args)),
+    }));
+    await expect(publisher.publish()).rejects.toThrow('no memory');
+    await publisher.publish();
+    expect(log.map((line) => Number.parseInt(line, 10))).toEqual([3]);
   });
 });

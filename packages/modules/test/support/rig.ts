@@ -31,8 +31,8 @@ export interface Rig {
   groups(): readonly ModuleGroup[];
   /** Resolves when the groups were published for the nth time; counts from 1. */
   published(times: number): Promise<void>;
-  /** Makes the next publication fail. */
-  failNextPublish(): void;
+  /** Makes the next publications fail, or never end; one where nothing is said. */
+  failNextPublish(how?: 'reject' | 'hang', times?: number): void;
   rank(callId: string): Promise<{ outcome: Outcome; response: RankResponse | undefined; trailers: readonly string[] }>;
   /** Calls any method, `t.A/Get`, with an empty message, over the way to the module that the test rig knows. */
   call(path: string, module: string): Promise<Outcome>;
@@ -58,7 +58,7 @@ export async function startRig(stateDir: string, limits: Partial<ModuleLimits> =
   const waiting = new Set<() => void>();
   let groups: readonly ModuleGroup[] = [];
   let publications = 0;
-  let failing = false;
+  let failing: { how: 'reject' | 'hang'; times: number } = { how: 'reject', times: 0 };
   const wake = (): void => [...waiting].forEach((check) => check());
   const until = (holds: () => boolean): Promise<void> =>
     new Promise((resolve) => {
@@ -79,8 +79,9 @@ export async function startRig(stateDir: string, limits: Partial<ModuleLimits> =
       wake();
     },
     async publish(next) {
-      if (failing) {
-        failing = false;
+      if (failing.times > 0) {
+        failing.times--;
+        if (failing.how === 'hang') return new Promise(() => undefined);
         throw new Error('the data thread is gone');
       }
       const keys = next.map(({ endpoint }) => endpointKey(endpoint));
@@ -151,8 +152,8 @@ export async function startRig(stateDir: string, limits: Partial<ModuleLimits> =
     },
     groups: () => groups,
     published: (times) => until(() => publications >= times),
-    failNextPublish() {
-      failing = true;
+    failNextPublish(how = 'reject', times = 1) {
+      failing = { how, times };
     },
     rank: (callId) =>
       new Promise((resolve) => {
