@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createCallContext } from '@bascule/core';
 import { peerAddress, type Edge } from '../listener/edge.ts';
@@ -45,6 +46,7 @@ export function serveHttp1(server: Server, edge: Edge): void {
     if (connection === undefined) {
       connection = { request: undefined, openExchanges: 0, state: 'taking', lastWords: '' };
       connections.set(socket, connection);
+      holdBackClose(socket as Socket, connection);
     }
     return connection;
   }
@@ -123,12 +125,28 @@ function leave(connection: Connection, request: IncomingMessage, edge: Edge): vo
 }
 
 /**
+ * Node closes a connection behind its last answer, as after `connection: close`, though its caller may still upload. Then
+ * only our side ends, and {@link linger} decides about the rest.
+ */
+function holdBackClose(socket: Socket, connection: Connection): void {
+  const closeNow = socket.destroySoon.bind(socket);
+  socket.destroySoon = () => {
+    if (connection.request?.complete === false && !socket.destroyed) socket.end();
+    else closeNow();
+  };
+}
+
+/**
  * After an early answer the rest of the upload is read for a while: closing at once makes the kernel send a reset, and
  * a reset can overtake the answer.
  */
 function linger(request: IncomingMessage, edge: Edge): void {
-  const timer = edge.clock.after(edge.limits.lingerMs, () => void request.socket.destroy());
+  const { socket } = request;
+  const timer = edge.clock.after(edge.limits.lingerMs, () => void socket.destroy());
   request.once('close', () => timer.cancel());
+  request.once('end', () => {
+    if (socket.writableEnded) socket.destroySoon();
+  });
   request.resume();
 }
 

@@ -240,3 +240,22 @@ it('closes the connection when the rest of an answered upload does not come', as
   client.write('POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\npart');
   expect(await client.closed()).toMatch(/^HTTP\/1\.1 200 OK/);
 });
+
+it('reads on after an early last answer, so that no reset overtakes it, and then closes', async () => {
+  const early: Service = (_head, reply) => ({
+    write: () => reply.end([]),
+    end() {},
+    cancel() {},
+    grant() {},
+  });
+  const { port } = await startListener(early);
+  const client = await connectRaw(port);
+  const errors: Error[] = [];
+  client.socket.on('error', (error) => errors.push(error));
+  const rest = 8 * 1024 * 1024;
+  client.write(`POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${rest + 4}\r\n\r\npart`);
+  await client.until(/^HTTP\/1\.1 200 OK/);
+  client.write('x'.repeat(rest));
+  await client.closed();
+  expect(errors).toEqual([]);
+});
