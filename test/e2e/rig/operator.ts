@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { AdminService } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { ModuleService, type DeployResponse } from '@bascule/schema/gen/bascule/modules/v1/modules_pb.ts';
-import { createClient, type Client, type Interceptor } from '@connectrpc/connect';
+import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { createClient, type Client, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 
 /** A sample of /metrics. */
@@ -25,12 +26,7 @@ export interface Operator {
 }
 
 export function connectOperator(url: string, token: string): Operator {
-  const sessionManager = new Http2SessionManager(url);
-  const authorize: Interceptor = (next) => (request) => {
-    request.header.set('authorization', `Bearer ${token}`);
-    return next(request);
-  };
-  const transport = createGrpcTransport({ baseUrl: url, sessionManager, interceptors: [authorize] });
+  const { transport, sessionManager } = connectWith(url, token);
   const modules = createClient(ModuleService, transport);
   const metrics = async (): Promise<Sample[]> => parseMetrics(await (await fetch(`${url}/metrics`)).text());
   return {
@@ -45,6 +41,27 @@ export function connectOperator(url: string, token: string): Operator {
     openCalls: async () => (await metrics()).filter(({ name, value }) => name === 'bascule_open_calls' && value > 0),
     close: () => sessionManager.abort(),
   };
+}
+
+/** Instances that are registered at a registry now. */
+export async function listRegistered(url: string, token: string): Promise<string[]> {
+  const { transport, sessionManager } = connectWith(url, token);
+  try {
+    const { endpoints } = await createClient(RegistryService, transport).list({});
+    return endpoints.map(({ instanceId }) => instanceId);
+  } finally {
+    sessionManager.abort();
+  }
+}
+
+function connectWith(url: string, token: string): { transport: Transport; sessionManager: Http2SessionManager } {
+  const sessionManager = new Http2SessionManager(url);
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`);
+    return next(request);
+  };
+  const transport = createGrpcTransport({ baseUrl: url, sessionManager, interceptors: [authorize] });
+  return { transport, sessionManager };
 }
 
 async function* sendPackage(source: string, bytes: Uint8Array) {

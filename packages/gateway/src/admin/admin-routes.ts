@@ -22,7 +22,7 @@ export function createAdminRoutes(options: AdminRoutesOptions): (router: Connect
     router.service(AdminService, {
       async listEndpoints({ service }) {
         const all = await options.endpoints();
-        const wanted = service === '' ? all : all.filter((endpoint) => endpoint.services.includes(service));
+        const wanted = service === '' ? all : all.filter((endpoint) => endpoint.cluster === service);
         if (service !== '' && wanted.length === 0) throw unknownService(service, all);
         return { endpoints: [...wanted].sort(byCluster).map(toView) };
       },
