@@ -6,18 +6,23 @@ import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
  * {@link createKit} as an interceptor. An empty token is refused here, since it would let everybody in.
  */
 export function createTokenInterceptor(token: string): Interceptor {
-  if (token === '') throw new Error('an empty token lets everybody in: set one, or leave the interceptor out');
-  const expected = digest(token);
+  const judge = createTokenJudge(token);
   return (next) => async (request) => {
-    const given = /^Bearer +(\S+) *$/i.exec(request.header.get('authorization') ?? '')?.[1];
-    // Digests have one length, so that the time of the comparison tells nothing of the token.
-    if (given === undefined || !timingSafeEqual(digest(given), expected)) {
-      throw new ConnectError(
-        given === undefined ? 'a token is needed: authorization: Bearer <token>' : 'the token is not the right one',
-        Code.Unauthenticated,
-      );
-    }
+    const fault = judge(request.header.get('authorization') ?? '');
+    if (fault !== undefined) throw new ConnectError(fault, Code.Unauthenticated);
     return next(request);
+  };
+}
+
+/** Says what is wrong with the value of `authorization`; undefined where it carries the token. */
+export function createTokenJudge(token: string): (authorization: string) => string | undefined {
+  if (token === '') throw new Error('an empty token lets everybody in: set one, or leave the check out');
+  const expected = digest(token);
+  return (authorization) => {
+    const given = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+    if (given === undefined) return 'a token is needed: authorization: Bearer <token>';
+    // Digests have one length, so that the time of the comparison tells nothing of the token.
+    return timingSafeEqual(digest(given), expected) ? undefined : 'the token is not the right one';
   };
 }
 

@@ -48,14 +48,16 @@ async function runRegistry(context: CliContext, options: RegistryOptions): Promi
   const { terminal } = context;
   const { createOperatorService, readOrCreateToken } = await import('@bascule/gateway');
   const { createRegistry } = await import('@bascule/discovery');
-  const { createKit, createTokenInterceptor } = await import('@bascule/kit');
+  const { createKit } = await import('@bascule/kit');
   const { listen } = await import('@bascule/wire');
   const clock = systemClock;
   const token = await readOrCreateToken(resolve(context.cwd, options.stateDir));
   const registry = createRegistry({ clock });
-  const kit = createKit({ routes: (router) => registry.routes(router), interceptors: [createTokenInterceptor(token)] });
+  const kit = createKit({ routes: (router) => registry.routes(router) });
   const service = createOperatorService({
     routesService: kit.service,
+    token,
+    clock,
     metrics: () => '',
     healthy: () => true,
     ready: () => ({ ready: true, reason: '' }),

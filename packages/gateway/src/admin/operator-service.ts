@@ -1,10 +1,13 @@
-import type { Reply, RequestHead, Service, Body } from '@bascule/core';
+import type { Body, Clock, Reply, RequestHead, Service } from '@bascule/core';
 import { createOperatorGuard, type OperatorGuardOptions } from './operator-guard.ts';
 import { answerText, type TextAnswer } from './text-answer.ts';
+import { createTokenGate } from './token-gate.ts';
 
 export interface OperatorServiceOptions extends OperatorGuardOptions {
   /** Everything that is not a page below: admin, modules and registry, behind the token. */
   readonly routesService: Service;
+  readonly token: string;
+  readonly clock: Clock;
   /** The metrics in Prometheus' text format. */
   metrics(): string | Promise<string>;
   /** False when the process is beyond help and should be ended. */
@@ -29,10 +32,11 @@ export function createOperatorService(options: OperatorServiceOptions): Service 
       return ready ? { status: 200, text: 'ok\n' } : { status: 503, text: `not ready: ${reason}\n` };
     },
   };
+  const routes = createTokenGate(options.token, options.clock)(options.routesService);
   function answer(head: RequestHead, reply: Reply): Body {
     const path = head.path.split('?', 1)[0] as string;
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
-    if (page === undefined) return options.routesService(head, reply);
+    if (page === undefined) return routes(head, reply);
     if (head.method !== 'GET' && head.method !== 'HEAD') {
       return answerText(reply, { status: 405, text: 'only GET is answered here\n', fields: ['allow', 'GET, HEAD'] });
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '@bascule/core';
-import { createKit, createTokenInterceptor } from '@bascule/kit';
+import { createKit } from '@bascule/kit';
 import { createMetrics, mergeMetrics, renderMetrics } from '@bascule/layers';
 import { listen, type Listener } from '@bascule/wire';
 import { createAdminRoutes } from '../admin/admin-routes.ts';
@@ -45,10 +45,11 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
       moduleRoutes(router);
       control.registry?.routes(router);
     },
-    interceptors: [createTokenInterceptor(options.token)],
   });
   const service = createOperatorService({
     routesService: kit.service,
+    token: options.token,
+    clock,
     ports: () => [listener.port],
     metrics: () => renderControlMetrics(options),
     healthy: () => true,

@@ -1,7 +1,8 @@
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:http2';
 import { systemClock } from '@bascule/core';
-import { createBearerInterceptor, createKit, createTokenInterceptor } from '@bascule/kit';
+import { createBearerInterceptor, createKit } from '@bascule/kit';
 import { AdminService } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { listen, type Listener } from '@bascule/wire';
 import { createClient } from '@connectrpc/connect';
@@ -17,10 +18,11 @@ let listener: Listener;
 beforeAll(async () => {
   const kit = createKit({
     routes: createAdminRoutes({ endpoints: () => [PLACES], schemaOf: () => undefined, status: () => STATUS }),
-    interceptors: [createTokenInterceptor('right')],
   });
   const service = createOperatorService({
     routesService: kit.service,
+    token: 'right',
+    clock: systemClock,
     metrics: () => METRICS,
     healthy: () => true,
     ready: () => ({ ready: true, reason: '' }),
@@ -57,6 +59,21 @@ test('HTTP/1.1: the right Host and token get an answer, another of either does n
   expect((await post(PATH, { ...right, origin: `http://127.0.0.1:${listener.port}` })).status).toBe(403);
   expect((await post(PATH, { ...right, 'content-type': 'text/plain' })).status).toBe(415);
 });
+
+test.each(['application/json', 'application/proto', 'application/connect+json', 'application/grpc-web+proto'])(
+  'who has no token hears so before the %s that it sends has come',
+  async (contentType) => {
+    const headers = { 'content-type': contentType, 'content-length': '100000' };
+    const where = { host: '127.0.0.1', port: listener.port, path: PATH, method: 'POST', headers, agent: false };
+    const sent = request(where);
+    sent.on('error', () => {});
+    sent.flushHeaders();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    const text = `${answer.statusCode} ${JSON.stringify(answer.headers)} ${await answer.setEncoding('utf8').reduce((all, piece: string) => all + piece, '')}`;
+    expect(text).toContain('a token is needed');
+    sent.destroy();
+  },
+);
 
 test('HTTP/2: the authority is judged as Host is', async () => {
   const session = connect(`http://127.0.0.1:${listener.port}`);

@@ -1,5 +1,5 @@
-import { getField, type Service } from '@bascule/core';
-import { createKit, createTokenInterceptor } from '@bascule/kit';
+import { getField, systemClock, type Service } from '@bascule/core';
+import { createKit } from '@bascule/kit';
 import { describe, expect, test } from 'vitest';
 import { createAdminRoutes } from '../../src/admin/admin-routes.ts';
 import { createOperatorService } from '../../src/admin/operator-service.ts';
@@ -11,10 +11,11 @@ const TOKEN = 'a-token-of-the-test';
 function createOperator(overrides: Partial<Parameters<typeof createOperatorService>[0]> = {}): Service {
   const kit = createKit({
     routes: createAdminRoutes({ endpoints: () => [PLACES], schemaOf: () => undefined, status: () => STATUS }),
-    interceptors: [createTokenInterceptor(TOKEN)],
   });
   return createOperatorService({
     routesService: kit.service,
+    token: TOKEN,
+    clock: systemClock,
     metrics: () => 'bascule_up 1\n',
     healthy: () => true,
     ready: () => ({ ready: true, reason: '' }),

@@ -1,0 +1,43 @@
+import { callError, Code, getField, type Body, type Clock, type Layer, type Reply } from '@bascule/core';
+import { createTokenJudge } from '@bascule/kit';
+import { createDialectLayer } from '@bascule/wire';
+import { answerText } from './text-answer.ts';
+
+/** What a caller without a token may announce before it hears that it needs one: that of any other call. */
+const MAX_MESSAGE_BYTES = 4 * 1_048_576;
+
+/**
+ * Lets calls with the token pass, and answers all others in their dialect without reading what they send. Behind it
+ * handlers judge the token only once they have taken in and decoded a whole message, which strangers must not cost.
+ */
+export function createTokenGate(token: string, clock: Clock): Layer {
+  const judge = createTokenJudge(token);
+  const dialect = createDialectLayer({
+    clock,
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    other: (_head, reply) => answerText(reply, { status: 404, text: 'not found\n' }),
+    // Lets a GET be refused for its missing token, not for being a GET.
+    allowGet: () => true,
+  });
+  return (next) => (head, reply) => {
+    const fault = judge(getField(head.fields, 'authorization') ?? '');
+    if (fault === undefined) return next(head, reply);
+    return dialect((_head, inner) => failLater(inner, fault))(head, reply);
+  };
+}
+
+/** On a later turn, as the law of a call asks. */
+function failLater(reply: Reply, fault: string): Body {
+  let over = false;
+  queueMicrotask(() => {
+    if (!over) reply.fail(callError(Code.unauthenticated, fault, 'never-sent'));
+  });
+  return {
+    write() {},
+    end() {},
+    grant() {},
+    cancel() {
+      over = true;
+    },
+  };
+}
