@@ -2,7 +2,7 @@ import type { Clock } from '@bascule/core';
 import type { Bundler } from './bundle.ts';
 import type { History, VersionRecord } from './history.ts';
 import type { ModuleLimits } from './limits.ts';
-import type { Log } from './log.ts';
+import { aboutOf, type Log } from './log.ts';
 import { readManifest, type Manifest } from './manifest.ts';
 import { openSources } from './origins/sources.ts';
 import { createQueue } from './queue.ts';
@@ -10,6 +10,7 @@ import { messageOf, ModuleRefused, toRefusal } from './refusal.ts';
 import type { Rollout, StepTimings } from './rollout.ts';
 import type { ThreadSupply } from './spare.ts';
 import type { Store } from './store.ts';
+import { createTrail, type Trail } from './trail.ts';
 import { viewOf, type VersionView } from './version-view.ts';
 
 export interface DeployInput {
@@ -62,6 +63,12 @@ interface Promotion {
   readonly mayLose: boolean;
 }
 
+/** How far sources have come. */
+interface Way {
+  readonly trail: Trail;
+  readonly unpackMs: number;
+}
+
 const NO_TIME: DeployTimings = { unpackMs: 0, bundleMs: 0, workerStartMs: 0, checkMs: 0, switchMs: 0 };
 
 /** Makes versions of sources, and versions current. */
@@ -103,13 +110,6 @@ export function createDeployer(options: DeployerOptions): Deployer {
     const bundlePath = await store.pathOf(record.digest);
     const published = (): void => remember(record, rollout);
     const steps = await rollout.advance({ record, bundlePath, mayLose, published });
-    log({
-      level: 'info',
-      message: 'a module version is current',
-      module: record.module,
-      version: record.version,
-      digest: record.digest,
-    });
     await tidy();
     options.threads.prepare();
     const version = viewOf(history.get(record) ?? record, rollout);
@@ -131,7 +131,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       log({
         level: 'error',
         message: 'the current version could not be written to the history',
-        module: record.module,
+        ...aboutOf(record),
         reason: messageOf(error),
       });
     }
@@ -139,7 +139,6 @@ export function createDeployer(options: DeployerOptions): Deployer {
   const refuse = (manifest: Manifest, source: string, failure: { error: unknown; digest: string }): ModuleRefused => {
     const refusal = toRefusal(failure.error, 'See the log of the gateway');
     const { module, version } = manifest;
-    log({ level: 'warn', message: 'a module version was refused', module, version, reason: refusal.reason });
     // The same bits may have served before: they stay something to go back to.
     if (history.get({ module, version, digest: failure.digest })?.services.length) return refusal;
     history.record({
@@ -150,8 +149,10 @@ export function createDeployer(options: DeployerOptions): Deployer {
     return refusal;
   };
 
-  const deploySources = async (folder: string, source: string, unpackMs: number): Promise<DeployResult> => {
+  const deploySources = async (folder: string, source: string, way: Way): Promise<DeployResult> => {
+    const { trail, unpackMs } = way;
     const manifest = await readManifest(folder);
+    trail.note({ module: manifest.module, version: manifest.version });
     return options.inTurn(manifest.module, async () => {
       // It loads the kit while the bundle is being made.
       options.threads.prepare();
@@ -160,6 +161,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
         const startMs = clock.nowMs();
         const record = await keep(manifest, source, await options.bundler.bundle(manifest.entryFile, folder));
         digest = record.digest;
+        trail.note({ digest });
         const timings = { unpackMs, bundleMs: clock.nowMs() - startMs };
         return await promote(record, { timings, mayLose: false });
       } catch (error) {
@@ -167,34 +169,42 @@ export function createDeployer(options: DeployerOptions): Deployer {
       }
     });
   };
-  const deploy = async ({ path, source }: DeployInput): Promise<DeployResult> => {
+  const deploy = async ({ path, source }: DeployInput, trail: Trail): Promise<DeployResult> => {
+    trail.note({ source });
     const startMs = clock.nowMs();
     const sources = await openSources(path, options.folder, limits);
     try {
-      return await deploySources(sources.folder, source, clock.nowMs() - startMs);
+      return await deploySources(sources.folder, source, { trail, unpackMs: clock.nowMs() - startMs });
     } finally {
       await sources.dispose();
     }
   };
-  const rollback = (module: string, version?: string): Promise<DeployResult> =>
+  const rollback = (module: string, version: string, trail: Trail): Promise<DeployResult> =>
     options.inTurn(module, async () => {
-      const named = version !== undefined && version !== '';
+      const named = version !== '';
+      trail.note({ module, version });
       const record = named ? history.find(module, version) : history.previous(module);
       if (record === undefined) {
         const what = named ? `version ${version}` : 'version before the current one';
         throw new ModuleRefused(`module "${module}" has no ${what}`, 'See the list of versions');
       }
+      trail.note(aboutOf(record));
       // Only what was current once has its services in the history.
       return promote(record, { timings: {}, mayLose: record.services.length > 0 });
     });
-  const track = <T>(call: Promise<T>): Promise<T> => {
+  const track = (
+    action: 'deploy' | 'rollback',
+    job: (trail: Trail) => Promise<DeployResult>,
+  ): Promise<DeployResult> => {
+    const trail = createTrail(action, options);
+    const call = trail.follow(job(trail));
     open.add(call);
     return call.finally(() => open.delete(call));
   };
 
   return {
-    deploy: (input) => track(deploy(input)),
-    rollback: (module, version) => track(rollback(module, version)),
+    deploy: (input) => track('deploy', (trail) => deploy(input, trail)),
+    rollback: (module, version = '') => track('rollback', (trail) => rollback(module, version, trail)),
     async idle() {
       await Promise.allSettled(open);
     },

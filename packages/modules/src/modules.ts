@@ -7,7 +7,7 @@ import { createDeployer, type DeployInput, type DeployResult } from './deploy.ts
 import { lockFolder } from './folder-lock.ts';
 import { openHistory, type History } from './history.ts';
 import { DEFAULT_LIMITS, type ModuleLimits } from './limits.ts';
-import type { Log } from './log.ts';
+import { aboutOf, type Log } from './log.ts';
 import { createPublisher, type ModuleGroup } from './publisher.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { messageOf, ModuleRefused } from './refusal.ts';
@@ -99,8 +99,7 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
       log({
         level: 'error',
         message: 'a module could not be restored',
-        module,
-        version: record.version,
+        ...aboutOf(record),
         reason: messageOf(error),
       });
     }

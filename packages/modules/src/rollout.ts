@@ -78,6 +78,8 @@ export function createRollout(options: RolloutOptions): Rollout {
 
   const start = (record: VersionRecord, bundlePath: string, mustRun: boolean): Live => {
     const about = { module, version: record.version, digest: record.digest };
+    /** When it went down, or was started; undefined while it is up. */
+    let downMs: number | undefined = clock.nowMs();
     const live: Live = {
       record,
       host: createWorkerHost({
@@ -88,7 +90,11 @@ export function createRollout(options: RolloutOptions): Rollout {
         mustRun,
         takeThread: () => options.threads.take(),
         nextIncarnation: () => options.nextIncarnation(),
-        onChange: (next) => changed(live, next),
+        onChange(next) {
+          changed(live, next, clock.nowMs() - (downMs ?? clock.nowMs()));
+          if (next.state === 'ready') downMs = undefined;
+          if (next.state === 'crashed') downMs ??= clock.nowMs();
+        },
         onOutput: (line, stream) =>
           log({ level: stream === 'stderr' ? 'warn' : 'info', message: line, module, version: record.version, stream }),
       }),
@@ -97,18 +103,19 @@ export function createRollout(options: RolloutOptions): Rollout {
     void live.host.ended.then(() => lives.delete(live));
     return live;
   };
-  const changed = (live: Live, next: WorkerState): void => {
-    const about = { module, version: live.record.version };
+  const changed = (live: Live, next: WorkerState, downMs: number): void => {
+    const about = { ...aboutOf(live.record), restarts: next.restarts };
     if (next.state === 'crashed')
       log({ level: 'error', message: 'a module version crashed and is started again', reason: next.reason, ...about });
+    if (next.state === 'draining') log({ level: 'info', message: 'a module version drains', ...about });
     if (next.state === 'ended') log({ level: 'info', message: 'a module version ended', ...about });
     // The first start of a candidate is published by advance.
-    if (next.state === 'ready' && (next.restarts > 0 || state.current === live)) commits = republish(live);
+    if (next.state === 'ready' && (next.restarts > 0 || state.current === live)) commits = republish(live, downMs);
   };
-  const republish = async (live: Live): Promise<void> => {
+  const republish = async (live: Live, downMs: number): Promise<void> => {
     const serving = live.host.serving();
     if (serving === undefined) return;
-    const about = { module, version: live.record.version };
+    const about = { ...aboutOf(live.record), restarts: live.host.state().restarts, durationMs: Math.round(downMs) };
     const validate = (): boolean => state.current === live && live.host.serving() === serving;
     const published = (): void => log({ level: 'info', message: 'a module version runs', ...about });
     await options.publisher.commit({ module, serving, validate, published }).catch((error: unknown) => {

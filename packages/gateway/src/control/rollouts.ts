@@ -63,8 +63,7 @@ export async function createRollouts(options: RolloutsOptions): Promise<Rollouts
 
   async function deployFolder(folder: string): Promise<void> {
     try {
-      const { version } = await modules.deploy({ path: folder, source: folder });
-      log({ level: 'info', message: `${version.module} ${version.version} is current`, folder });
+      await modules.deploy({ path: folder, source: folder });
     } catch (error) {
       log({ level: 'error', message: `${folder} was not deployed: ${(error as Error).message}` });
     }
