@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
 import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
@@ -64,6 +64,10 @@ async function start(options: GatewayOptions): Promise<Gateway> {
   const { clock = systemClock, log = () => {}, configFile } = options;
   const settings = await readSettings(options);
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  if (((await stat(settings.stateDir)).mode & 0o022) !== 0) {
+    const message = `${settings.stateDir} may be written by other users: whoever writes there runs code in here; chmod go-w`;
+    log({ level: 'warn', message });
+  }
   const token = await readOrCreateToken(settings.stateDir);
   const onFatal = (why: string): void => {
     log({ level: 'error', message: `a data thread was lost: ${why}` });

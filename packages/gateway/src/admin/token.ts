@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { link, mkdir, open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const TOKEN_BYTES = 32;
+const MAX_FILE_BYTES = 4_096;
 
 /**
  * The operator's token: read from `<stateDir>/token`, or made there, readable by the owner alone. It is kept over
@@ -21,21 +23,36 @@ export async function readOrCreateToken(stateDir: string): Promise<string> {
 }
 
 async function readToken(file: string): Promise<string | undefined> {
-  let text: string;
+  let handle: FileHandle;
   try {
-    text = await readFile(file, 'utf8');
+    // Without waiting for a writer, should it be a pipe.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw cause;
   }
-  const token = text.trim();
+  try {
+    return await readOwnToken(handle, file);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readOwnToken(handle: FileHandle, file: string): Promise<string> {
+  const { uid, mode, size } = await handle.stat();
+  // Who could put the file there knows the token, and would get to run code in here.
+  if (process.getuid !== undefined && uid !== process.getuid() && uid !== 0) {
+    throw new Error(`${file} belongs to another user (${uid}). Remove it to get a new one, or make it yours.`);
+  }
+  const isFile = (mode & constants.S_IFMT) === constants.S_IFREG && size <= MAX_FILE_BYTES;
+  const token = isFile ? (await handle.readFile('utf8')).trim() : '';
   if (!/^[A-Za-z0-9_-]{32,}$/.test(token)) {
     throw new Error(
       `${file} holds no token: expected 32 characters or more of A-Z a-z 0-9 _ -. Remove it to get a new one.`,
     );
   }
   // A copy of the folder, or a careless edit, may have opened it to others.
-  await chmod(file, 0o600);
+  if ((mode & 0o077) !== 0) await handle.chmod(0o600);
   return token;
 }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -33,6 +33,21 @@ test('is closed to others again when it was opened', async () => {
   await chmod(join(stateDir, 'token'), 0o644);
   await readOrCreateToken(stateDir);
   expect((await stat(join(stateDir, 'token'))).mode & 0o777).toBe(0o600);
+});
+
+test('is not taken from another user', { skip: process.getuid?.() !== 0 }, async () => {
+  await readOrCreateToken(stateDir);
+  await chown(join(stateDir, 'token'), 65_534, 65_534);
+  await expect(readOrCreateToken(stateDir)).rejects.toThrow(/belongs to another user \(65534\)/);
+});
+
+test('is not read from what is no file', async () => {
+  await mkdir(join(stateDir, 'token'), { recursive: true });
+  await expect(readOrCreateToken(stateDir)).rejects.toThrow(/holds no token/);
+  await rm(stateDir, { recursive: true });
+  await mkdir(stateDir);
+  await symlink('/dev/zero', join(stateDir, 'token'));
+  await expect(readOrCreateToken(stateDir)).rejects.toThrow(/holds no token/);
 });
 
 test.each(['', 'short', 'spaces in a token of more than thirty-two characters'])('"%s" is no token', async (text) => {
