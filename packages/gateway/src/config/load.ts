@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { create, fromJson, type JsonValue } from '@bufbuild/protobuf';
@@ -80,9 +81,14 @@ type ReadResult = { readonly text: string } | { readonly message: string; readon
 
 async function readLimited(file: string): Promise<ReadResult> {
   try {
-    const handle = await open(file, 'r');
+    // Without waiting for a writer, should it be a pipe.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { size } = await handle.stat();
+      const facts = await handle.stat();
+      if (facts.isDirectory()) return explainRead({ code: 'EISDIR' });
+      // Devices and pipes have no size, and may never end.
+      if (!facts.isFile()) return { message: 'is not a file', advice: 'Name a file, or a link to one.' };
+      const { size } = facts;
       if (size > MAX_FILE_BYTES) {
         const message = `is larger than ${MAX_FILE_BYTES} bytes (has ${size})`;
         return { message, advice: 'Is it the right file?' };

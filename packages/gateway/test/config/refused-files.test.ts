@@ -1,4 +1,5 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -227,6 +228,13 @@ describe('a refused file', () => {
   test('that is a folder', async () => {
     await mkdir(join(folder, 'dir.yaml'));
     expect(await errorOf(join(folder, 'dir.yaml'))).toContain('is a folder');
+  });
+
+  test.each(['a device', 'a pipe'])('that is %s, which may never end', async (kind) => {
+    const file = join(folder, `${kind}.yaml`);
+    if (kind === 'a pipe') execFileSync('mkfifo', [file]);
+    else await symlink('/dev/zero', file);
+    expect(await errorOf(file)).toContain('is not a file');
   });
 
   test('of 10 MB', async () => {
