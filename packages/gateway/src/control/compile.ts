@@ -27,7 +27,9 @@ export function compileSnapshot(input: CompileInput): Snapshot {
 
 function compileCluster(service: string, all: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
   const endpoints = all.filter((endpoint) => endpoint.services.includes(service));
-  const policy = input.settings.services[service] ?? input.settings.services['*'];
+  const policies = input.settings.services;
+  // A service may be called "constructor".
+  const policy = policies[Object.hasOwn(policies, service) ? service : '*'];
   return {
     service,
     policy: policy?.policy ?? 'least-request',

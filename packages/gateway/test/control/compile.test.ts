@@ -46,6 +46,16 @@ describe('compile', () => {
     ]);
   });
 
+  it('knows no policy of a service that is called as an object is made', () => {
+    const policy = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
+    const endpoints = [endpointOf({ services: ['constructor', '__proto__'] })];
+    const { clusters } = compile({ endpoints, settings: { ...settings, services: { '*': policy } } });
+    expect(clusters).toMatchObject([
+      { service: '__proto__', ...policy },
+      { service: 'constructor', ...policy },
+    ]);
+  });
+
   it('uses the policy of the service, then that of "*", then least request', () => {
     const named = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
     const other = { policy: 'round-robin', defaultTimeoutMs: undefined, maxAttempts: undefined } as const;
