@@ -138,6 +138,8 @@ describe('validation', () => {
     ['protocol', { protocol: Protocol.UNSPECIFIED }],
     ['weight', { weight: 65_536 }],
     ['zone', { zone: 'a\u0000' }],
+    ['zone', { zone: 'a\u202eb' }],
+    ['labels', { labels: { a: 'b\u2028c' } }],
     ['services', { services: [] }],
     ['services', { services: ['has space'] }],
     ['services', { services: ['a.B', 'a.B'] }],

@@ -17,7 +17,8 @@ const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}$/;
 const SERVICE = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
-const PLAIN = /^[^\p{Cc}\p{Cs}]{0,255}$/u;
+// Nor what steers a terminal or a log viewer without being seen.
+const PLAIN = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{0,255}$/u;
 
 /** Refuses what is not a sound record with `invalid_argument` and the name of the field. */
 export function validateEndpoint(endpoint: Endpoint | undefined): Endpoint {
