@@ -1,6 +1,14 @@
 import type { CallFact } from '@bascule/web';
 import { describe, expect, test } from 'vitest';
-import { addCall, addSecond, NO_CALLS, toPercentile, toRate, type CallStats } from '../src/state/call-stats.ts';
+import {
+  addCall,
+  addSecond,
+  NO_CALLS,
+  SECONDS_SHOWN,
+  toPercentile,
+  toRate,
+  type CallStats,
+} from '../src/state/call-stats.ts';
 
 const SEARCH: CallFact = {
   service: 'demo.places.v1.PlacesService',
@@ -57,7 +65,18 @@ describe('call stats', () => {
       stats = addSecond(addCall(addCall(stats, SEARCH), SEARCH));
     }
     expect(toRate(addCall(stats, SEARCH))).toBe(2);
-    expect(stats.perSecond).toHaveLength(NO_CALLS.perSecond.length);
+  });
+
+  test('the rate begins with the page, not with a minute of nothing', () => {
+    const stats = addSecond(addCall(addCall(addCall(NO_CALLS, SEARCH), SEARCH), SEARCH));
+    expect(toRate(stats)).toBe(3);
+    expect(toRate(NO_CALLS)).toBe(0);
+  });
+
+  test('no more seconds are kept than are shown', () => {
+    let stats = NO_CALLS;
+    for (let i = 0; i < 2 * SECONDS_SHOWN; i++) stats = addSecond(stats);
+    expect(stats.perSecond).toHaveLength(SECONDS_SHOWN);
   });
 
   test('keeps a bounded number of calls', () => {

@@ -31,7 +31,7 @@ export interface CallStats {
   readonly durationsMs: readonly number[];
   readonly backends: readonly Answers[];
   readonly versions: readonly Answers[];
-  /** Calls that ended in each of the last seconds, the running one last. */
+  /** Calls that ended in each of the last seconds that the page was there for, the running one last. */
   readonly perSecond: readonly number[];
 }
 
@@ -43,7 +43,7 @@ export const NO_CALLS: CallStats = {
   durationsMs: [],
   backends: [],
   versions: [],
-  perSecond: Array.from({ length: SECONDS_SHOWN }, () => 0),
+  perSecond: [0],
 };
 
 /** Streams are as long as somebody looks at them: they would spoil the latencies. */
@@ -76,14 +76,17 @@ export function addCall(stats: CallStats, fact: CallFact): CallStats {
 
 /** Begins another second. */
 export function addSecond(stats: CallStats): CallStats {
-  return { ...stats, perSecond: [...stats.perSecond.slice(1), 0] };
+  return { ...stats, perSecond: [...stats.perSecond.slice(1 - SECONDS_SHOWN), 0] };
 }
 
 /** Calls per second over the last full seconds. */
 export function toRate({ perSecond }: CallStats, seconds = 5): number {
   const full = perSecond.slice(-1 - seconds, -1);
-  return full.reduce((sum, calls) => sum + calls, 0) / full.length;
+  return full.reduce((sum, calls) => sum + calls, 0) / Math.max(1, full.length);
 }
+
+/** Fewer calls have no 99th percentile worth the name: it would be the one that opened the connection. */
+export const CALLS_FOR_P99 = 50;
 
 /** The duration that `share` (0 to 1) of the calls did not exceed; undefined without calls. */
 export function toPercentile(durationsMs: readonly number[], share: number): number | undefined {

@@ -29,8 +29,6 @@ export const results = signal<Results>({ query: '', list: [], build: '' });
 export const searching = signal(false);
 /** What went wrong with the newest search; empty if nothing did. */
 export const searchError = signal('');
-/** Id of the result under the pointer or with the keyboard's attention. */
-export const hovered = signal(0);
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let controller = new AbortController();

@@ -1,5 +1,5 @@
 import { calls } from '../state/calls.ts';
-import { SECONDS_SHOWN, toPercentile, toRate } from '../state/call-stats.ts';
+import { CALLS_FOR_P99, SECONDS_SHOWN, toPercentile, toRate } from '../state/call-stats.ts';
 import { toMs, toNumber } from './words.ts';
 
 const WIDTH = 300;
@@ -7,6 +7,8 @@ const HEIGHT = 54;
 
 export function CallsCard() {
   const stats = calls.value;
+  const { durationsMs } = stats;
+  const p99 = durationsMs.length < CALLS_FOR_P99 ? undefined : toPercentile(durationsMs, 0.99);
   return (
     <section class="card calls" aria-label="Calls">
       <div class="rate">
@@ -20,13 +22,13 @@ export function CallsCard() {
         <div>
           <dt>median</dt>
           <dd>
-            <span data-testid="p50">{toMs(toPercentile(stats.durationsMs, 0.5))}</span> ms
+            <span data-testid="p50">{toMs(toPercentile(durationsMs, 0.5))}</span> ms
           </dd>
         </div>
         <div>
           <dt>p99</dt>
           <dd>
-            <span data-testid="p99">{toMs(toPercentile(stats.durationsMs, 0.99))}</span> ms
+            <span data-testid="p99">{toMs(p99)}</span> ms
           </dd>
         </div>
         <div>
@@ -45,9 +47,10 @@ export function CallsCard() {
 function Sparkline({ values }: { readonly values: readonly number[] }) {
   const most = Math.max(8, ...values);
   const points = values.map((value, i) => {
-    const x = (i / (SECONDS_SHOWN - 2)) * WIDTH;
+    const x = WIDTH * (1 - (values.length - 1 - i) / (SECONDS_SHOWN - 2));
     return `${x.toFixed(1)},${(HEIGHT - 2 - (value / most) * (HEIGHT - 6)).toFixed(1)}`;
   });
+  const firstX = WIDTH * (1 - Math.max(0, values.length - 1) / (SECONDS_SHOWN - 2));
   return (
     <svg
       class="spark"
@@ -56,7 +59,7 @@ function Sparkline({ values }: { readonly values: readonly number[] }) {
       role="img"
       aria-label="Calls per second over the last minute"
     >
-      <polygon points={`0,${HEIGHT} ${points.join(' ')} ${WIDTH},${HEIGHT}`} />
+      <polygon points={`${firstX.toFixed(1)},${HEIGHT} ${points.join(' ')} ${WIDTH},${HEIGHT}`} />
       <polyline points={points.join(' ')} />
     </svg>
   );

@@ -5,7 +5,8 @@ import { loadLand, type Land } from '../map/land.ts';
 import { createWorldMap, type Pointed, type WorldMap } from '../map/world-map.ts';
 import { circle, focus, RADII_KM, radiusKm } from '../state/focus.ts';
 import { dotCount, dots, MOST_DOTS, nearbyState } from '../state/nearby.ts';
-import { hovered, results } from '../state/search.ts';
+import { pointedAt } from '../state/pick.ts';
+import { results } from '../state/search.ts';
 import { PlusIcon, MinusIcon, WorldIcon } from './icons.tsx';
 import { toNumber } from './words.ts';
 
@@ -158,7 +159,7 @@ function runMap(map: WorldMap, frame: HTMLElement): () => void {
       circle: circle.value,
       dots: dots.value,
       markers: results.value.query === '' ? [] : markers,
-      hovered: hovered.value,
+      hovered: pointedAt.value,
     });
   };
   const resizing = new ResizeObserver(() => map.resize({ width: frame.clientWidth, height: frame.clientHeight }));

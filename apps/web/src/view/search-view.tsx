@@ -1,19 +1,15 @@
 import { useComputed } from '@preact/signals';
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { TargetedKeyboardEvent } from 'preact';
 import { focus } from '../state/focus.ts';
-import { hovered, query, results, searchError, searchFor, searching, type Result } from '../state/search.ts';
+import { active, hovered, lookAt, moveActive, pickActive } from '../state/pick.ts';
+import { query, results, searchError, searchFor, searching, type Result } from '../state/search.ts';
 import { SearchIcon } from './icons.tsx';
 import { VersionChip } from './version-chip.tsx';
 import { toCountry } from './words.ts';
 
 export function SearchView() {
-  const list = useRef<HTMLOListElement>(null);
-  const moveInto = (event: TargetedKeyboardEvent<HTMLInputElement>): void => {
-    if (event.key !== 'ArrowDown') return;
-    event.preventDefault();
-    list.current?.querySelector('button')?.focus();
-  };
+  const chosen = results.value.list[active.value]?.place.id;
   return (
     <section class="search" aria-label="Search">
       <form role="search" onSubmit={(event) => event.preventDefault()}>
@@ -22,13 +18,18 @@ export function SearchView() {
           <span class="unseen">City</span>
           <input
             type="search"
+            role="combobox"
+            list={undefined}
+            aria-expanded={results.value.list.length > 0}
+            aria-controls="results"
+            {...(chosen === undefined ? {} : { 'aria-activedescendant': `place-${chosen}` })}
             data-testid="search"
             placeholder="Search the world’s cities"
             autocomplete="off"
             spellcheck={false}
             value={query.value}
             onInput={(event) => searchFor(event.currentTarget.value)}
-            onKeyDown={moveInto}
+            onKeyDown={choose}
           />
           <span class={searching.value ? 'busy on' : 'busy'} aria-hidden="true" />
         </label>
@@ -39,7 +40,7 @@ export function SearchView() {
           {searchError.value}
         </p>
       )}
-      <ResultList list={list} />
+      <ResultList />
     </section>
   );
 }
@@ -71,13 +72,26 @@ function ResultsHead() {
   );
 }
 
-function ResultList({ list }: { readonly list: { current: HTMLOListElement | null } }) {
+/** The keyboard stays in the box: up and down choose a result, Enter picks it, or the first one. */
+function choose(event: TargetedKeyboardEvent<HTMLInputElement>): void {
+  if (event.key === 'ArrowDown') moveActive(1);
+  else if (event.key === 'ArrowUp') moveActive(-1);
+  else if (event.key === 'Enter' && !event.isComposing) pickActive();
+  else return;
+  event.preventDefault();
+}
+
+function ResultList() {
+  const list = useRef<HTMLOListElement>(null);
   useGliding(list);
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
+  }, [active.value]);
   const most = Math.max(...results.value.list.map(({ ranked }) => ranked?.score ?? 0), Number.MIN_VALUE);
   return (
-    <ol ref={list} class="results" data-testid="results" onKeyDown={moveAmong}>
+    <ol ref={list} id="results" class="results" role="listbox" aria-label="Cities" data-testid="results">
       {results.value.list.map((result, i) => (
-        <ResultRow key={result.place.id} result={result} rank={i + 1} share={(result.ranked?.score ?? 0) / most} />
+        <ResultRow key={result.place.id} result={result} index={i} share={(result.ranked?.score ?? 0) / most} />
       ))}
     </ol>
   );
@@ -85,11 +99,11 @@ function ResultList({ list }: { readonly list: { current: HTMLOListElement | nul
 
 function ResultRow({
   result,
-  rank,
+  index,
   share,
 }: {
   readonly result: Result;
-  readonly rank: number;
+  readonly index: number;
   readonly share: number;
 }) {
   const { place, ranked } = result;
@@ -99,18 +113,22 @@ function ResultRow({
   const leave = (): void => {
     hovered.value = 0;
   };
+  const isActive = index === active.value;
+  const isPicked = focus.value.latitude === place.latitude && focus.value.longitude === place.longitude;
   return (
-    <li data-testid="result" data-place={place.id}>
+    <li role="presentation" data-testid="result" data-place={place.id}>
       <button
         type="button"
-        class={focus.value.name === place.name ? 'result picked' : 'result'}
-        onClick={() => (focus.value = { latitude: place.latitude, longitude: place.longitude, name: place.name })}
+        role="option"
+        id={`place-${place.id}`}
+        tabIndex={-1}
+        aria-selected={isActive}
+        class={isPicked ? 'result picked' : 'result'}
+        onClick={() => lookAt(place)}
         onPointerEnter={point}
         onPointerLeave={leave}
-        onFocus={point}
-        onBlur={leave}
       >
-        <span class={rank === 1 ? 'rank first' : 'rank'}>{rank}</span>
+        <span class={index === 0 ? 'rank first' : 'rank'}>{index + 1}</span>
         <span class="name">
           <span data-testid="result-name">{place.name}</span>
           {place.feature === 'PPLC' && (
@@ -127,16 +145,6 @@ function ResultRow({
       </button>
     </li>
   );
-}
-
-/** Up and down go from result to result. */
-function moveAmong(event: TargetedKeyboardEvent<HTMLOListElement>): void {
-  const step =
-    event.key === 'ArrowDown' ? 'nextElementSibling' : event.key === 'ArrowUp' ? 'previousElementSibling' : undefined;
-  if (step === undefined || document.activeElement === null) return;
-  event.preventDefault();
-  const next = document.activeElement.closest('li')?.[step]?.querySelector('button');
-  (next ?? document.querySelector<HTMLElement>('[data-testid="search"]'))?.focus();
 }
 
 /** Rows glide from where they stood to where they stand now, so that one sees a new order happen. */
