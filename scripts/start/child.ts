@@ -21,6 +21,8 @@ type Ending = string;
 
 export interface Child {
   readonly name: string;
+  /** Undefined if it could not be started. */
+  readonly pid: number | undefined;
   /** The JSON that the child writes first when it is ready. Rejects when it ends before that. */
   readonly ready: Promise<Readonly<Record<string, unknown>>>;
   readonly ended: Promise<Ending>;
@@ -53,6 +55,7 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
   void ended.promise.then((how) => ready.reject(new Error(`${name} does not start (${how})`)));
   return {
     name,
+    pid: process_.pid,
     ready: ready.promise,
     ended: ended.promise,
     async stop() {

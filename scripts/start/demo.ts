@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { startChild, type Child } from './child.ts';
 import type { Flags } from './flags.ts';
 
@@ -17,6 +17,8 @@ export interface DemoOptions {
   readonly onGatewayEnded: (how: string) => void;
 }
 
+const REGISTRY_NEWS = /^(?:warn: )?registry: /;
+
 /** How long the word to stop may be behind what it has already ended. */
 const STOP_WORD_MS = 300;
 
@@ -24,6 +26,8 @@ const STOP_WORD_MS = 300;
 export interface Demo {
   /** Resolves when all are up; rejects when one is not. */
   readonly ready: Promise<unknown>;
+  /** Process of the last backend, for whoever wants to see what happens without it. */
+  readonly lastBackendPid: number | undefined;
   /** Ends them in the order in which nobody misses anybody: gateway, backends, registry. */
   stop(): Promise<void>;
   kill(): void;
@@ -33,8 +37,13 @@ export function startDemo(options: DemoOptions): Demo {
   const { flags, stateDir, tokenFile } = options;
   const registryUrl = `http://127.0.0.1:${flags.registryPort}`;
   let stopping = false;
+  let registryUp = false;
+  const say = (name: string, line: string): void => {
+    // All start at once: that the gateway does not reach the registry yet is no news.
+    if (registryUp || !REGISTRY_NEWS.test(line)) options.say(name, line);
+  };
   const start = (name: string, args: readonly string[], onEnded: (how: string) => void): Child => {
-    const child = startChild({ name, args, cwd: options.root, onLine: (line) => options.say(name, line) });
+    const child = startChild({ name, args, cwd: options.root, onLine: (line) => say(name, line) });
     void child.ended.then(async (how) => {
       // A Ctrl-C that the child got before it could ignore it is about to reach this launcher as well.
       await new Promise((resolve) => setTimeout(resolve, STOP_WORD_MS));
@@ -50,6 +59,10 @@ export function startDemo(options: DemoOptions): Demo {
 
   const shared = ['--state-dir', stateDir, ...LAUNCHED];
   const registry = startNamed('registry', [BASCULE, 'registry', '--port', String(flags.registryPort), ...shared]);
+  registry.ready.then(
+    () => (registryUp = true),
+    () => undefined,
+  );
   const gateway = start('gateway', [...gatewayArgs(options, registryUrl), ...shared], options.onGatewayEnded);
   const backends = Array.from({ length: flags.backends }, (_, i) => {
     const name = `places-${i + 1}`;
@@ -59,6 +72,7 @@ export function startDemo(options: DemoOptions): Demo {
   const all = [registry, gateway, ...backends];
   return {
     ready: Promise.all(all.map((child) => child.ready)),
+    lastBackendPid: backends.at(-1)?.pid,
     async stop() {
       stopping = true;
       await gateway.stop();
@@ -80,7 +94,7 @@ function gatewayArgs({ root, flags }: DemoOptions, registryUrl: string): string[
     BASCULE,
     'gateway',
     '--config',
-    join(root, 'bascule.yaml'),
+    resolve(root, flags.config),
     '--port',
     String(flags.port),
     '--operator-port',

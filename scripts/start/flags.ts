@@ -7,6 +7,7 @@ export interface Flags {
   readonly backends: number;
   readonly workers: number;
   readonly stateDir: string;
+  readonly config: string;
 }
 
 /** What is wrong with the command line, for people. */
@@ -19,7 +20,8 @@ export const HELP = `npm start [-- FLAGS]: the demo, with everything it needs
   --registry-port N  where backends register                   (7070)
   --backends N       processes that serve places, 1 to 16      (3)
   --workers N        threads of the gateway that take calls; 0 is its main thread, at most 64  (0)
-  --state-dir DIR    token, module versions, access log        (.bascule)
+  --state-dir DIR    token, module versions                    (.bascule)
+  --config FILE      the gateway's configuration               (bascule.yaml)
   --help             this text
 `;
 
@@ -34,6 +36,7 @@ export function parseFlags(argv: readonly string[]): Flags | undefined {
     backends: toWhole('backends', values.backends, [1, 16]),
     workers: toWhole('workers', values.workers, [0, 64]),
     stateDir: values['state-dir'],
+    config: values.config,
   };
 }
 
@@ -48,6 +51,7 @@ function parseOptions(argv: readonly string[]) {
         backends: { type: 'string', default: '3' },
         workers: { type: 'string', default: '0' },
         'state-dir': { type: 'string', default: '.bascule' },
+        config: { type: 'string', default: 'bascule.yaml' },
         help: { type: 'boolean', default: false, short: 'h' },
       },
     }).values;

@@ -58,7 +58,7 @@ async function run(flags: Flags, words: StopWords): Promise<number> {
     process.exit(EXIT_FORCED);
   });
   demo.ready
-    .then(() => announce(flags, tokenFile, words.stop))
+    .then(() => announce({ flags, tokenFile, backendPid: demo.lastBackendPid, signal: words.stop }))
     .catch((error: Error) => {
       if (words.stop.aborted) return;
       console.error(error.message);
@@ -70,7 +70,14 @@ async function run(flags: Flags, words: StopWords): Promise<number> {
   return code;
 }
 
-async function announce(flags: Flags, tokenFile: string, signal: AbortSignal): Promise<void> {
+interface Announcement {
+  readonly flags: Flags;
+  readonly tokenFile: string;
+  readonly backendPid: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function announce({ flags, tokenFile, backendPid, signal }: Announcement): Promise<void> {
   const base = `http://127.0.0.1:${flags.port}`;
   const missing = await waitForFirstCall(base, FIRST_CALL_TIMEOUT_MS, signal);
   if (signal.aborted) return;
@@ -91,6 +98,7 @@ async function announce(flags: Flags, tokenFile: string, signal: AbortSignal): P
             ${bascule} deploy apps/backend/modules/ranking-v2
             ${bascule} rollback ranking
             save a change of apps/backend/modules/ranking/judge.ts
+            kill -9 ${backendPid} (backend places-${flags.backends})
 
 Ctrl-C ends it all.`);
 }

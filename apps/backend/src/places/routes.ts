@@ -11,17 +11,19 @@ const ANSWERS_PER_TURN = 32;
 /** Registers PlacesService over `places`, which come most people first. */
 export function createPlacesRoutes(places: readonly City[]): (router: ConnectRouter) => void {
   const byName = createSearchIndex(places.map((place) => place.name));
-  const byPoint = createNearestIndex(places);
+  let nearest: NearestIndex | undefined;
+  // Made for the first call that needs it: a backend that has just been started takes searches sooner.
+  const byPoint = (): NearestIndex => (nearest ??= createNearestIndex(places));
   return (router) => {
     router.service(PlacesService, {
       search(request: SearchRequest) {
         const limit = toCount('limit', request.limit || 10, 100);
         return { places: byName.find(request.query, limit).map((position) => places[position] as City) };
       },
-      nearby: (request, context) => findNearby(places, byPoint, request, context),
+      nearby: (request, context) => findNearby(places, byPoint(), request, context),
       async *follow(requests) {
         for await (const request of requests) {
-          const [nearest] = byPoint.around(toPoint(request), Infinity).take(1);
+          const [nearest] = byPoint().around(toPoint(request), Infinity).take(1);
           if (nearest === undefined) throw new ConnectError('there are no places', Code.NotFound);
           yield { nearest: places[nearest.position] as City, distanceKm: nearest.distanceKm };
         }

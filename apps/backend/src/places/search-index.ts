@@ -37,10 +37,11 @@ export function createSearchIndex(names: readonly string[]): SearchIndex {
 function toPostings(wordsOf: readonly (readonly string[])[]): Map<string, number[]> {
   const postings = new Map<string, number[]>();
   for (const [position, words] of wordsOf.entries()) {
-    for (const word of new Set(words)) {
+    for (const word of words) {
       const list = postings.get(word);
       if (list === undefined) postings.set(word, [position]);
-      else list.push(position);
+      // "Baden-Baden" holds its word twice.
+      else if (list.at(-1) !== position) list.push(position);
     }
   }
   return postings;
