@@ -15,9 +15,9 @@ export interface Child extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Runs a file with Node and waits for its first line of JSON. */
-export async function startChild(args: readonly string[]): Promise<Child> {
-  const child = spawn(process.execPath, [...args], { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] });
+/** Runs a file of the repository with Node in `cwd` and waits for its first line of JSON. */
+export async function startChild([file = '', ...args]: readonly string[], cwd = ROOT): Promise<Child> {
+  const child = spawn(process.execPath, [join(ROOT, file), ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')));
   child.stdin.on('error', () => undefined);
@@ -27,12 +27,12 @@ export async function startChild(args: readonly string[]): Promise<Child> {
   const said = await new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => line.startsWith('{') && resolve(JSON.parse(line) as Record<string, unknown>));
-    void ended.then((how) => reject(new Error(`${args.join(' ')} ended (${how}): ${errors}`)));
+    void ended.then((how) => reject(new Error(`${file} ${args.join(' ')} ended (${how}): ${errors}`)));
   });
   const stop = async (): Promise<void> => {
     child.stdin.end();
     const how = await ended;
-    if (how !== '0' && how !== 'SIGKILL') throw new Error(`${args.join(' ')} ended (${how}): ${errors}`);
+    if (how !== '0' && how !== 'SIGKILL') throw new Error(`${file} ${args.join(' ')} ended (${how}): ${errors}`);
   };
   return {
     pid: child.pid as number,
