@@ -120,6 +120,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await rollouts.close();
     await started.close();
     registry?.close();
+    publisher.close();
   }
 
   try {

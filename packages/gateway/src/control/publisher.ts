@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { endpointKey, type Clock } from '@bascule/core';
 import type { DataThread, FirstSnapshot } from '../data/thread.ts';
 import type { Snapshot } from '../snapshot.ts';
+import { createPacer } from './pacer.ts';
 
 /** Brings snapshots to the data threads, one after the other. */
 export interface Publisher {
@@ -10,10 +11,12 @@ export interface Publisher {
   detach(thread: DataThread): void;
   /** Makes a snapshot and puts it in place; resolves when every data thread uses it, or a newer one. */
   publish(): Promise<void>;
-  /** Publishes soon, once for many calls in a turn. */
+  /** Publishes soon, once for many calls. */
   schedule(): void;
   /** Revision of the newest snapshot. */
   revision(): number;
+  /** What is scheduled is not published any more. */
+  close(): void;
 }
 
 export interface PublisherOptions {
@@ -95,6 +98,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return queued;
   }
 
+  // Each picture is a whole one: many changes one after the other must not take all the time there is.
+  const pacer = createPacer({
+    clock: options.clock,
+    run: () => publish().catch((error: Error) => options.onError(error)),
+  });
+
   return {
     attach: (start) =>
       enqueue(async () => {
@@ -105,8 +114,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       }),
     detach: (thread) => void threads.delete(thread),
     publish,
-    schedule: () => void publish().catch((error: Error) => options.onError(error)),
+    schedule: () => pacer.schedule(),
     revision: () => revision,
+    close: () => pacer.close(),
   };
 }
 

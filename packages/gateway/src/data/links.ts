@@ -28,6 +28,8 @@ interface Shared {
 export function createLinks(options: LinksOptions): Links {
   /** By endpoint and address: an instance that moved gets a new link while calls on the old one end. */
   const shared = new Map<string, Shared>();
+  /** Links by endpoint that are open or closing: counted, since to look for others at each end would cost their number squared. */
+  const perKey = new Map<string, number>();
   const ports = new Map<string, MessagePort>();
 
   function connect(endpoint: Endpoint, key: string): Link {
@@ -44,6 +46,7 @@ export function createLinks(options: LinksOptions): Links {
     const key = endpointKey(endpoint);
     const listeners = new Set<(ready: boolean) => void>();
     const link = connect(endpoint, key);
+    perKey.set(key, (perKey.get(key) ?? 0) + 1);
     link.onReadyChange((ready) => {
       for (const listener of listeners) listener(ready);
     });
@@ -53,8 +56,10 @@ export function createLinks(options: LinksOptions): Links {
   async function closeUnused(id: string, entry: Shared): Promise<void> {
     shared.delete(id);
     await entry.link.close();
-    const isUsed = [...shared.values()].some((other) => other.key === entry.key);
-    if (!isUsed) options.onRetired(entry.key);
+    const left = (perKey.get(entry.key) ?? 1) - 1;
+    if (left > 0) return void perKey.set(entry.key, left);
+    perKey.delete(entry.key);
+    options.onRetired(entry.key);
   }
 
   return {
