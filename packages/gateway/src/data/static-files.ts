@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { INITIAL_CREDIT_BYTES, getField, type Body, type Reply, type RequestHead, type Service } from '@bascule/core';
+import { createFileReader, type FileContent, type FileReader } from './file-reader.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -15,23 +15,20 @@ const TYPES: Readonly<Record<string, string>> = {
   '.txt': 'text/plain; charset=utf-8',
 };
 
-/** Files larger than this are not for this server: they are answered as not found. */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
-
 interface File {
-  readonly bytes: Uint8Array;
+  readonly content: FileContent;
   readonly type: string;
-  readonly etag: string;
   /** Names with a content hash, as bundlers make them, never change. */
   readonly immutable: boolean;
 }
 
 /** Serves the files of a folder, for GET and HEAD; everything else goes to `next`. */
 export function createStaticFiles(folder: string, next: Service): Service {
+  const read = createFileReader();
   return (head, reply) => {
     if (head.method !== 'GET' && head.method !== 'HEAD') return next(head, reply);
     const transfer = new Transfer(head, reply, next);
-    void findFile(folder, head.path).then(
+    void findFile(folder, head.path, read).then(
       (file) => transfer.start(file),
       () => transfer.start(undefined),
     );
@@ -39,7 +36,7 @@ export function createStaticFiles(folder: string, next: Service): Service {
   };
 }
 
-async function findFile(folder: string, path: string): Promise<File | undefined> {
+async function findFile(folder: string, path: string, read: FileReader): Promise<File | undefined> {
   const pathname = decodeURIComponent(path.split('?', 1)[0] as string);
   if (pathname.includes('\0') || pathname.includes('\\')) return undefined;
   const wanted = join(folder, pathname.endsWith('/') ? `${pathname}index.html` : pathname);
@@ -47,13 +44,11 @@ async function findFile(folder: string, path: string): Promise<File | undefined>
   const real = await realpath(wanted);
   // Neither "../" nor a symbolic link leads out of the folder.
   if (!real.startsWith(root + sep)) return undefined;
-  const facts = await stat(real);
-  if (!facts.isFile() || facts.size > MAX_FILE_BYTES) return undefined;
-  const bytes = await readFile(real);
+  const content = await read(real);
+  if (content === undefined) return undefined;
   return {
-    bytes,
+    content,
     type: TYPES[extname(real)] ?? 'application/octet-stream',
-    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
     immutable: /-[\w-]{8,}\.\w+$/.test(real),
   };
 }
@@ -62,7 +57,9 @@ async function findFile(folder: string, path: string): Promise<File | undefined>
 class Transfer implements Body {
   #state: 'looking' | 'sending' | 'passed-on' | 'over' = 'looking';
   #credit = INITIAL_CREDIT_BYTES;
-  #rest: Uint8Array = new Uint8Array();
+  /** Held as long as it is sent, so that others share it; undefined sends no bytes. */
+  #content: FileContent | undefined;
+  #sentBytes = 0;
   #passedTo: Body | undefined;
   readonly #head: RequestHead;
   readonly #reply: Reply;
@@ -82,31 +79,33 @@ class Transfer implements Body {
       this.#passedTo.end();
       return;
     }
+    const { bytes, etag } = file.content;
     const fields = [
       ['content-type', file.type],
-      ['etag', file.etag],
+      ['etag', etag],
       ['cache-control', file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache'],
       ['x-content-type-options', 'nosniff'],
     ].flat();
-    const same = getField(this.#head.fields, 'if-none-match') === file.etag;
+    const same = getField(this.#head.fields, 'if-none-match') === etag;
     this.#state = 'sending';
-    if (!same) fields.push('content-length', String(file.bytes.length));
+    if (!same) fields.push('content-length', String(bytes.length));
     this.#reply.head({ status: same ? 304 : 200, fields });
-    this.#rest = same || this.#head.method === 'HEAD' ? new Uint8Array() : file.bytes;
+    this.#content = same || this.#head.method === 'HEAD' ? undefined : file.content;
     this.#send();
   }
 
   #send(): void {
     while (this.#state === 'sending') {
-      if (this.#rest.length === 0) {
+      const rest = this.#content?.bytes.subarray(this.#sentBytes);
+      if (rest === undefined || rest.length === 0) {
         this.#state = 'over';
         this.#reply.end([]);
         return;
       }
-      const bytes = this.#rest.subarray(0, this.#credit);
+      const bytes = rest.subarray(0, this.#credit);
       if (bytes.length === 0) return;
       this.#credit -= bytes.length;
-      this.#rest = this.#rest.subarray(bytes.length);
+      this.#sentBytes += bytes.length;
       this.#reply.write(bytes);
     }
   }

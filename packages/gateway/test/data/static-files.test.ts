@@ -5,6 +5,7 @@ import { getField, INITIAL_CREDIT_BYTES } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import { notFound } from '../../src/data/not-found.ts';
+import { createFileReader } from '../../src/data/file-reader.ts';
 import { createStaticFiles } from '../../src/data/static-files.ts';
 
 const top = mkdtempSync(join(tmpdir(), 'bascule-static-'));
@@ -50,6 +51,19 @@ describe('static files', () => {
     call.body.grant(300_000 - INITIAL_CREDIT_BYTES);
     await call.done;
     expect(call.bytes().length).toBe(300_000);
+  });
+
+  it('reads a file once for all who take it at the same time, and anew when it has changed', async () => {
+    const read = createFileReader();
+    const path = join(folder, 'shared.txt');
+    writeFileSync(path, 'old');
+    const [first, second] = await Promise.all([read(path), read(path)]);
+    expect(first).toBeDefined();
+    expect(second).toBe(first);
+    expect(await read(path)).toBe(first);
+    writeFileSync(path, 'new words');
+    expect(Buffer.from((await read(path))?.bytes ?? []).toString()).toBe('new words');
+    expect(Buffer.from(first?.bytes ?? []).toString()).toBe('old');
   });
 
   it.each([
