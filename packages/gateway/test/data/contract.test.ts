@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createBalancer } from '@bascule/balancer';
+import { systemClock, type RequestHead, type Service } from '@bascule/core';
+import { createMetrics } from '@bascule/layers';
+import { createHead, describeServiceContract } from '@bascule/testing';
+import { afterAll } from 'vitest';
+import { notFound } from '../../src/data/not-found.ts';
+import { createPick } from '../../src/data/pick.ts';
+import { createRouteLayer, createRouteTable } from '../../src/data/route.ts';
+import { createStack } from '../../src/data/stack.ts';
+import { createStaticFiles } from '../../src/data/static-files.ts';
+import { clusterOf, endpointOf } from '../support.ts';
+
+const SERVICE = 'test.v1.TestService';
+const METHODS = ['Unary', 'Fields'].map((method) => ({
+  service: SERVICE,
+  method,
+  kind: 'bidi_stream' as const,
+  idempotency: 'unknown' as const,
+}));
+const table = createRouteTable([clusterOf({ service: SERVICE, methods: METHODS })]);
+
+const POLICIES = {
+  revision: 1,
+  maxMessageBytes: 4 * 1024 * 1024,
+  defaultTimeoutMs: 60_000,
+  maxTimeoutMs: 60_000,
+  connectTimeoutMs: 1_000,
+  maxOpenCalls: 100,
+  retry: {
+    maxAttempts: 3,
+    budgetPercent: 20,
+    reservePerSecond: 10,
+    budgetWindowMs: 10_000,
+    maxBufferBytes: 262_144,
+    holdHeadMs: 5,
+  },
+  cors: { allowOrigins: [], allowCredentials: false, allowHeaders: [], exposeHeaders: [], maxAgeSeconds: 60 },
+  exposeEndpoint: true,
+  staticDir: undefined,
+  accessLog: 'off',
+};
+
+/** The suite's caller takes no grant inside its own `write`. */
+function grantingLater(callee: Service): Service {
+  return (head, reply) =>
+    callee(head, {
+      head: (h) => reply.head(h),
+      write: (bytes) => reply.write(bytes),
+      end: (trailers) => reply.end(trailers),
+      fail: (error) => reply.fail(error),
+      grant: (bytes) => queueMicrotask(() => reply.grant(bytes)),
+    });
+}
+
+/** The whole way of a call through a data thread, with the callee in the place of a link. */
+function createWholeStack(callee: Service): Service {
+  const link = {
+    service: grantingLater(callee),
+    isReady: () => true,
+    onReadyChange() {},
+    close: () => Promise.resolve(),
+    destroy() {},
+  };
+  const balancer = createBalancer({ policy: 'least-request', clock: systemClock, connect: () => link });
+  balancer.apply([{ type: 'insert', endpoint: endpointOf() }]);
+  const pick = createPick({
+    clock: systemClock,
+    findBalancer: () => balancer,
+    connectTimeoutMs: () => 1_000,
+    maxPending: () => 100,
+  });
+  return createStack({
+    clock: systemClock,
+    policies: POLICIES,
+    observer: createMetrics(),
+    table: () => table,
+    other: notFound,
+    pick: pick.service,
+  });
+}
+
+describeServiceContract('the whole stack', (callee) => ({ service: createWholeStack(callee) }), {
+  except: {
+    'trailers-only': 'callers get HTTP answers, and these have a head',
+    fail: 'failures are said in trailers',
+    'fail-after-head': 'failures are said in trailers',
+    status: 'an answer that is not 200 becomes a status in trailers',
+  },
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'bascule-contract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const needsRequest = 'what is asked for by GET has no request body';
+
+describeServiceContract(
+  'static files that pass on what they do not have',
+  (callee) => ({ service: createStaticFiles(folder, callee) }),
+  {
+    createHead: (overrides: Partial<RequestHead>) => createHead({ ...overrides, method: 'GET', path: '/not-there' }),
+    except: {
+      streaming: needsRequest,
+      'early-answer': needsRequest,
+      cancel: needsRequest,
+      'bytes-lent': needsRequest,
+      'request-credit': needsRequest,
+      'request-fields': needsRequest,
+    },
+  },
+);
+
+describeServiceContract('route', (callee) => ({ service: createRouteLayer(() => table)(callee) }), {
+  except: { cancel: 'replies go past it: the layers outside of it drop what comes late' },
+});
