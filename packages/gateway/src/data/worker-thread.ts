@@ -4,6 +4,9 @@ import type { DataReport, Snapshot } from '../snapshot.ts';
 import type { FromData, ToData } from './protocol.ts';
 import type { DataListenOptions, DataThread, FirstSnapshot } from './thread.ts';
 
+/** `closing` has been told to end, `ended` has ended or is about to: no more answers. */
+type State = 'running' | 'closing' | 'ended';
+
 /** A data thread in a worker. `onLost` tells that it ended without having been told to. */
 export async function createWorkerThread(
   options: DataListenOptions,
@@ -17,7 +20,8 @@ export async function createWorkerThread(
   });
   const waiting = new Map<number, (report: DataReport | undefined) => void>();
   let lastId = 0;
-  let closing = false;
+  let state: State = 'running';
+  const exited = new Promise<void>((resolve) => void worker.once('exit', () => resolve()));
 
   const port = await new Promise<number>((resolve, reject) => {
     worker.once('error', reject);
@@ -30,20 +34,27 @@ export async function createWorkerThread(
       }
     });
   });
-  worker.on('error', (error: Error) => onLost(error.message));
-  worker.on('exit', () => {
-    // Whoever still waits for an answer would wait for ever.
-    for (const resolve of waiting.values()) resolve(undefined);
-    waiting.clear();
-    if (!closing) onLost('the thread ended');
-  });
+  // The exit that follows says no more than the error did.
+  worker.on('error', (error: Error) => end(error.message));
+  worker.on('exit', () => end('the thread ended'));
   worker.on('message', (message: FromData) => {
     if (message.type !== 'done' && message.type !== 'report') return;
     waiting.get(message.id)?.(message.type === 'report' ? message.report : undefined);
     waiting.delete(message.id);
   });
 
+  function end(why: string): void {
+    const before = state;
+    state = 'ended';
+    // Whoever still waits for an answer would wait for ever.
+    for (const resolve of waiting.values()) resolve(undefined);
+    waiting.clear();
+    if (before === 'running') onLost(why);
+  }
+
   function ask(make: (id: number) => ToData, transfer: MessagePort[] = []): Promise<DataReport | undefined> {
+    // Nobody hears a question any more, and what is closed down after a loss must not hang on it.
+    if (state === 'ended') return Promise.resolve(undefined);
     const id = ++lastId;
     return new Promise((resolve) => {
       waiting.set(id, resolve);
@@ -62,8 +73,7 @@ export async function createWorkerThread(
       return report;
     },
     async close(graceMs) {
-      closing = true;
-      const exited = new Promise((resolve) => worker.once('exit', resolve));
+      if (state === 'running') state = 'closing';
       await ask((id) => ({ type: 'close', id, graceMs }));
       await exited;
     },
