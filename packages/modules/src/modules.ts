@@ -15,6 +15,7 @@ import { createRollout, type Rollout } from './rollout.ts';
 import { createThreadSupply } from './spare.ts';
 import { openStore, type Store } from './store.ts';
 import { listVersions, type VersionView } from './version-view.ts';
+import { buildWorkerCode } from './worker-code.ts';
 
 export interface ModulesOptions {
   /** Folder for the store and the history, below `modules/`. Made if missing; one process at a time. */
@@ -57,7 +58,7 @@ export async function createModules(options: ModulesOptions): Promise<Modules> {
     throw error;
   });
   const bundler = createBundler(limits.maxUnpackedBytes);
-  const threads = createThreadSupply(limits, clock);
+  const threads = createThreadSupply({ code: await buildWorkerCode(folder, bundler, log), limits, clock });
   const publisher = createPublisher({
     publish: (groups) => options.publish(groups),
     clock,

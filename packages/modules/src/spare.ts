@@ -1,28 +1,30 @@
-import type { Clock } from '@bascule/core';
-import type { ModuleLimits } from './limits.ts';
-import { startThread, type Thread } from './worker-thread.ts';
+import { startThread, type Thread, type ThreadOptions } from './worker-thread.ts';
 
 /** Threads for versions to run in, one of them started ahead: loading the kit is most of a version's start. */
 export interface ThreadSupply {
   take(): Thread;
-  /** Starts the spare one, if there is none. */
+  /** Starts the spare one, if there is none. One that is taken is replaced at once. */
   prepare(): void;
   close(): Promise<void>;
 }
 
 /** Makes a supply. It starts nothing before it is asked to. */
-export function createThreadSupply(limits: ModuleLimits, clock: Clock): ThreadSupply {
+export function createThreadSupply(options: ThreadOptions): ThreadSupply {
   let spare: Thread | undefined;
   let open = true;
+  const prepare = (): void => {
+    if (open && options.limits.spareWorker && spare?.isAlive() !== true) spare = startThread(options);
+  };
   return {
     take() {
-      const thread = spare?.isAlive() === true ? spare : startThread(limits, clock);
+      if (spare?.isAlive() !== true) return startThread(options);
+      const thread = spare;
       spare = undefined;
+      // At once: the next version may come before this one is current, and a restart after a crash asks for none.
+      prepare();
       return thread;
     },
-    prepare() {
-      if (open && limits.spareWorker && spare?.isAlive() !== true) spare = startThread(limits, clock);
-    },
+    prepare,
     async close() {
       open = false;
       const thread = spare;

@@ -40,11 +40,18 @@ const PASSED_ENVIRONMENT = ['NODE_ENV', 'TZ', 'LANG', 'LC_ALL'];
 const MIB = 1024 * 1024;
 const END_TIMEOUT_MS = 5_000;
 
+export interface ThreadOptions {
+  /** What it starts with, as of worker-code.ts. */
+  readonly code: URL;
+  readonly limits: ModuleLimits;
+  readonly clock: Clock;
+}
+
 /** Starts a thread with the kit loaded, waiting for a bundle. */
-export function startThread(limits: ModuleLimits, clock: Clock): Thread {
+export function startThread({ code, limits, clock }: ThreadOptions): Thread {
   const channel = new MessageChannel();
   const control = channel.port1;
-  const worker = createWorker(limits, channel.port2);
+  const worker = createWorker(code, limits, channel.port2);
   const ports = new Set<number>();
   const loading = Promise.withResolvers<Loaded>();
   const ended = Promise.withResolvers<string>();
@@ -146,14 +153,14 @@ export function startThread(limits: ModuleLimits, clock: Clock): Thread {
   };
 }
 
-function createWorker(limits: ModuleLimits, control: MessagePort): Worker {
+function createWorker(code: URL, limits: ModuleLimits, control: MessagePort): Worker {
   const input: WorkerInput = { control };
   const env: Record<string, string> = {};
   for (const name of PASSED_ENVIRONMENT) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
-  return new Worker(new URL(import.meta.resolve('@bascule/modules/worker')), {
+  return new Worker(code, {
     name: 'bascule-module',
     // Flags and arguments of the gateway are not the module's.
     execArgv: [],

@@ -1,8 +1,9 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { makeFolder, makeRanking, rankingSource, writeFiles } from './support/fixtures.ts';
 import { startRig } from './support/rig.ts';
+import { countWorkers } from './support/threads.ts';
 
 describe('restore', () => {
   it('runs the stored bits of what was current, and knows the one before', async () => {
@@ -77,7 +78,8 @@ describe('close', () => {
     await rig.close();
     await refused;
     await expect(rig.modules.deploy({ path: await makeRanking('2.0.0'), source: 'v2' })).rejects.toThrow('closing');
-    expect(process.getActiveResourcesInfo().filter((name) => name === 'Worker' || name === 'MessagePort')).toEqual([]);
+    expect(process.getActiveResourcesInfo()).not.toContain('MessagePort');
+    expect(countWorkers()).toBe(0);
   });
 
   it('ends the spare worker', async () => {
@@ -85,7 +87,8 @@ describe('close', () => {
     await rig.modules.deploy({ path: await makeRanking('1.0.0'), source: 'v1' });
     await rig.modules.deploy({ path: await makeRanking('2.0.0'), source: 'v2' });
     expect((await rig.rank('a')).response?.version).toBe('2.0.0');
+    await vi.waitFor(() => expect(countWorkers()).toBe(2));
     await rig.close();
-    expect(process.getActiveResourcesInfo().filter((name) => name === 'Worker')).toEqual([]);
+    expect(countWorkers()).toBe(0);
   });
 });
