@@ -1,4 +1,4 @@
-import type { CallError, Fields, RequestHead } from '@bascule/core';
+import type { CallError, RequestHead } from '@bascule/core';
 
 /** A request head translated to the inner dialect, and what the translation learned. */
 export interface InnerRequest {
@@ -14,9 +14,10 @@ export function isRefusal(result: object): result is CallError {
   return 'processed' in result;
 }
 
-/** The head of a call in the inner dialect: always POST, without a query. */
-export function toInnerHead(head: RequestHead, fields: Fields): RequestHead {
+/** The head of a call in the inner dialect: always POST, without a query, and with the address it came from. */
+export function toInnerHead(head: RequestHead, fields: string[]): RequestHead {
   const { authority, scheme, call } = head;
+  if (call.peer !== '') fields.push('x-forwarded-for', call.peer);
   return { method: 'POST', path: pathOf(head.path), authority, scheme, fields, call };
 }
 

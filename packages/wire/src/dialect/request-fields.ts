@@ -22,7 +22,7 @@ export interface RequestFields {
 
 /**
  * Names never taken from a caller: those of the hop, of the outer representation, and those by which we ourselves
- * speak to callees, which a caller must not forge.
+ * speak to callees, which a caller must not forge. Who the caller is, it may not say either: see `toInnerHead`.
  */
 const DROPPED = [
   ...HOP_FIELDS,
@@ -39,6 +39,11 @@ const DROPPED = [
   'grpc-previous-rpc-attempts',
   'grpc-retry-pushback-ms',
   'x-grpc-web',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
 ];
 
 /** The table of a dialect: what is dropped everywhere, and its own slots. */

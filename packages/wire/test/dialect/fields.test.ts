@@ -25,6 +25,7 @@ describe('fields of a request', () => {
         ['content-type', 'application/grpc+proto', 'te', 'trailers', 'x-a', '1', 'x-b-bin', 'AP8=', 'x-a', '2'],
         ['x-user-agent', 'grpc-web-js', 'cookie', 'a=1', 'cookie', 'b=2', 'grpc-trace-bin', 'AA'],
         ['authorization', 'Bearer x', 'grpc-encoding', 'gzip', 'grpc-accept-encoding', 'gzip,br'],
+        ['x-forwarded-for', head.call.peer],
       ].flat(),
     );
     expect(head).toMatchObject({ method: 'POST', path: '/test.v1.TestService/Unary', authority: 'test.local' });
@@ -46,14 +47,34 @@ describe('fields of a request', () => {
       '200',
     ];
     startAs(edge, 'application/grpc', ...forged, 'grpc-message', 'x', 'baskets', '2');
-    expect(onlyCall(edge).head.fields).toEqual(['content-type', 'application/grpc', 'te', 'trailers', 'baskets', '2']);
+    const { head } = onlyCall(edge);
+    const ours = ['x-forwarded-for', head.call.peer];
+    expect(head.fields).toEqual(['content-type', 'application/grpc', 'te', 'trailers', 'baskets', '2', ...ours]);
+  });
+
+  it('say where it came from by its socket, whatever the caller says', () => {
+    const edge = createEdge();
+    const forged = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'forwarded', 'x-real-ip'];
+    startAs(edge, 'application/json', ...forged.flatMap((name) => [name, '6.6.6.6']), 'connection', 'x-forwarded-for');
+    const { head } = onlyCall(edge);
+    expect(head.call.peer).not.toBe('');
+    expect(head.fields).toEqual([
+      'content-type',
+      'application/grpc+json',
+      'te',
+      'trailers',
+      'x-forwarded-for',
+      head.call.peer,
+    ]);
   });
 
   it('named by connection go no further, but ours stay', () => {
     const edge = createEdge();
     const fields = ['x-hop', '1', 'x-end', '2', 'connection', 'close, X-Hop, content-type, te, grpc-encoding'];
     startAs(edge, 'application/grpc', ...fields);
-    expect(onlyCall(edge).head.fields).toEqual(['content-type', 'application/grpc', 'te', 'trailers', 'x-end', '2']);
+    const { head } = onlyCall(edge);
+    const ours = ['x-forwarded-for', head.call.peer];
+    expect(head.fields).toEqual(['content-type', 'application/grpc', 'te', 'trailers', 'x-end', '2', ...ours]);
   });
 
   it.each([
