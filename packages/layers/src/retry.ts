@@ -1,6 +1,7 @@
 import {
   Code,
   INITIAL_CREDIT_BYTES,
+  KeptBytes,
   outcomeOfEnd,
   withField,
   type Body,
@@ -35,6 +36,9 @@ export interface RetryOptions {
   /** Told of each repeat before it starts. */
   onRetry?(head: RequestHead, kind: RetryKind): void;
 }
+
+/** Answer bytes of a unary call held back: below the initial credit, beyond which a callee would wait for a grant. */
+const MAX_HELD_BYTES = 32_768;
 
 /**
  * Repeats calls that failed, as long as nothing of an answer has reached the caller: those that provably were not
@@ -73,6 +77,7 @@ class RetriedCall implements Body {
   #state: State = 'trying';
   #attempt: Attempt | undefined = undefined;
   #heldHead: ResponseHead | undefined = undefined;
+  #heldBytes: KeptBytes | undefined = undefined;
   #holding: Timer | undefined = undefined;
   #pausing: Timer | undefined = undefined;
   #spent: Spent | undefined = undefined;
@@ -144,7 +149,7 @@ class RetriedCall implements Body {
   }
 
   onWrite(attempt: Attempt, bytes: Uint8Array): void {
-    if (attempt !== this.#attempt || bytes.length === 0) return;
+    if (attempt !== this.#attempt || bytes.length === 0 || this.#hold(bytes)) return;
     this.#commit();
     // The caller may have left on the head.
     if (attempt === this.#attempt) this.#parts.reply.write(bytes);
@@ -158,10 +163,12 @@ class RetriedCall implements Body {
       if (code !== Code.ok && this.#tryAgain(failure)) return;
     }
     const head = this.#heldHead;
+    const held = this.#heldBytes;
     this.#finish();
     if (head !== undefined) {
       this.#state = 'ending';
       this.#parts.reply.head(head);
+      this.#passHeld(held, 'ending');
       if (!this.#isState('ending')) return;
       this.#state = 'over';
     }
@@ -205,6 +212,24 @@ class RetriedCall implements Body {
   #holdHead(): void {
     if (this.#policy.holdHeadMs <= 0) this.#commit();
     else this.#holding = this.#parts.options.clock.after(this.#policy.holdHeadMs, () => this.#commit());
+  }
+
+  /**
+   * A unary call's caller has no use for its message before the status, and a backend that dies between the two would
+   * leave it with half an answer that nobody can take back.
+   */
+  #hold(bytes: Uint8Array): boolean {
+    if (this.#state !== 'trying' || this.#parts.head.call.method?.kind !== 'unary' || !this.#mayRepeat()) return false;
+    const held = (this.#heldBytes ??= new KeptBytes());
+    if (held.size + bytes.length > MAX_HELD_BYTES) return false;
+    held.append(bytes);
+    return true;
+  }
+
+  /** As long as nobody has left meanwhile. */
+  #passHeld(held: KeptBytes | undefined, state: State): void {
+    if (held === undefined) return;
+    for (const bytes of held.takeAll()) if (this.#isState(state)) this.#parts.reply.write(bytes);
   }
 
   /** Gives the attempt what it lacks of the request, within its credit. */
@@ -251,8 +276,11 @@ class RetriedCall implements Body {
     if (this.#state === 'waiting') return;
     this.#state = 'committed';
     const head = this.#heldHead;
+    const held = this.#heldBytes;
     this.#heldHead = undefined;
+    this.#heldBytes = undefined;
     if (head !== undefined) this.#parts.reply.head(head);
+    this.#passHeld(held, 'committed');
     this.#passGrants();
   }
 
@@ -276,6 +304,7 @@ class RetriedCall implements Body {
     this.#state = 'waiting';
     this.#attempt = undefined;
     this.#heldHead = undefined;
+    this.#heldBytes = undefined;
     this.#holding?.cancel();
     this.#buffer.rewind();
     const resume = (): void => {
@@ -292,6 +321,7 @@ class RetriedCall implements Body {
     this.#state = 'over';
     this.#attempt = undefined;
     this.#heldHead = undefined;
+    this.#heldBytes = undefined;
     this.#holding?.cancel();
     this.#pausing?.cancel();
     this.#buffer.clear();

@@ -17,6 +17,7 @@ import { knownHead, OK, UNAVAILABLE } from './rig.ts';
 const SEED = Number(process.env['SEED'] ?? 20_261_121);
 const WALKS = 3000;
 const MAX_BUFFER = 200_000;
+const MAX_HELD_BYTES = 32_768;
 
 /** One attempt as the callee saw it. */
 interface Attempt {
@@ -104,6 +105,10 @@ async function walk(seed: number): Promise<void> {
       attempt.reply.fail(callError(Code.unavailable, 'x', processed));
     }
   }
+
+  /** The answer of a unary call that can be repeated may be held back whole, and be lost with its attempt. */
+  const mayHold = (sent: string): boolean =>
+    kind === 'unary' && idempotency === 'idempotent' && sent.length <= MAX_HELD_BYTES;
 
   const got = { heads: [] as string[], text: '', end: 'open' as 'open' | 'ended' | 'canceled' };
   let credit = INITIAL_CREDIT_BYTES;
@@ -194,10 +199,11 @@ async function walk(seed: number): Promise<void> {
   }
   // What the caller saw is one attempt's answer, and the last one's.
   const last = attempts.at(-1);
-  expect(last?.sent === got.text, said).toBe(true);
+  const dropped = got.text === '' && (last?.over !== 'ended' || got.end === 'canceled') && mayHold(last?.sent ?? '');
+  expect(last?.sent === got.text || dropped, said).toBe(true);
   if (got.heads.length > 0) expect(got.heads, said).toEqual([String(attempts.length - 1)]);
   for (const failed of attempts.slice(0, -1)) {
-    expect(failed.sent, said).toBe('');
+    expect(failed.sent === '' || mayHold(failed.sent), said).toBe(true);
     if (idempotency === 'unknown') expect(['never-sent', 'refused'], said).toContain(failed.over);
   }
 }

@@ -157,17 +157,49 @@ describe('createRetryLayer', () => {
     expect([call.trailers?.[1], clock.pending()]).toEqual(['14', 0]);
   });
 
-  it('holds the head of a unary call back while it can be repeated, then shows one head only', async () => {
+  it('holds the answer of a unary call back while it can be repeated, then shows one answer only', async () => {
     const { calls, call, settle } = setUp();
     calls[0]?.reply.head({ status: 200, fields: ['from', 'first'] });
-    expect(call.heads).toEqual([]);
     calls[0]?.reply.end(UNAVAILABLE);
     await settle();
     calls[1]?.reply.head({ status: 200, fields: ['from', 'second'] });
-    calls[1]?.reply.write(bytesOf('x'));
+    const lent = bytesOf('half an ans');
+    calls[1]?.reply.write(lent);
+    expect([call.heads, call.bytes().length]).toEqual([[], 0]);
     calls[1]?.reply.fail(LOST);
     await settle();
-    expect([calls.length, call.heads, call.error]).toEqual([2, [{ status: 200, fields: ['from', 'second'] }], LOST]);
+    // The last attempt: nothing is held any more.
+    calls[2]?.reply.head({ status: 200, fields: ['from', 'third'] });
+    calls[2]?.reply.write(bytesOf('whole'));
+    expect([calls.length, call.heads]).toEqual([3, [{ status: 200, fields: ['from', 'third'] }]]);
+    calls[2]?.reply.end(OK);
+    expect([Buffer.from(call.bytes()).toString(), call.trailers]).toEqual(['whole', OK]);
+  });
+
+  it('passes a held answer with its end, from a copy', () => {
+    const { calls, call } = setUp();
+    calls[0]?.reply.head(OK_HEAD);
+    for (const text of ['one ', 'two']) {
+      const lent = bytesOf(text);
+      calls[0]?.reply.write(lent);
+      lent.fill(0);
+    }
+    expect(call.heads).toEqual([]);
+    calls[0]?.reply.end(OK);
+    expect([call.heads, Buffer.from(call.bytes()).toString(), call.trailers]).toEqual([[OK_HEAD], 'one two', OK]);
+  });
+
+  it('holds no large answer back', async () => {
+    const { calls, call, settle } = setUp();
+    calls[0]?.reply.head(OK_HEAD);
+    for (const size of [30_000, 2_768, 1]) {
+      expect(call.heads).toEqual([]);
+      calls[0]?.reply.write(new Uint8Array(size));
+    }
+    expect([call.heads, call.bytes().length]).toEqual([[OK_HEAD], 32_769]);
+    calls[0]?.reply.fail(LOST);
+    await settle();
+    expect([calls.length, call.error]).toEqual([1, LOST]);
   });
 
   it('passes a held head with the end of an answer without messages', () => {
