@@ -39,6 +39,9 @@ type Phase = 'waiting' | 'held' | 'streaming' | 'over';
 // More than this is sent without waiting for the end of the turn.
 const FLUSH_BYTES = 32_768;
 
+// An answer that ends with less is not worth a timer; with more, a peer that never takes it would hold the memory for ever.
+const WATCHED_BYTES = 4_096;
+
 const NO_BODY: Body = { write() {}, end() {}, cancel() {}, grant() {} };
 
 /** One call between a listener and its service: the callee's Reply, whichever HTTP version carries it. */
@@ -105,6 +108,9 @@ export class Exchange implements Reply, TurnJob {
     } else {
       this.sink.whole(this.response, bytes, trailers);
     }
+    if (bytes !== undefined && bytes.length >= WATCHED_BYTES && this.stall === undefined) {
+      this.watchStall(this.sink.waitingBytes());
+    }
   }
 
   fail(error: CallError): void {
@@ -144,7 +150,18 @@ export class Exchange implements Reply, TurnJob {
     try {
       run();
     } catch {
-      if (this.phase !== 'over') this.answer(BROKEN_SERVICE);
+      if (this.phase === 'over') return;
+      this.answer(BROKEN_SERVICE);
+      this.dismiss();
+    }
+  }
+
+  /** A service that broke in the middle of a call still holds leases and timers for it. */
+  private dismiss(): void {
+    try {
+      this.body.cancel('protocol-error');
+    } catch {
+      // Broken for good: nothing is left to tell it.
     }
   }
 

@@ -39,8 +39,8 @@ async function connectFrames(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Notes what a call hears; `heard` resolves with each word. */
-function createListening(): { service: Service; words: string[]; until(word: string): Promise<void> } {
+/** Notes what a call hears; `until` waits for a word. */
+function createListening(): { service: Service; words: string[]; until: (word: string) => Promise<void> } {
   const words: string[] = [];
   const service: Service = () => ({
     write: (bytes) => void words.push(`write ${bytes.length}`),
