@@ -22,7 +22,7 @@ export function messageOf(thrown: unknown): string {
 const MAX_LINE_CHARS = 2_000;
 
 /** Reasons may be a module's own words, and go into the history, to logs and to terminals: no novel, no escape codes. */
-export function toLine(text: string): string {
+function toLine(text: string): string {
   const cut = text.length > MAX_LINE_CHARS ? `${text.slice(0, MAX_LINE_CHARS)}...` : text;
   return cut.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
