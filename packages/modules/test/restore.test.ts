@@ -58,11 +58,19 @@ describe('restore', () => {
     expect((await second.rank('a')).response?.version).toBe('1.0.0');
   });
 
-  it('keeps history and store bounded', async () => {
+  it('keeps history, store, workers and ports bounded', async () => {
     const stateDir = await makeFolder();
     const rig = await startRig(stateDir, { maxHistory: 3 });
-    for (const patch of [1, 2, 3, 4, 5])
-      await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
+    const countPorts = (): number => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+    const settled = async (version: string): Promise<number> => {
+      await rig.logged((event) => event.message === 'a module version ended' && event.version === version);
+      await vi.waitFor(() => expect(countWorkers()).toBe(1));
+      return countPorts();
+    };
+    for (const patch of [1, 2]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
+    const ports = await settled('1.0.1');
+    for (const patch of [3, 4, 5]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
+    expect(await settled('1.0.4')).toBe(ports);
     expect(rig.modules.versions().map(({ version }) => version)).toEqual(['1.0.5', '1.0.4', '1.0.3']);
     expect((await readdir(join(stateDir, 'modules/store'))).length).toBeLessThanOrEqual(3);
   });
