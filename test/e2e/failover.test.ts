@@ -172,10 +172,10 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     await eventually(async () => {
       expect((await listRegistered(gateway.registry.url, gateway.token)).toSorted()).toEqual(NAMES);
     });
-    // Registered again, and so taken out when it leaves.
-    await world.children[0]?.kill();
     looking.abort();
     await looks;
+    // Registered again, and so taken out when it leaves.
+    await world.children[0]?.kill();
     await eventually(async () => expect((await endpointsOf(gateway)).length).toBe(2));
     await load.stop();
     expect(load.failures()).toEqual([]);
@@ -197,10 +197,9 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     await using gateway = await startTestGateway({ workers, folder, registry: url });
     using connected = connectGrpcWeb(gateway.baseUrl);
     const places = createClient(PlacesService, connected.transport);
-    const answered = new Set<string>();
-    for (let i = 0; i < 30; i++) {
-      for (const { name } of (await places.search({ query: `after-${i}` })).places) answered.add(name);
-    }
+    const queries = Array.from({ length: 30 }, (_, i) => `after-${i}`);
+    const answers = await Promise.all(queries.map((query) => places.search({ query })));
+    const answered = new Set(answers.flatMap((answer) => answer.places.map(({ name }) => name)));
     expect([...answered].toSorted()).toEqual(NAMES);
     expect((await gateway.operator.admin.getStatus({})).discoveryStaleSeconds).toBeGreaterThan(0);
     await using _again = await startRegistryProcess(folder, port);

@@ -44,7 +44,7 @@ export interface TestGateway extends AsyncDisposable {
   readonly operator: Operator;
   readonly log: readonly LogEvent[];
   /** For `serve`: where and how to register. */
-  readonly registry: { readonly url: string; readonly token: string; readonly ttlMs: number };
+  readonly registry: { readonly url: string; readonly token: string };
   accessLines(): Promise<AccessLine[]>;
   save(config: TestConfig): Promise<void>;
 }
@@ -82,7 +82,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     token,
     operator,
     log,
-    registry: { url: options.registry ?? operatorUrl, token, ttlMs: 2000 },
+    registry: { url: options.registry ?? operatorUrl, token },
     async accessLines() {
       const text = await readFile(accessLog, 'utf8');
       return text
