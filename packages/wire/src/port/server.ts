@@ -34,7 +34,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     const id = frame[1];
     const call = createCall(id);
     calls.set(id, call);
-    guard(call.reply, () => void (call.body = service(fromCallFrame(frame, clock.nowMs()), call.reply)));
+    guard(call, () => void (call.body = service(fromCallFrame(frame, clock.nowMs()), call.reply)));
   }
 
   function createCall(id: number): Call {
@@ -63,7 +63,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     if (frame[0] === 'call') return start(frame);
     if (frame[0] === 'bye') return port.close();
     const call = calls.get(frame[1]);
-    if (call !== undefined) guard(call.reply, () => tell(call, frame, bytes));
+    if (call !== undefined) guard(call, () => tell(call, frame, bytes));
   }
 
   function tell(
@@ -95,7 +95,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
   }
 
   function cancelAll(reason: Cancel): void {
-    for (const call of calls.values()) guard(call.reply, () => cancel(call, reason));
+    for (const call of calls.values()) guard(call, () => cancel(call, reason));
   }
 
   port.on('message', (message: Message<CallerFrame>) => readFrames(message, takeFrame));
@@ -117,11 +117,13 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
   };
 }
 
-/** A service must not throw. One that does costs its own call, never the thread. */
-function guard(reply: Reply, run: () => void): void {
+/** A service must not throw. One that does costs its own call, never the thread, and lets go of what it held for it. */
+function guard(call: Call, run: () => void): void {
   try {
     run();
   } catch {
-    reply.fail(callError(Code.internal, 'The service failed to take the call.'));
+    if (call.state === 'over') return;
+    call.reply.fail(callError(Code.internal, 'The service failed to take the call.'));
+    guard(call, () => call.body?.cancel('protocol-error'));
   }
 }

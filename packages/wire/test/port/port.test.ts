@@ -159,7 +159,8 @@ it('cancels the calls of a caller that has gone', async () => {
   expect(call.error).toMatchObject({ code: Code.unavailable, processed: 'maybe' });
 });
 
-it('answers for a service that throws', async () => {
+it('answers for a service that throws, and tells it to let go of the call', async () => {
+  const cancels: Cancel[] = [];
   const { link, server } = createPair((head) => {
     if (head.path === '/start') throw new Error('broken');
     return {
@@ -167,7 +168,10 @@ it('answers for a service that throws', async () => {
       end() {
         throw new Error('broken');
       },
-      cancel() {},
+      cancel(reason) {
+        cancels.push(reason);
+        throw new Error('broken for good');
+      },
       grant() {},
     };
   });
@@ -177,6 +181,7 @@ it('answers for a service that throws', async () => {
     await call.done;
     expect(call.error?.code).toBe(Code.internal);
   }
+  expect(cancels).toEqual(['protocol-error']);
   expect(server.openCalls()).toBe(0);
 });
 
