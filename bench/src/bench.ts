@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseFlags, UsageError } from './flags.ts';
+import { describeMachine } from './machine.ts';
+import { endAllProcesses } from './process.ts';
+import { createReport } from './report.ts';
+import { formatTables } from './table.ts';
+import { runFailover } from './works/failover.ts';
+import { runGateway } from './works/gateway.ts';
+import { runSwap } from './works/swap.ts';
+import type { Work } from './work.ts';
+
+const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
+  gateway: { about: 'CPU per call beside Envoy and grpcwebproxy, gRPC-Web in and gRPC out', run: runGateway },
+  swap: { about: 'versions of a module swapped under unary calls and open streams', run: runSwap },
+  failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
+};
+
+/** The command line: names a bench, runs it, prints its tables. */
+export async function runBench(argv: readonly string[]): Promise<void> {
+  try {
+    const { name, flags } = parseFlags(argv);
+    if (name === undefined) return printNames();
+    const work = WORKS[name];
+    if (work === undefined) throw new UsageError(`there is no bench "${name}": ${Object.keys(WORKS).join(', ')}`);
+    const folder = await mkdtemp(join(tmpdir(), 'bascule-bench-'));
+    const stop = (): void => {
+      endAllProcesses();
+      process.exit(130);
+    };
+    process.once('SIGINT', stop).once('SIGTERM', stop);
+    try {
+      const report = createReport(await describeMachine());
+      console.log(`bench ${name}: ${report.machine}, commit ${report.commit}\n`);
+      const verdict = await work.run({ flags, folder, report, print: (line) => console.log(line) });
+      console.log(formatTables(report.rows));
+      for (const line of verdict) console.log(line);
+      if (verdict.length > 0) process.exitCode = 1;
+      if (flags.json !== undefined) await report.save(flags.json);
+    } finally {
+      endAllProcesses();
+      await rm(folder, { recursive: true, force: true });
+    }
+  } catch (error) {
+    console.error(`error: ${(error as Error).message}`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function printNames(): void {
+  console.log('npm run bench -- NAME [--quick] [--rounds N] [--seconds N] [--json FILE]\n');
+  for (const [name, { about }] of Object.entries(WORKS)) console.log(`  ${name.padEnd(10)}${about}`);
+  console.log('\nbench/README.md says what each needs, and how to read it.');
+}

@@ -1,0 +1,19 @@
+/** What a process of a bench can be, beside the programs that are measured. */
+const ROLES = {
+  'unary-driver': () => import('./drivers/unary-process.ts'),
+  'stream-driver': () => import('./drivers/stream-process.ts'),
+  'ranking-backend': () => import('./backends/ranking-process.ts'),
+} as const satisfies Record<string, () => Promise<{ run(options: never): unknown }>>;
+
+export type Role = keyof typeof ROLES;
+
+/** Arguments that start this program in a role. `options` is plain data. */
+export function childArgs(role: Role, options: unknown): string[] {
+  return [new URL('./main.ts', import.meta.url).pathname, 'child', role, JSON.stringify(options)];
+}
+
+/** Runs a role: `[role, options as JSON]`. */
+export async function runChild([role, options = '{}']: readonly string[]): Promise<void> {
+  const { run } = (await ROLES[role as Role]()) as { readonly run: (options: unknown) => unknown };
+  await run(JSON.parse(options));
+}

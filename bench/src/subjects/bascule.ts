@@ -1,0 +1,35 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { schemaOf } from '@bascule/schema';
+import { PlacesService } from '@bascule/app-backend/gen/demo/places/v1/places_pb.ts';
+import { SUBJECT_CORE } from '../process.ts';
+import { startBasculeGateway } from './bascule-gateway.ts';
+import type { StartSubject } from './subject.ts';
+
+/** Bascule with its defaults; endpoints are named in its file, with the schema that tells what their methods are. */
+export const startBascule: StartSubject = async ({ folder, backendPorts, profile }) => {
+  const home = join(folder, 'bascule');
+  await mkdir(home);
+  await writeFile(join(home, 'places.binpb'), schemaOf([PlacesService]));
+  const config = {
+    discovery: {
+      endpoints: backendPorts.map((port) => ({
+        address: `127.0.0.1:${port}`,
+        services: [PlacesService.typeName],
+        schema: 'places.binpb',
+      })),
+    },
+    observe: { accessLog: 'access.log' },
+  };
+  const gateway = await startBasculeGateway({ home, config, profile, core: SUBJECT_CORE });
+  return {
+    ...gateway,
+    name: 'Bascule',
+    settings: [
+      `bascule gateway, Node ${process.versions.node} without flags, one thread`,
+      `${backendPorts.length} static endpoints with schema; all else is default: least-request, retries with a budget,`,
+      'deadlines, CORS, /metrics, access log in JSON to a file',
+      ...(profile === undefined ? [] : ['under the CPU profiler: not a result']),
+    ],
+  };
+};
