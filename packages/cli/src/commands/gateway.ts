@@ -93,7 +93,7 @@ const OVERRIDES = ['port', 'operatorPort', 'workers', 'stateDir', 'registry'] as
 
 /** On standard error, since standard output may carry the access log. */
 function printEvent(terminal: Terminal, event: LogEvent, asJson: boolean): void {
-  if (asJson) return terminal.remark(JSON.stringify(event));
+  if (asJson) return terminal.remark(JSON.stringify({ time: new Date(systemClock.wallMs()).toISOString(), ...event }));
   const { level, message, ...details } = event;
   const shown = Object.entries(details).filter(([, value]) => value !== undefined && value !== '');
   const tail = shown.map(([name, value]) => `${name}=${String(value)}`).join(' ');

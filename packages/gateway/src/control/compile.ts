@@ -74,6 +74,9 @@ function compilePolicies(settings: Settings, revision: number): Policies {
   };
 }
 
+/** More than are in use at once; the oldest goes first and is read again if it is still needed. */
+const MAX_SCHEMAS = 512;
+
 /** Remembers the methods of each schema: reading descriptors costs milliseconds, pictures are made often. */
 export function createMethodCache(
   schemaOf: (digest: string) => Uint8Array | undefined,
@@ -87,6 +90,7 @@ export function createMethodCache(
     if (schema === undefined) return undefined;
     const read = readMethods(digest, schema, log);
     known.set(digest, read);
+    if (known.size > MAX_SCHEMAS) known.delete(known.keys().next().value as string);
     return read;
   };
 }

@@ -1,4 +1,5 @@
 import { Worker, type MessagePort } from 'node:worker_threads';
+import { systemClock } from '@bascule/core';
 import { ListenError } from '@bascule/wire';
 import type { DataReport, Snapshot } from '../snapshot.ts';
 import type { FromData, ToData } from './protocol.ts';
@@ -6,6 +7,9 @@ import type { DataListenOptions, DataThread, FirstSnapshot } from './thread.ts';
 
 /** `closing` has been told to end, `ended` has ended or is about to: no more answers. */
 type State = 'running' | 'closing' | 'ended';
+
+/** Beyond the grace: a thread that has not ended by then hears nothing any more, and a stop must end. */
+const STUCK_AFTER_MS = 5_000;
 
 /** A data thread in a worker. `onLost` tells that it ended without having been told to. */
 export async function createWorkerThread(
@@ -74,8 +78,10 @@ export async function createWorkerThread(
     },
     async close(graceMs) {
       if (state === 'running') state = 'closing';
+      const timer = systemClock.after(graceMs + STUCK_AFTER_MS, () => void worker.terminate());
       await ask((id) => ({ type: 'close', id, graceMs }));
       await exited;
+      timer.cancel();
     },
   };
 }
