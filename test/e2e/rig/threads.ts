@@ -2,10 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const TASKS = '/proc/self/task';
 
+/** Node's name for workers that have none of their own, as data threads, and the one of module versions. */
+const NAMES = ['WorkerThread', 'bascule-module'];
+
 /** Worker threads of this process; 0 where the system has no /proc to tell. */
 export function countThreads(): number {
   try {
-    return readdirSync(TASKS).filter((task) => readName(task) === 'WorkerThread').length;
+    return readdirSync(TASKS).filter((task) => NAMES.includes(readName(task))).length;
   } catch {
     return 0;
   }
