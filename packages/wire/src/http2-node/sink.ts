@@ -34,14 +34,15 @@ export function createSink(stream: ServerHttp2Stream, method: string): Sink {
 
   const sink: Sink = {
     whole(head, bytes, trailers) {
-      if (!isOpen(stream)) return;
+      if (!canRespond(stream)) return;
       if (bytes === undefined && trailers.length === 0) return respond(head.status, head.fields, true);
       sink.head(head);
       sink.end(bytes, trailers);
     },
     head(head) {
-      if (!isOpen(stream)) return;
-      bytesLeft = method === 'HEAD' ? undefined : announcedLength(head.fields);
+      if (!canRespond(stream)) return;
+      if (method === 'HEAD') return respond(head.status, head.fields, true);
+      bytesLeft = announcedLength(head.fields);
       stream.on('wantTrailers', () => sendTrailers(stream, trailers));
       respond(head.status, head.fields, false);
     },
@@ -61,6 +62,11 @@ export function createSink(stream: ServerHttp2Stream, method: string): Sink {
     waitingBytes: () => stream.writableLength,
   };
   return sink;
+}
+
+/** Node ends the writable side of a HEAD before anybody has answered it, so that is no sign. */
+function canRespond(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed && !stream.headersSent;
 }
 
 function isOpen(stream: ServerHttp2Stream): boolean {
