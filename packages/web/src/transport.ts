@@ -77,7 +77,10 @@ function createWatcher({
       try {
         onCall?.(toCallFact(call, error, error === undefined ? fields : [error.metadata, ...fields]));
       } catch (reason) {
-        reportError(reason);
+        // Uncaught, as from any event handler, and no harm to the call.
+        queueMicrotask(() => {
+          throw reason;
+        });
       }
       return error;
     };
@@ -104,7 +107,7 @@ function createInnerTransport(options: BasculeTransportOptions): Transport {
 }
 
 function toPageOrigin(): string {
-  const { location } = globalThis as { location?: Location };
+  const { location } = globalThis as { location?: { origin: string } };
   if (location === undefined)
     throw new TypeError('baseUrl is missing: outside of a page there is no origin to fall back on');
   return location.origin;

@@ -58,8 +58,3 @@ export const UNARY = methodOf('unary') as DescMethodUnary<typeof StringValueSche
 export function streamOf(name: string): DescMethodStreaming<typeof StringValueSchema, typeof StringValueSchema> {
   return methodOf(name) as DescMethodStreaming<typeof StringValueSchema, typeof StringValueSchema>;
 }
-
-/** The bytes of a StringValue. */
-function encodeText(value: string): Uint8Array {
-  return toBinary(StringValueSchema, create(StringValueSchema, { value }));
-}
