@@ -1,7 +1,6 @@
 import {
   create,
   createFileRegistry,
-  toBinary,
   type DescMethodStreaming,
   type DescMethodUnary,
 } from '@bufbuild/protobuf';
