@@ -68,12 +68,20 @@ export function startChild({ name, cwd, args, onLine }: ChildOptions): Child {
   };
 }
 
+/** What a good word says beside its message; the rest of its fields are for machines. */
+const TOLD: ReadonlySet<string> = new Set(['module', 'version', 'endpoint', 'file']);
+
+/** What nobody reads even in a bad one. */
+const UNTOLD: ReadonlySet<string> = new Set(['time', 'digest', 'folder']);
+
 /** A log line for people; the processes of `bascule --json` write them for machines. */
 function toWords(line: string): string {
-  const { level, message, error, digest: _, folder: __, ...details } = parseObject(line) ?? {};
+  const { level, message, error, ...details } = parseObject(line) ?? {};
   if (typeof message !== 'string') return typeof error === 'string' ? error : line;
-  const tail = Object.entries(details).map(([name, value]) => `${name}=${String(value)}`);
-  return [level === 'info' ? '' : `${String(level)}:`, message, ...tail].filter((word) => word !== '').join(' ');
+  const good = level === 'info';
+  const told = Object.entries(details).filter(([name]) => (good ? TOLD.has(name) : !UNTOLD.has(name)));
+  const tail = told.map(([name, value]) => `${name}=${String(value)}`);
+  return [good ? '' : `${String(level)}:`, message, ...tail].filter((word) => word !== '').join(' ');
 }
 
 /** A module's words come along in here: nothing in them may steer the terminal. */

@@ -2,18 +2,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
-/** Runs `make` unless `stamp` says that it was run with the same `sources` (files and folders). Tells whether it ran. */
+/** Runs `make` unless `stamp` says that it was run with the same `sources` (files and folders). */
 export async function makeIfStale(
   root: string,
   { sources, stamp, make }: { sources: readonly string[]; stamp: string; make: () => Promise<void> },
-): Promise<boolean> {
+): Promise<void> {
   const digest = await digestOf(root, sources);
   const before = await readFile(stamp, 'utf8').catch(() => '');
-  if (before === digest) return false;
+  if (before === digest) return;
   await make();
   await mkdir(dirname(stamp), { recursive: true });
   await writeFile(stamp, digest);
-  return true;
 }
 
 /** By content, since a checkout gives all files a new time. */

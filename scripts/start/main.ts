@@ -32,8 +32,8 @@ async function main(): Promise<number> {
 }
 
 async function prepare(): Promise<void> {
-  if (await prepareStubs(ROOT)) console.log('Generated the stubs.');
-  if (await preparePage(ROOT)) console.log('Built the page.');
+  await prepareStubs(ROOT, () => console.log('Generating the stubs ...'));
+  await preparePage(ROOT, () => console.log('Building the page ...'));
 }
 
 async function run(flags: Flags, words: StopWords): Promise<number> {

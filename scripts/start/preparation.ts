@@ -4,8 +4,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeIfStale } from './digest.ts';
 
-/** Makes stubs from protos that have changed. */
-export function prepareStubs(root: string): Promise<boolean> {
+/** Makes stubs from protos that have changed; `onStale` is called before it takes its time. */
+export function prepareStubs(root: string, onStale: () => void): Promise<void> {
   return makeIfStale(root, {
     sources: [
       'proto',
@@ -16,12 +16,15 @@ export function prepareStubs(root: string): Promise<boolean> {
       'pnpm-lock.yaml',
     ],
     stamp: join(root, 'node_modules/.cache/bascule/stubs'),
-    make: () => runScript(root, 'scripts/generate.ts'),
+    make() {
+      onStale();
+      return runScript(root, 'scripts/generate.ts');
+    },
   });
 }
 
-/** Builds the page from sources that have changed. */
-export function preparePage(root: string): Promise<boolean> {
+/** Builds the page from sources that have changed; `onStale` is called before it takes its time. */
+export function preparePage(root: string, onStale: () => void): Promise<void> {
   return makeIfStale(root, {
     sources: [
       'apps/web/src',
@@ -34,6 +37,7 @@ export function preparePage(root: string): Promise<boolean> {
     ],
     stamp: join(root, 'apps/web/dist/.stamp'),
     async make() {
+      onStale();
       // Loaded only now: most starts build nothing.
       const { build } = await import('vite');
       await build({ root: join(root, 'apps/web'), logLevel: 'warn' });
