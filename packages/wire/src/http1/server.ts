@@ -5,12 +5,14 @@ import { createCallContext } from '@bascule/core';
 import { peerAddress, type Edge } from '../listener/edge.ts';
 import { Exchange } from '../listener/exchange.ts';
 import type { ListenLimits } from '../listener/limits.ts';
+import { LeanRequest } from './lean-request.ts';
 import { parseRequestHead, type Refusal } from './request-head.ts';
 import { createSink } from './sink.ts';
 
 /** How node:http is to be made. Its own defaults let a slow peer hold a connection for minutes. */
-export function toHttp1Options(limits: ListenLimits): ServerOptions {
+export function toHttp1Options(limits: ListenLimits): ServerOptions<typeof LeanRequest> {
   return {
+    IncomingMessage: LeanRequest,
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
     // Off: it would cut long client streams.
