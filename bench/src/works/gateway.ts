@@ -17,7 +17,23 @@ const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   envoy: startEnvoy,
   grpcwebproxy: startGrpcWebProxy,
 };
-const CONNECTIONS = [32, 256];
+
+/** A load: calls without pause on each connection, or a number of them per second over all. */
+interface Load {
+  readonly name: string;
+  readonly connections: number;
+  readonly perSecond?: number;
+}
+
+const LOADS: readonly Load[] = [
+  { name: 'HTTP/1.1, 32 connections', connections: 32 },
+  { name: 'HTTP/1.1, 256 connections', connections: 256 },
+  // What the slowest subject can carry as well: here latencies are latencies.
+  { name: 'HTTP/1.1, 32 connections, 5,000 calls/s', connections: 32, perSecond: 5_000 },
+];
+
+/** A round with fewer of its planned calls than this is void. */
+const PLANNED_SHARE = 0.95;
 const BACKENDS = 3;
 
 /** One subject with a driver of its own. */
@@ -46,12 +62,11 @@ export const runGateway: Work = async (context) => {
     Array.from({ length: BACKENDS }, (_, i) => startGoBackend(program, ECHO_METHOD, join(folder, `echo-${i}.log`))),
   );
   const contestants = await startContestants(context, backends);
+  print(`${BACKENDS} backends in Go with a raw codec, echoing messages of 70 bytes; gRPC-Web over HTTP/1.1 with about`);
   print(
-    `${BACKENDS} backends in Go with a raw codec, echoing messages of 70 bytes; gRPC-Web over HTTP/1.1 with about 600`,
+    `600 bytes of a browser's fields; closed loop but where a rate is named; ${rounds} rounds of ${seconds} s in turns,`,
   );
-  print(
-    `bytes of a browser's fields; closed loop; ${rounds} rounds of ${seconds} s in turns, each after 1 s to warm up`,
-  );
+  print('each after 1 s to warm up');
   print(
     canPin
       ? `subjects on core ${SUBJECT_CORE}, driver and backends on core ${LOAD_CORE}\n`
@@ -59,13 +74,13 @@ export const runGateway: Work = async (context) => {
   );
   const samples: Sample[] = [];
   const wrong: string[] = [];
-  for (const connections of CONNECTIONS) {
-    for (const contestant of contestants) await warmUp(contestant, connections, flags.quick ? 1 : 4);
+  for (const load of LOADS) {
+    for (const contestant of contestants) await warmUp(contestant, load, flags.quick ? 1 : 4);
     for (let round = 1; round <= rounds; round++) {
       for (const contestant of contestants) {
-        const sample = await measure({ contestant, connections, seconds, backends, wrong });
+        const sample = await measure({ contestant, load, seconds, backends, wrong });
         samples.push(sample);
-        print(`round ${round}, ${connections} connections, ${contestant.name}: ${toWords(sample)}`);
+        print(`round ${round}, ${load.name}, ${contestant.name}: ${toWords(sample)}`);
       }
     }
   }
@@ -101,35 +116,38 @@ async function startContestants(
   return contestants;
 }
 
-async function warmUp({ driver }: Contestant, connections: number, seconds: number): Promise<void> {
-  await driver.connect(connections);
-  await driver.start();
+async function warmUp({ driver }: Contestant, load: Load, seconds: number): Promise<void> {
+  await driver.connect(load.connections);
+  await driver.start(load.perSecond);
   await wait(seconds * 1000);
   await driver.stop();
 }
 
 interface Measure {
   readonly contestant: Contestant;
-  readonly connections: number;
+  readonly load: Load;
   readonly seconds: number;
   readonly backends: readonly GoBackend[];
   readonly wrong: string[];
 }
 
-async function measure({ contestant, connections, seconds, backends, wrong }: Measure): Promise<Sample> {
+async function measure({ contestant, load, seconds, backends, wrong }: Measure): Promise<Sample> {
   const { name, driver, pid } = contestant;
-  await warmUp(contestant, connections, 1);
+  await warmUp(contestant, load, 1);
   const countedBefore = await countAll(backends);
   const cpuBefore = cpuMicroseconds(pid);
-  await driver.start();
+  await driver.start(load.perSecond);
   await wait(seconds * 1000);
   const report = await driver.stop();
   const cpu = cpuMicroseconds(pid) - cpuBefore;
   const counted = (await countAll(backends)) - countedBefore;
-  const work = `HTTP/1.1, ${connections} connections`;
+  const work = load.name;
   if (report.failed > 0) wrong.push(`${name}, ${work}: ${report.failed} calls failed: ${report.faults.join('; ')}`);
   if (counted !== report.ok) {
     wrong.push(`${name}, ${work}: void, the driver has ${report.ok} good answers and the backends made ${counted}`);
+  }
+  if (report.started < report.planned * PLANNED_SHARE) {
+    wrong.push(`${name}, ${work}: void, ${report.started} of ${report.planned} planned calls were made`);
   }
   return {
     contestant: name,
