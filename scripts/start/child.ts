@@ -76,8 +76,10 @@ const UNTOLD: ReadonlySet<string> = new Set(['time', 'digest', 'folder']);
 
 /** A log line for people; the processes of `bascule --json` write them for machines. */
 function toWords(line: string): string {
-  const { level, message, error, ...details } = parseObject(line) ?? {};
-  if (typeof message !== 'string') return typeof error === 'string' ? error : line;
+  const { level, message, error, advice, ...details } = parseObject(line) ?? {};
+  if (typeof message !== 'string') {
+    return typeof error === 'string' ? [error, advice].filter((word) => typeof word === 'string').join('. ') : line;
+  }
   const good = level === 'info';
   const told = Object.entries(details).filter(([name]) => (good ? TOLD.has(name) : !UNTOLD.has(name)));
   const tail = told.map(([name, value]) => `${name}=${String(value)}`);

@@ -125,7 +125,7 @@ describe('page', { timeout: 60_000 }, () => {
       });
       await eventually(async () => {
         expect(await readNumber(page, 'p99')).toBeGreaterThanOrEqual(await readNumber(page, 'p50'));
-      }, 20_000);
+      }, 45_000);
       expect(await readText(page, 'failed')).toBe('0');
       expect(await readText(page, 'retried')).toBe('no retries');
       for (const testId of ['current-version', 'results-version', 'stream-version']) {

@@ -86,7 +86,7 @@ export function toRate({ perSecond }: CallStats, seconds = 5): number {
 }
 
 /** Fewer calls have no 99th percentile worth the name: it would be the one that opened the connection. */
-export const CALLS_FOR_P99 = 50;
+export const CALLS_FOR_P99 = 100;
 
 /** The duration that `share` (0 to 1) of the calls did not exceed; undefined without calls. */
 export function toPercentile(durationsMs: readonly number[], share: number): number | undefined {
