@@ -6,12 +6,14 @@ import { describeMachine } from './machine.ts';
 import { endAllProcesses } from './process.ts';
 import { createReport } from './report.ts';
 import { formatTables } from './table.ts';
+import { runCheck } from './works/check.ts';
 import { runFailover } from './works/failover.ts';
 import { runGateway } from './works/gateway.ts';
 import { runSwap } from './works/swap.ts';
 import type { Work } from './work.ts';
 
 const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
+  check: { about: 'whether the drivers see what is wrong; takes a second', run: runCheck },
   gateway: { about: 'CPU per call beside Envoy and grpcwebproxy, gRPC-Web in and gRPC out', run: runGateway },
   swap: { about: 'versions of a module swapped under unary calls and open streams', run: runSwap },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },

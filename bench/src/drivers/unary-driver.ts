@@ -23,6 +23,8 @@ export interface UnaryDriver {
   start(perSecond: number | undefined): void;
   /** Starts no more calls, waits for those under way, tells how all went since `start`. */
   stop(): Promise<UnaryReport>;
+  /** Closes all connections. */
+  close(): void;
 }
 
 /** A call that has no answer by then, after the last one was started, is lost. Longer than the gateway's own deadline. */
@@ -127,6 +129,9 @@ export function createUnaryDriver(options: UnaryDriverOptions): UnaryDriver {
         connection.close();
       }
       return tally.report(stoppedMs);
+    },
+    close() {
+      for (const connection of connections) connection.close();
     },
   };
 }
