@@ -20,7 +20,10 @@ export interface DemoOptions {
 const REGISTRY_NEWS = /^(?:warn: )?registry: /;
 
 /** How long the word to stop may be behind what it has already ended. */
-const STOP_WORD_MS = 300;
+const STOP_WORD_MS = 1_000;
+
+/** A Ctrl-C that a child got before it could ignore it is about to reach this launcher as well. */
+const stopWordTime = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, STOP_WORD_MS));
 
 /** The processes of the demo. */
 export interface Demo {
@@ -45,8 +48,7 @@ export function startDemo(options: DemoOptions): Demo {
   const start = (name: string, args: readonly string[], onEnded: (how: string) => void): Child => {
     const child = startChild({ name, args, cwd: options.root, onLine: (line) => say(name, line) });
     void child.ended.then(async (how) => {
-      // A Ctrl-C that the child got before it could ignore it is about to reach this launcher as well.
-      await new Promise((resolve) => setTimeout(resolve, STOP_WORD_MS));
+      await stopWordTime();
       if (!stopping) onEnded(how);
     });
     return child;
@@ -71,7 +73,10 @@ export function startDemo(options: DemoOptions): Demo {
   });
   const all = [registry, gateway, ...backends];
   return {
-    ready: Promise.all(all.map((child) => child.ready)),
+    ready: Promise.all(all.map((child) => child.ready)).catch(async (error: unknown) => {
+      await stopWordTime();
+      throw error;
+    }),
     lastBackendPid: backends.at(-1)?.pid,
     async stop() {
       stopping = true;

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core';
 import type { Demo } from './demo.ts';
 
 /** Where the page looks at first. */
-export const ROTTERDAM = { latitude: 51.92, longitude: 4.48 };
+const ROTTERDAM = { latitude: 51.92, longitude: 4.48 };
 
 const RESULTS = 12;
 

@@ -15,7 +15,7 @@ const { values } = parseArgs({
     registry: { type: 'string', default: '' },
     'token-file': { type: 'string', default: '' },
     'ttl-ms': { type: 'string', default: '1500' },
-    'delay-ms': { type: 'string', default: '100' },
+    'delay-ms': { type: 'string', default: '300' },
     log: { type: 'string', default: '' },
   },
 });

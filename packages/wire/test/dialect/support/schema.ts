@@ -1,14 +1,9 @@
-import {
-  create,
-  createFileRegistry,
-  type DescMethodStreaming,
-  type DescMethodUnary,
-} from '@bufbuild/protobuf';
+import { create, createFileRegistry, type DescMethodStreaming, type DescMethodUnary } from '@bufbuild/protobuf';
 import {
   FileDescriptorProtoSchema,
   file_google_protobuf_wrappers,
   MethodOptions_IdempotencyLevel,
-  StringValueSchema,
+  type StringValueSchema,
 } from '@bufbuild/protobuf/wkt';
 
 const TEXT = '.google.protobuf.StringValue';
