@@ -25,6 +25,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     stdinEnded: () =>
       new Promise((resolve) => {
         process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
+        // Asked to stop by a signal, the process must not wait for a pipe that stays open. Files have no unref.
+        (process.stdin as Partial<typeof process.stdin>).unref?.();
       }),
   };
   try {

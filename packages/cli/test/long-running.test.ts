@@ -93,6 +93,18 @@ describe('gateway', () => {
   });
 });
 
+describe('under a launcher that goes on', () => {
+  test.each([
+    ['gateway', ZERO, '"api":'],
+    ['registry', ['--port', '0'], '"registry":'],
+  ])('%s ends on SIGTERM though its standard input stays open', async (command, ports, word) => {
+    running = start([command, '--json', '--exit-with-stdin', ...ports], { cwd: folder });
+    await running.said(word);
+    running.child.kill('SIGTERM');
+    expect((await running.ended).code).toBe(0);
+  });
+});
+
 describe('registry', () => {
   test('answers with its token alone, and stops while it is watched', async () => {
     running = start(['registry', '--port', '0', '--json'], { cwd: folder });
