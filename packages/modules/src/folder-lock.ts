@@ -22,6 +22,9 @@ export class FolderInUse extends Error {
 
 const SQLITE_BUSY = 5;
 
+/** A database that nobody holds is closed by the garbage collector, and its lock with it. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Takes a folder for this process and gives the way to let go of it. The lock is SQLite's on an empty database, which is
  * the operating system's: it goes with the process, however that ends. Throws FolderInUse.
@@ -36,9 +39,11 @@ export function lockFolder(folder: string): () => void {
     if ((error as { errcode?: unknown }).errcode === SQLITE_BUSY) throw new FolderInUse(folder, readOwner(owner));
     throw new Error(`${folder} cannot be locked: ${messageOf(error)}`, { cause: error });
   }
+  held.add(db);
   writeFileSync(owner, `${process.pid}\n`, { mode: 0o600 });
   return () => {
     rmSync(owner, { force: true });
+    held.delete(db);
     db.close();
   };
 }

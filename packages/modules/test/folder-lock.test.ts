@@ -23,8 +23,8 @@ describe('folder lock', () => {
 
   it('is free again after its owner was killed', async () => {
     const folder = await makeFolder();
-    const code = `(await import(process.argv[1])).lockFolder(process.argv[2]); console.log('locked'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code, LOCK, folder], {
+    const code = `(await import(process.argv[1])).lockFolder(process.argv[2]); gc(); console.log('locked'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', code, LOCK, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');
