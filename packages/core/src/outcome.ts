@@ -38,6 +38,15 @@ export function codeFromHttpStatus(status: number): Code {
   }
 }
 
+const HTTP_STATUSES: readonly number[] = [
+  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+];
+
+/** Code to HTTP status, for Connect's unary answers and for plain HTTP. Source: Connect protocol, Error Codes. */
+export function httpStatusOf(code: Code): number {
+  return HTTP_STATUSES[code] ?? 500;
+}
+
 /** Outcome of `reply.end`. `head` is undefined for Trailers-Only. */
 export function outcomeOfEnd(head: ResponseHead | undefined, trailers: Fields): Outcome {
   const status = getField(trailers, 'grpc-status');

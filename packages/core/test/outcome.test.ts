@@ -8,6 +8,7 @@ import {
   codeName,
   decodeMessage,
   encodeMessage,
+  httpStatusOf,
   outcomeOfEnd,
   outcomeOfFail,
   parseCode,
@@ -53,6 +54,29 @@ describe('codes', () => {
   ])('HTTP %i without a status reads as %i', (status, code) => {
     expect(codeFromHttpStatus(status)).toBe(code);
   });
+});
+
+it('tells the HTTP status of each code, as Connect has it', () => {
+  const statuses = Object.entries(Code).map(([name, code]) => `${name} ${httpStatusOf(code)}`);
+  expect(statuses).toEqual([
+    'ok 200',
+    'canceled 499',
+    'unknown 500',
+    'invalidArgument 400',
+    'deadlineExceeded 504',
+    'notFound 404',
+    'alreadyExists 409',
+    'permissionDenied 403',
+    'resourceExhausted 429',
+    'failedPrecondition 400',
+    'aborted 409',
+    'outOfRange 400',
+    'unimplemented 501',
+    'internal 500',
+    'unavailable 503',
+    'dataLoss 500',
+    'unauthenticated 401',
+  ]);
 });
 
 describe('grpc-message', () => {

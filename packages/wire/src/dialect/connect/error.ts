@@ -15,16 +15,6 @@ export interface Status {
   readonly error: ConnectErrorJson | undefined;
 }
 
-/** HTTP status of each code for unary answers. Source: Connect protocol, Error Codes. */
-const HTTP_STATUSES: readonly number[] = [
-  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
-];
-
-/** HTTP status of a unary answer. */
-export function httpStatusOf(code: Code): number {
-  return HTTP_STATUSES[code] ?? 500;
-}
-
 /** Reads the status of inner trailers. */
 export function statusOf(trailers: Fields): Status {
   const status = getField(trailers, 'grpc-status');

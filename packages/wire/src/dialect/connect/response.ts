@@ -1,9 +1,9 @@
-import type { Fields } from '@bascule/core';
+import { httpStatusOf, type Fields } from '@bascule/core';
 import type { Format, StandAlone, StreamFormat } from '../format.ts';
 import { HOP_FIELDS } from '../hop-fields.ts';
 import { toHeadFields } from '../response-fields.ts';
 import { encodeEndStream } from './end-stream.ts';
-import { httpStatusOf, isStatusField, statusOf, type Status } from './error.ts';
+import { isStatusField, statusOf, type Status } from './error.ts';
 
 const STREAM_ENCODING_NAMES = { encoding: 'connect-content-encoding', acceptEncoding: 'connect-accept-encoding' };
 const UNARY_ENCODING_NAMES = { encoding: 'content-encoding', acceptEncoding: 'accept-encoding' };
