@@ -175,7 +175,8 @@ class Connection {
       () => void this.#socket.end(),
       () => {
         this.#fields(id, 0, HEAD);
-        this.#send(FrameKind.data, 0, id, word.subarray(0, int(word.length)));
+        // At least one byte: a stream of nothing that is OK would be whole.
+        this.#send(FrameKind.data, 0, id, word.subarray(0, 1 + int(word.length - 1)));
         end('grpc-status', '0');
       },
       () => {
