@@ -8,6 +8,7 @@ export { mergeMetrics, type FamilySnapshot, type MetricsSnapshot, type SeriesSna
 export { renderMetrics } from './metrics-text.ts';
 export { createObserveLayer, type ObserveOptions, type Observer } from './observe.ts';
 export { createOutcomeLayer } from './outcome.ts';
+export { refuseCall } from './refusal.ts';
 export { createRetryLayer, type RetryOptions, type RetryPolicy } from './retry.ts';
 export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './retry-budget.ts';
 export { createTimeoutFieldLayer } from './timeout-field.ts';

@@ -1,5 +1,6 @@
-import { callError, Code, getField, type Body, type Clock, type Layer, type Reply } from '@bascule/core';
+import { callError, Code, getField, type Clock, type Layer } from '@bascule/core';
 import { createTokenJudge } from '@bascule/kit';
+import { refuseCall } from '@bascule/layers';
 import { createDialectLayer } from '@bascule/wire';
 import { answerText } from './text-answer.ts';
 
@@ -22,22 +23,9 @@ export function createTokenGate(token: string, clock: Clock): Layer {
   return (next) => (head, reply) => {
     const fault = judge(getField(head.fields, 'authorization') ?? '');
     if (fault === undefined) return next(head, reply);
-    return dialect((_head, inner) => failLater(inner, fault))(head, reply);
-  };
-}
-
-/** On a later turn, as the law of a call asks. */
-function failLater(reply: Reply, fault: string): Body {
-  let over = false;
-  queueMicrotask(() => {
-    if (!over) reply.fail(callError(Code.unauthenticated, fault, 'never-sent'));
-  });
-  return {
-    write() {},
-    end() {},
-    grant() {},
-    cancel() {
-      over = true;
-    },
+    return dialect((_head, inner) => refuseCall(inner, callError(Code.unauthenticated, fault, 'never-sent')))(
+      head,
+      reply,
+    );
   };
 }

@@ -8,7 +8,6 @@ import { createPacer } from './pacer.ts';
 export interface Publisher {
   /** Starts a thread with the present picture, so that it never takes a call without one. */
   attach(start: (first: FirstSnapshot) => Promise<DataThread>): Promise<DataThread>;
-  detach(thread: DataThread): void;
   /** Makes a snapshot and puts it in place; resolves when every data thread uses it, or a newer one. */
   publish(): Promise<void>;
   /** Publishes soon, once for many calls. */
@@ -112,7 +111,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
         threads.set(thread, { keys: first.keys, pace: 'prompt' });
         return thread;
       }),
-    detach: (thread) => void threads.delete(thread),
     publish,
     schedule: () => pacer.schedule(),
     revision: () => revision,

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { Code, callError, endpointKey, type Clock, type Endpoint, type Link } from '@bascule/core';
+import { refuseCall } from '@bascule/layers';
 import { createGrpcUpstream, createHttp2Link, createPortLink } from '@bascule/wire';
-import { refuse } from './refuse.ts';
 
 /** Links by endpoint: services that share a backend share its connections. */
 export interface Links {
@@ -109,7 +109,8 @@ function createView(shared: Shared, closeUnused: () => Promise<void>): Link {
 
 /** Never ready: for a module version that ended before its port came. A link must not throw for one of many changes. */
 const DEAD_LINK: Link = {
-  service: (_head, reply) => refuse(reply, callError(Code.unavailable, 'the module version has ended', 'never-sent')),
+  service: (_head, reply) =>
+    refuseCall(reply, callError(Code.unavailable, 'the module version has ended', 'never-sent')),
   isReady: () => false,
   onReadyChange() {},
   close: () => Promise.resolve(),

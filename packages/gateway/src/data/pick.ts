@@ -9,9 +9,9 @@ import {
   type RequestHead,
   type Service,
 } from '@bascule/core';
+import { refuseCall } from '@bascule/layers';
 import { runLeased } from './leased-call.ts';
 import { PendingCall } from './pending-call.ts';
-import { refuse } from './refuse.ts';
 
 /** How a call gets its endpoint. */
 export interface PickOptions {
@@ -63,7 +63,7 @@ export function createPick(options: PickOptions): Pick {
     service(head, reply) {
       const lease = tryPick(head);
       if (lease !== undefined) return begin(lease, head, reply);
-      return wait(head, reply) ?? refuse(reply, overflow(head));
+      return wait(head, reply) ?? refuseCall(reply, overflow(head));
     },
     wake() {
       for (const call of waiting) call.retry();

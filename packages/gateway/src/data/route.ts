@@ -1,5 +1,5 @@
 import { Code, callError, type Layer, type MethodFacts, type RequestHead } from '@bascule/core';
-import { refuse } from './refuse.ts';
+import { refuseCall } from '@bascule/layers';
 import type { ClusterSnapshot } from '../snapshot.ts';
 
 /** Which cluster a path goes to, and what the method is. Immutable: a new snapshot makes a new table. */
@@ -35,7 +35,7 @@ export function createRouteTable(clusters: readonly ClusterSnapshot[]): RouteTab
 export function createRouteLayer(table: () => RouteTable): Layer {
   return (next) => (head, reply) => {
     const route = table().find(head.path);
-    if (route === undefined) return refuse(reply, unknownMethod(head));
+    if (route === undefined) return refuseCall(reply, unknownMethod(head));
     head.call.cluster = route.cluster.service;
     if (route.known === 'method') head.call.method = route.facts;
     return next(head, reply);
