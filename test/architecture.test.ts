@@ -11,11 +11,12 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   discovery: ['core', 'schema'],
   balancer: ['core'],
   kit: ['core', 'wire', 'schema'],
-  server: ['core', 'schema', 'wire', 'layers', 'discovery', 'kit'],
+  client: ['core', 'schema', 'wire', 'layers', 'discovery', 'balancer'],
+  server: ['core', 'schema', 'wire', 'layers', 'discovery', 'kit', 'client'],
   modules: ['core', 'schema', 'wire', 'kit'],
-  gateway: ['core', 'schema', 'wire', 'layers', 'discovery', 'balancer', 'kit', 'server', 'modules'],
+  gateway: ['core', 'schema', 'wire', 'layers', 'discovery', 'balancer', 'kit', 'client', 'server', 'modules'],
   web: ['core', 'layers'],
-  cli: ['core', 'schema', 'wire', 'layers', 'discovery', 'balancer', 'kit', 'server', 'modules', 'gateway'],
+  cli: ['core', 'schema', 'wire', 'layers', 'discovery', 'balancer', 'kit', 'client', 'server', 'modules', 'gateway'],
 };
 
 /** Rooms that run in a browser as well. */

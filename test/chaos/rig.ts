@@ -112,6 +112,7 @@ export function createEndpoint(overrides: Partial<Endpoint>): Endpoint {
     host: '127.0.0.1',
     port: 0,
     protocol: 'grpc',
+    codecs: ['proto'],
     weight: 1,
     priority: 0,
     zone: '',

@@ -64,6 +64,7 @@ export function endpointOf(instanceId: string, overrides: Partial<Endpoint> = {}
     host: '127.0.0.1',
     port: 1,
     protocol: 'grpc',
+    codecs: ['proto'],
     weight: 1,
     priority: 0,
     zone: '',

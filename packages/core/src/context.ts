@@ -19,6 +19,9 @@ export interface MethodFacts {
 /** Which protocol the caller speaks. `http` is everything that is not RPC. */
 export type DialectName = 'grpc' | 'grpc-web' | 'grpc-web-text' | 'connect' | 'connect-stream' | 'http';
 
+/** Version of HTTP that the caller's connection speaks; empty where there is none, as in process. */
+export type HttpVersion = '1.0' | '1.1' | '2' | '';
+
 /** What layers learn about one call, shared from listener to link. Made by {@link createCallContext}. */
 export interface CallContext {
   /** Unique within the process; in logs and in the `bascule-call-id` response field where that is exposed. */
@@ -27,6 +30,8 @@ export interface CallContext {
   readonly startedMs: number;
   /** Address of the peer socket, without port. */
   readonly peer: string;
+  /** Set by the listener. */
+  httpVersion: HttpVersion;
   /** Set by the dialect layer. */
   dialect: DialectName;
   /** Set by the route layer; undefined means unknown: treated as a bidi stream that is not idempotent. */
@@ -46,6 +51,10 @@ export interface CallContext {
    * itself (refused content types, broken frames). Undefined for what is not RPC: the HTTP status speaks.
    */
   outcome: Outcome | undefined;
+  /** Work that still goes on somewhere though the call may be over: see {@link holdWork}. */
+  work: number;
+  /** Runs once when `work` falls to 0. Set through {@link whenWorkEnds}. */
+  onWorkEnded: (() => void) | undefined;
 }
 
 /** A context at the start of its life. */
@@ -54,6 +63,7 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     id,
     startedMs,
     peer,
+    httpVersion: '',
     dialect: 'http',
     method: undefined,
     cluster: '',
@@ -62,5 +72,38 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     tried: [],
     endpoint: undefined,
     outcome: undefined,
+    work: 0,
+    onWorkEnded: undefined,
   };
+}
+
+/**
+ * Says that a callee may still work for a call that its caller has cancelled: called inside `body.cancel` by whoever
+ * knows a later moment at which the work has ended, and then calls {@link releaseWork} exactly once. Without this a
+ * caller that opens and resets calls gets more work done at once than any limit on open calls allows (CVE-2023-44487).
+ */
+export function holdWork(call: CallContext): void {
+  call.work += 1;
+}
+
+/** The reverse of {@link holdWork}. */
+export function releaseWork(call: CallContext): void {
+  call.work -= 1;
+  if (call.work > 0) return;
+  const ended = call.onWorkEnded;
+  call.onWorkEnded = undefined;
+  ended?.();
+}
+
+/** Runs `fn` once no work for the call goes on: at once, or when the last of it ends. */
+export function whenWorkEnds(call: CallContext, fn: () => void): void {
+  if (call.work === 0) return fn();
+  const before = call.onWorkEnded;
+  call.onWorkEnded =
+    before === undefined
+      ? fn
+      : () => {
+          before();
+          fn();
+        };
 }

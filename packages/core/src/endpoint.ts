@@ -1,8 +1,14 @@
 import type { Outcome } from './outcome.ts';
 import type { Service } from './service.ts';
 
-/** What an endpoint speaks. `port` is a module version behind a message port in this process. */
-export type EndpointProtocol = 'grpc' | 'port';
+/**
+ * What an endpoint speaks: over HTTP/2 by prior knowledge unless the name says otherwise. `port` is a module version
+ * behind a message port in this process.
+ */
+export type EndpointProtocol = 'grpc' | 'grpc-web' | 'grpc-web+http1' | 'connect' | 'connect+http1' | 'port';
+
+/** How messages may be written for an endpoint. `proto` is the one that all understand. */
+export type Codec = 'proto' | 'json';
 
 /**
  * Somebody who can answer calls. Identity is instance id + incarnation; all else are fields that may change, so an
@@ -16,6 +22,8 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly protocol: EndpointProtocol;
+  /** What it reads and writes; messages in others are transcoded on the way. */
+  readonly codecs: readonly Codec[];
   /** Relative share, 0 to 65,535; 0 takes no new calls. Default 1. */
   readonly weight: number;
   /** Lower is used first. Default 0. */

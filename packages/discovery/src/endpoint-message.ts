@@ -1,18 +1,34 @@
-import type { Endpoint, RemovalCause as CauseName } from '@bascule/core';
+import type { Endpoint, EndpointProtocol, RemovalCause as CauseName } from '@bascule/core';
 import { create } from '@bufbuild/protobuf';
 import {
+  Codec,
   EndpointSchema,
   Protocol,
   RemovalCause,
   type Endpoint as EndpointMessage,
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 
+const PROTOCOLS: ReadonlyMap<EndpointProtocol, Protocol> = new Map([
+  ['grpc', Protocol.GRPC],
+  ['grpc-web', Protocol.GRPC_WEB],
+  ['grpc-web+http1', Protocol.GRPC_WEB_HTTP1],
+  ['connect', Protocol.CONNECT],
+  ['connect+http1', Protocol.CONNECT_HTTP1],
+]);
+
+/** What a newer registry may add reads as gRPC, which its endpoints are likeliest to understand as well. */
+function protocolOf(protocol: Protocol): EndpointProtocol {
+  for (const [name, value] of PROTOCOLS) if (value === protocol) return name;
+  return 'grpc';
+}
+
 /** An endpoint as the registry speaks of it. Endpoints behind a message port never leave their process. */
 export function toEndpointMessage(endpoint: Endpoint): EndpointMessage {
   return create(EndpointSchema, {
     ...endpoint,
     incarnation: BigInt(endpoint.incarnation),
-    protocol: Protocol.GRPC,
+    protocol: PROTOCOLS.get(endpoint.protocol) ?? Protocol.UNSPECIFIED,
+    codecs: endpoint.codecs.includes('json') ? [Codec.JSON] : [],
     services: [...endpoint.services],
     labels: { ...endpoint.labels },
   });
@@ -25,7 +41,8 @@ export function fromEndpointMessage(message: EndpointMessage): Endpoint {
     incarnation: Number(message.incarnation),
     host: message.host,
     port: message.port,
-    protocol: 'grpc',
+    protocol: protocolOf(message.protocol),
+    codecs: message.codecs.includes(Codec.JSON) ? ['proto', 'json'] : ['proto'],
     weight: message.weight ?? 1,
     priority: message.priority,
     zone: message.zone,

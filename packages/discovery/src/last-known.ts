@@ -19,7 +19,7 @@ export interface LastKnown {
 }
 
 /** Of the file's format. A file of another version counts as not there. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** `file` and, for the generation before, `<file>.previous`; the folder is made when needed. */
 export function createLastKnown(options: { file: string; clock: Clock }): LastKnown {

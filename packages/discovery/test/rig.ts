@@ -18,6 +18,7 @@ export function createEndpoint(overrides: Partial<Endpoint> = {}): Endpoint {
     host: '127.0.0.1',
     port: 50_051,
     protocol: 'grpc',
+    codecs: ['proto'],
     weight: 1,
     priority: 0,
     zone: '',

@@ -9,6 +9,7 @@ export function endpointOf(overrides: Partial<Endpoint> = {}): Endpoint {
     host: '127.0.0.1',
     port: 9,
     protocol: 'grpc',
+    codecs: ['proto'],
     weight: 1,
     priority: 0,
     zone: '',

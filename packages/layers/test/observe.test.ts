@@ -10,6 +10,7 @@ const ENDPOINT: Endpoint = {
   host: '::1',
   port: 9001,
   protocol: 'grpc',
+  codecs: ['proto'],
   weight: 1,
   priority: 0,
   zone: '',

@@ -158,6 +158,7 @@ function endpointOf(options: WorkerHostOptions, loaded: Loaded): Endpoint {
     host: 'module',
     port: 0,
     protocol: 'port',
+    codecs: ['proto', 'json'],
     weight: 1,
     priority: 0,
     zone: '',

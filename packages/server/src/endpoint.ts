@@ -14,6 +14,7 @@ export function createEndpoint(options: ServeOptions & { clock: Clock; kit: Kit;
     host,
     port,
     protocol: 'grpc',
+    codecs: ['proto', 'json'],
     weight: options.weight ?? 1,
     priority: 0,
     zone: options.zone ?? '',

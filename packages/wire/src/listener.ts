@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Service } from '@bascule/core';
 import { serveHttp1, toHttp1Options } from './http1/server.ts';
 import { createHttp2Edge } from './http2-node/server.ts';
+import type { AbuseKind } from './listener/abuse.ts';
 import { createEdge, type Edge } from './listener/edge.ts';
 import { DEFAULT_LISTEN_LIMITS, type ListenLimits } from './listener/limits.ts';
 import { sniff } from './listener/sniff.ts';
@@ -20,7 +21,17 @@ export interface ListenOptions {
   readonly reusePort?: boolean;
   readonly limits?: Partial<ListenLimits>;
   /** PEM texts. With them the port speaks TLS only and the protocol is agreed by ALPN. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: ListenTls;
+  /** Hears of each thing a peer was disconnected or refused for. Default: nobody. */
+  onAbuse?(kind: AbuseKind): void;
+}
+
+/** PEM texts. */
+export interface ListenTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of which callers must show a certificate. Undefined: callers need none. */
+  readonly clientCa?: string | undefined;
 }
 
 export interface Listener {
@@ -53,7 +64,13 @@ export class ListenError extends Error {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { service, clock, tls } = options;
   const limits = { ...DEFAULT_LISTEN_LIMITS, ...options.limits };
-  const edge = createEdge({ service, clock, limits, scheme: tls === undefined ? 'http' : 'https' });
+  const edge = createEdge({
+    service,
+    clock,
+    limits,
+    scheme: tls === undefined ? 'http' : 'https',
+    onAbuse: (kind) => options.onAbuse?.(kind),
+  });
   const sockets = new Set<Socket>();
   const fresh = new Set<Socket>();
   const http2 = createHttp2Edge(edge);
@@ -88,10 +105,19 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     return server;
   }
 
-  function createTlsServer({ cert, key }: { cert: string; key: string }): Server {
+  function createTlsServer({ cert, key, clientCa }: ListenTls): Server {
     const ALPNProtocols = ['h2', 'http/1.1'];
     const handshakeTimeout = limits.headersTimeoutMs;
-    const server = createHttpsServer({ ...toHttp1Options(limits), cert, key, ALPNProtocols, handshakeTimeout });
+    const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+    const server = createHttpsServer({
+      ...toHttp1Options(limits),
+      ...clients,
+      cert,
+      key,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols,
+      handshakeTimeout,
+    });
     const http1 = takeOver(server, 'secureConnection');
     server.on('secureConnection', (socket: TLSSocket) => {
       if (socket.alpnProtocol === 'h2') http2.accept(socket);

@@ -34,7 +34,7 @@ export function validateEndpoint(endpoint: Endpoint | undefined): Endpoint {
   );
   check(HOST.test(endpoint.host), 'endpoint.host', 'must be a host name or an address without brackets');
   check(endpoint.port >= 1 && endpoint.port <= 65_535, 'endpoint.port', 'must be 1 to 65535');
-  check(endpoint.protocol === Protocol.GRPC, 'endpoint.protocol', 'must be PROTOCOL_GRPC');
+  check(endpoint.protocol !== Protocol.UNSPECIFIED, 'endpoint.protocol', 'must be said, as in PROTOCOL_GRPC');
   check((endpoint.weight ?? 1) <= MAX_WEIGHT, 'endpoint.weight', `must be 0 to ${MAX_WEIGHT}`);
   check(PLAIN.test(endpoint.zone), 'endpoint.zone', 'must be at most 255 characters without control characters');
   check(PLAIN.test(endpoint.moduleVersion), 'endpoint.module_version', 'must be at most 255 plain characters');

@@ -108,6 +108,7 @@ function toEndpoint(settings: StaticEndpointSettings, directory: Directory): End
     host: settings.host,
     port: settings.port,
     protocol: 'grpc',
+    codecs: ['proto'],
     weight: settings.weight,
     priority: 0,
     zone: '',

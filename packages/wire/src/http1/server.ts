@@ -60,6 +60,7 @@ export function serveHttp1(server: Server, edge: Edge): void {
     const parsed = parseRequestHead(request, edge.limits.maxHeaderPairs);
     if ('status' in parsed) return refuse(connection, response, parsed);
     const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
+    call.httpVersion = request.httpVersionMinor === 0 ? '1.0' : '1.1';
     const exchange = new Exchange(edge, createSink(response, edge));
     connection.openExchanges += 1;
     response.on('drain', () => exchange.drained());

@@ -75,6 +75,7 @@ function takeStream(stream: ServerHttp2Stream, raw: readonly string[], edge: Edg
   if (typeof head === 'number') return stream.respond({ ':status': head }, { endStream: true });
   const peer = peerAddress(stream.session?.socket ?? {});
   const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peer);
+  call.httpVersion = '2';
   const exchange = new Exchange(edge, createSink(stream, head.method));
   stream.on('drain', () => exchange.drained());
   stream.on('close', () => exchange.closed());

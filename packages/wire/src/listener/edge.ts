@@ -1,4 +1,5 @@
 import type { Clock, Service } from '@bascule/core';
+import type { AbuseKind } from './abuse.ts';
 import type { ListenLimits } from './limits.ts';
 
 /** What the edges of one listener share. */
@@ -7,6 +8,8 @@ export interface Edge {
   readonly clock: Clock;
   readonly limits: ListenLimits;
   readonly scheme: 'http' | 'https';
+  /** Tells what a peer was disconnected or refused for. */
+  onAbuse(kind: AbuseKind): void;
   /** Calls whose answer has not left yet, or whose caller has not gone. */
   openCalls: number;
   /** True once the listener closes: last answers say so to their connection. */
@@ -18,7 +21,7 @@ export interface Edge {
 let listeners = 0;
 
 /** Makes the shared part. The id's first part differs between processes, so that logs of several can be laid together. */
-export function createEdge(options: Pick<Edge, 'service' | 'clock' | 'limits' | 'scheme'>): Edge {
+export function createEdge(options: Pick<Edge, 'service' | 'clock' | 'limits' | 'scheme' | 'onAbuse'>): Edge {
   const { clock } = options;
   const origin = Math.floor(clock.wallMs() * 1000 + clock.random() * 1000).toString(36);
   const prefix = `${origin}-${(++listeners).toString(36)}-`;

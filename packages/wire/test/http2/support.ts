@@ -14,7 +14,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@bascule/core';
-import { createHttp2Link } from '../../src/http2/link.ts';
+import { createHttp2Link } from '../../src/http2/client/link.ts';
 import type { Http2Limits } from '../../src/http2/limits.ts';
 
 /** What a call came to. */

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { createRandom, createVirtualClock } from '@bascule/core';
 import { describe, expect, test } from 'vitest';
-import { backoffMs } from '../../src/http2/backoff.ts';
+import { backoffMs } from '../../src/http2/client/backoff.ts';
 import { ClosedStreams } from '../../src/http2/closed-streams.ts';
 import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived } from '../../src/http2/flow.ts';
 import { FrameReader } from '../../src/http2/frames.ts';
 import { createRateGuard } from '../../src/http2/guards.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
-import { hashOf, ResponseBlocks } from '../../src/http2/response.ts';
+import { hashOf, ResponseBlocks } from '../../src/http2/client/response.ts';
 import { transition, type StreamEvent, type StreamState } from '../../src/http2/stream.ts';
 import { frame } from './support.ts';
 

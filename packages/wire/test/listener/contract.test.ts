@@ -1,6 +1,6 @@
 import { systemClock } from '@bascule/core';
 import { describeServiceContract } from '@bascule/testing';
-import { createHttp2Link } from '../../src/http2/link.ts';
+import { createHttp2Link } from '../../src/http2/client/link.ts';
 import { listen } from '../../src/listener.ts';
 
 describeServiceContract(

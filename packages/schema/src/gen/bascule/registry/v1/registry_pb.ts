@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bascule/registry/v1/registry.proto.
  */
 export const file_bascule_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiJiYXNjdWxlL3JlZ2lzdHJ5L3YxL3JlZ2lzdHJ5LnByb3RvEhNiYXNjdWxlLnJlZ2lzdHJ5LnYxIuwCCghFbmRwb2ludBITCgtpbnN0YW5jZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SLwoIcHJvdG9jb2wYBSABKA4yHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlByb3RvY29sEhMKBndlaWdodBgGIAEoDUgAiAEBEhAKCHByaW9yaXR5GAcgASgNEgwKBHpvbmUYCCABKAkSEAoIc2VydmljZXMYCSADKAkSFQoNc2NoZW1hX2RpZ2VzdBgKIAEoCRIWCg5tb2R1bGVfdmVyc2lvbhgLIAEoCRI5CgZsYWJlbHMYDCADKAsyKS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX3dlaWdodCJ6Cg9SZWdpc3RlclJlcXVlc3QSLwoIZW5kcG9pbnQYASABKAsyHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50EiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZzY2hlbWEYAyABKAwiTAoQUmVnaXN0ZXJSZXNwb25zZRIQCghsZWFzZV9pZBgBIAEoCRImCgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iIAoMUmVuZXdSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJIjcKDVJlbmV3UmVzcG9uc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIiUKEURlcmVnaXN0ZXJSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJIhQKEkRlcmVnaXN0ZXJSZXNwb25zZSJBCgxXYXRjaFJlcXVlc3QSEAoIc2VydmljZXMYASADKAkSDQoFZXBvY2gYAiABKAQSEAoIcmV2aXNpb24YAyABKAQibgoNV2F0Y2hSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIQCghyZXZpc2lvbhgCIAEoBBIQCghzbmFwc2hvdBgDIAEoCBIqCgZldmVudHMYBCADKAsyGi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkV2ZW50Im8KBUV2ZW50EiwKA3B1dBgBIAEoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnRIABIvCgdyZW1vdmFsGAIgASgLMhwuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW1vdmFsSABCBwoFZXZlbnQiZQoHUmVtb3ZhbBITCgtpbnN0YW5jZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIwCgVjYXVzZRgDIAEoDjIhLmJhc2N1bGUucmVnaXN0cnkudjEuUmVtb3ZhbENhdXNlIh8KC0xpc3RSZXF1ZXN0EhAKCHNlcnZpY2VzGAEgAygJImEKDExpc3RSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIQCghyZXZpc2lvbhgCIAEoBBIwCgllbmRwb2ludHMYAyADKAsyHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50IiIKEEdldFNjaGVtYVJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIiMKEUdldFNjaGVtYVJlc3BvbnNlEg4KBnNjaGVtYRgBIAEoDCo3CghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhEKDVBST1RPQ09MX0dSUEMQASqKAQoMUmVtb3ZhbENhdXNlEh0KGVJFTU9WQUxfQ0FVU0VfVU5TUEVDSUZJRUQQABIeChpSRU1PVkFMX0NBVVNFX0RFUkVHSVNURVJFRBABEh8KG1JFTU9WQUxfQ0FVU0VfTEVBU0VfRVhQSVJFRBACEhoKFlJFTU9WQUxfQ0FVU0VfUkVQTEFDRUQQAzKyBAoPUmVnaXN0cnlTZXJ2aWNlElwKCFJlZ2lzdGVyEiQuYmFzY3VsZS5yZWdpc3RyeS52MS5SZWdpc3RlclJlcXVlc3QaJS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiA5ACAhJTCgVSZW5ldxIhLmJhc2N1bGUucmVnaXN0cnkudjEuUmVuZXdSZXF1ZXN0GiIuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW5ld1Jlc3BvbnNlIgOQAgISYgoKRGVyZWdpc3RlchImLmJhc2N1bGUucmVnaXN0cnkudjEuRGVyZWdpc3RlclJlcXVlc3QaJy5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkRlcmVnaXN0ZXJSZXNwb25zZSIDkAICElUKBVdhdGNoEiEuYmFzY3VsZS5yZWdpc3RyeS52MS5XYXRjaFJlcXVlc3QaIi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLldhdGNoUmVzcG9uc2UiA5ACATABElAKBExpc3QSIC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkxpc3RSZXF1ZXN0GiEuYmFzY3VsZS5yZWdpc3RyeS52MS5MaXN0UmVzcG9uc2UiA5ACARJfCglHZXRTY2hlbWESJS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkdldFNjaGVtYVJlcXVlc3QaJi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkdldFNjaGVtYVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CiJiYXNjdWxlL3JlZ2lzdHJ5L3YxL3JlZ2lzdHJ5LnByb3RvEhNiYXNjdWxlLnJlZ2lzdHJ5LnYxIpgDCghFbmRwb2ludBITCgtpbnN0YW5jZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SLwoIcHJvdG9jb2wYBSABKA4yHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlByb3RvY29sEhMKBndlaWdodBgGIAEoDUgAiAEBEhAKCHByaW9yaXR5GAcgASgNEgwKBHpvbmUYCCABKAkSEAoIc2VydmljZXMYCSADKAkSFQoNc2NoZW1hX2RpZ2VzdBgKIAEoCRIWCg5tb2R1bGVfdmVyc2lvbhgLIAEoCRI5CgZsYWJlbHMYDCADKAsyKS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50LkxhYmVsc0VudHJ5EioKBmNvZGVjcxgNIAMoDjIaLmJhc2N1bGUucmVnaXN0cnkudjEuQ29kZWMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfd2VpZ2h0InoKD1JlZ2lzdGVyUmVxdWVzdBIvCghlbmRwb2ludBgBIAEoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnQSJgoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnNjaGVtYRgDIAEoDCJMChBSZWdpc3RlclJlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJEiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIgCgxSZW5ld1JlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkiNwoNUmVuZXdSZXNwb25zZRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iJQoRRGVyZWdpc3RlclJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkiFAoSRGVyZWdpc3RlclJlc3BvbnNlIkEKDFdhdGNoUmVxdWVzdBIQCghzZXJ2aWNlcxgBIAMoCRINCgVlcG9jaBgCIAEoBBIQCghyZXZpc2lvbhgDIAEoBCJuCg1XYXRjaFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEhAKCHNuYXBzaG90GAMgASgIEioKBmV2ZW50cxgEIAMoCzIaLmJhc2N1bGUucmVnaXN0cnkudjEuRXZlbnQibwoFRXZlbnQSLAoDcHV0GAEgASgLMh0uYmFzY3VsZS5yZWdpc3RyeS52MS5FbmRwb2ludEgAEi8KB3JlbW92YWwYAiABKAsyHC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlbW92YWxIAEIHCgVldmVudCJlCgdSZW1vdmFsEhMKC2luc3RhbmNlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgDEjAKBWNhdXNlGAMgASgOMiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW1vdmFsQ2F1c2UiHwoLTGlzdFJlcXVlc3QSEAoIc2VydmljZXMYASADKAkiYQoMTGlzdFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEjAKCWVuZHBvaW50cxgDIAMoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnQiIgoQR2V0U2NoZW1hUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiIwoRR2V0U2NoZW1hUmVzcG9uc2USDgoGc2NoZW1hGAEgASgMKp0BCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhEKDVBST1RPQ09MX0dSUEMQARIVChFQUk9UT0NPTF9HUlBDX1dFQhACEhsKF1BST1RPQ09MX0dSUENfV0VCX0hUVFAxEAMSFAoQUFJPVE9DT0xfQ09OTkVDVBAEEhoKFlBST1RPQ09MX0NPTk5FQ1RfSFRUUDEQBSo/CgVDb2RlYxIVChFDT0RFQ19VTlNQRUNJRklFRBAAEg8KC0NPREVDX1BST1RPEAESDgoKQ09ERUNfSlNPThACKooBCgxSZW1vdmFsQ2F1c2USHQoZUkVNT1ZBTF9DQVVTRV9VTlNQRUNJRklFRBAAEh4KGlJFTU9WQUxfQ0FVU0VfREVSRUdJU1RFUkVEEAESHwobUkVNT1ZBTF9DQVVTRV9MRUFTRV9FWFBJUkVEEAISGgoWUkVNT1ZBTF9DQVVTRV9SRVBMQUNFRBADMrIECg9SZWdpc3RyeVNlcnZpY2USXAoIUmVnaXN0ZXISJC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUmVxdWVzdBolLmJhc2N1bGUucmVnaXN0cnkudjEuUmVnaXN0ZXJSZXNwb25zZSIDkAICElMKBVJlbmV3EiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW5ld1JlcXVlc3QaIi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlbmV3UmVzcG9uc2UiA5ACAhJiCgpEZXJlZ2lzdGVyEiYuYmFzY3VsZS5yZWdpc3RyeS52MS5EZXJlZ2lzdGVyUmVxdWVzdBonLmJhc2N1bGUucmVnaXN0cnkudjEuRGVyZWdpc3RlclJlc3BvbnNlIgOQAgISVQoFV2F0Y2gSIS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLldhdGNoUmVxdWVzdBoiLmJhc2N1bGUucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESUAoETGlzdBIgLmJhc2N1bGUucmVnaXN0cnkudjEuTGlzdFJlcXVlc3QaIS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkxpc3RSZXNwb25zZSIDkAIBEl8KCUdldFNjaGVtYRIlLmJhc2N1bGUucmVnaXN0cnkudjEuR2V0U2NoZW1hUmVxdWVzdBomLmJhc2N1bGUucmVnaXN0cnkudjEuR2V0U2NoZW1hUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * Somebody who can answer calls. Identity is instance_id and incarnation; all else may change.
@@ -95,6 +95,13 @@ export type Endpoint = Message<"bascule.registry.v1.Endpoint"> & {
    * @generated from field: map<string, string> labels = 12;
    */
   labels: { [key: string]: string };
+
+  /**
+   * What it reads and writes beside CODEC_PROTO, which every endpoint understands.
+   *
+   * @generated from field: repeated bascule.registry.v1.Codec codecs = 13;
+   */
+  codecs: Codec[];
 };
 
 /**
@@ -445,6 +452,34 @@ export const Protocol = {
    * @generated from enum value: PROTOCOL_GRPC = 1;
    */
   GRPC: 1,
+
+  /**
+   * gRPC-Web over HTTP/2 by prior knowledge.
+   *
+   * @generated from enum value: PROTOCOL_GRPC_WEB = 2;
+   */
+  GRPC_WEB: 2,
+
+  /**
+   * gRPC-Web over HTTP/1.1.
+   *
+   * @generated from enum value: PROTOCOL_GRPC_WEB_HTTP1 = 3;
+   */
+  GRPC_WEB_HTTP1: 3,
+
+  /**
+   * Connect over HTTP/2 by prior knowledge.
+   *
+   * @generated from enum value: PROTOCOL_CONNECT = 4;
+   */
+  CONNECT: 4,
+
+  /**
+   * Connect over HTTP/1.1.
+   *
+   * @generated from enum value: PROTOCOL_CONNECT_HTTP1 = 5;
+   */
+  CONNECT_HTTP1: 5,
 } as const;
 
 /**
@@ -459,6 +494,41 @@ export type Protocol = (typeof Protocol)[keyof typeof Protocol] | UnknownEnum;
  */
 export const ProtocolSchema: GenEnum<Protocol> = /*@__PURE__*/
   enumDesc(file_bascule_registry_v1_registry, 0);
+
+/**
+ * How messages are written.
+ *
+ * @generated from enum bascule.registry.v1.Codec
+ */
+export const Codec = {
+  /**
+   * @generated from enum value: CODEC_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: CODEC_PROTO = 1;
+   */
+  PROTO: 1,
+
+  /**
+   * @generated from enum value: CODEC_JSON = 2;
+   */
+  JSON: 2,
+} as const;
+
+/**
+ * How messages are written.
+ *
+ * @generated from enum bascule.registry.v1.Codec
+ */
+export type Codec = (typeof Codec)[keyof typeof Codec] | UnknownEnum;
+
+/**
+ * Describes the enum bascule.registry.v1.Codec.
+ */
+export const CodecSchema: GenEnum<Codec> = /*@__PURE__*/
+  enumDesc(file_bascule_registry_v1_registry, 1);
 
 /**
  * @generated from enum bascule.registry.v1.RemovalCause
@@ -496,7 +566,7 @@ export type RemovalCause = (typeof RemovalCause)[keyof typeof RemovalCause] | Un
  * Describes the enum bascule.registry.v1.RemovalCause.
  */
 export const RemovalCauseSchema: GenEnum<RemovalCause> = /*@__PURE__*/
-  enumDesc(file_bascule_registry_v1_registry, 1);
+  enumDesc(file_bascule_registry_v1_registry, 2);
 
 /**
  * The embedded registry. Writes need a token.

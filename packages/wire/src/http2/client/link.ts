@@ -1,5 +1,5 @@
 import type { Clock, Link } from '@bascule/core';
-import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from './limits.ts';
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../limits.ts';
 import { Pool } from './pool.ts';
 
 export interface Http2LinkOptions {

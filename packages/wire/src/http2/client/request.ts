@@ -1,6 +1,6 @@
 import type { Fields, RequestHead } from '@bascule/core';
-import { ByteBuffer } from './byte-buffer.ts';
-import { encodeField, encodeName, encodeRawValue } from './hpack/encoder.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import { encodeField, encodeName, encodeRawValue } from '../hpack/encoder.ts';
 
 /** Fields that speak about one HTTP/1.1 connection, or that `:authority` stands for. Source: RFC 9113, 8.2.2 and 8.3.1. */
 const NOT_FORWARDED = new Set([

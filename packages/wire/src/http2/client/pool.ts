@@ -11,7 +11,7 @@ import {
 import { backoffMs } from './backoff.ts';
 import { ClientCall, failLater, type CallCarrier } from './call.ts';
 import { ClientConnection } from './connection.ts';
-import type { Http2Limits } from './limits.ts';
+import type { Http2Limits } from '../limits.ts';
 import { RequestEncoder } from './request.ts';
 import { ResponseBlocks } from './response.ts';
 

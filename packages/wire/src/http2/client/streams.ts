@@ -1,15 +1,15 @@
 import { callError, Code, NO_FIELDS, withoutFields, type CallError, type Fields } from '@bascule/core';
 import type { CallCarrier, ClientCall } from './call.ts';
-import { ClosedStreams } from './closed-streams.ts';
-import { putReset, putWindowUpdate } from './control.ts';
-import { callErrorOfReset, ConnectionFault, ErrorCode } from './errors.ts';
-import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived, widenSendWindow } from './flow.ts';
-import { Flag, MAX_31_BITS, type Frame } from './frames.ts';
-import type { Http2Limits } from './limits.ts';
-import type { Outbox } from './outbox.ts';
-import { IdTable } from '../id-table.ts';
+import { ClosedStreams } from '../closed-streams.ts';
+import { putReset, putWindowUpdate } from '../control.ts';
+import { callErrorOfReset, ConnectionFault, ErrorCode } from '../errors.ts';
+import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived, widenSendWindow } from '../flow.ts';
+import { Flag, MAX_31_BITS, type Frame } from '../frames.ts';
+import type { Http2Limits } from '../limits.ts';
+import type { Outbox } from '../outbox.ts';
+import { IdTable } from '../../id-table.ts';
 import type { ResponseBlock } from './response.ts';
-import { transition } from './stream.ts';
+import { transition } from '../stream.ts';
 import type { Upload } from './upload.ts';
 
 /** What a Trailers-Only answer says about a body it does not have; everything else of it is trailers. */

@@ -1,5 +1,5 @@
 import type { Fields, ResponseHead } from '@bascule/core';
-import type { HpackDecoder } from './hpack/decoder.ts';
+import type { HpackDecoder } from '../hpack/decoder.ts';
 
 /** A decoded and judged header block of a response. Shared between equal blocks, so never changed. */
 export interface ResponseBlock {

@@ -8,10 +8,10 @@ import {
   type Reply,
   type RequestHead,
 } from '@bascule/core';
-import { ByteBuffer } from './byte-buffer.ts';
-import { ErrorCode } from './errors.ts';
-import { createReceiveWindow, type ReceiveWindow, type SendWindow } from './flow.ts';
-import type { StreamState } from './stream.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import { ErrorCode } from '../errors.ts';
+import { createReceiveWindow, type ReceiveWindow, type SendWindow } from '../flow.ts';
+import type { StreamState } from '../stream.ts';
 
 /** Who carries a call: the queue of a link first, then the streams of a connection. */
 export interface CallCarrier {

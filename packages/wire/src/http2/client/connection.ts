@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { callError, Code, type Clock, type Timer } from '@bascule/core';
 import { failLater, type ClientCall } from './call.ts';
-import { putGoaway, putPingAck, putSettingsAck } from './control.ts';
-import { ConnectionFault, ErrorCode, errorName } from './errors.ts';
-import { widenSendWindow } from './flow.ts';
-import { FrameRouter, type FrameHandler } from './frame-router.ts';
+import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
+import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
+import { widenSendWindow } from '../flow.ts';
+import { FrameRouter, type FrameHandler } from '../frame-router.ts';
 import {
   DEFAULT_MAX_FRAME_BYTES,
   Flag,
@@ -14,18 +14,18 @@ import {
   FrameType,
   writeFrameHeader,
   type Frame,
-} from './frames.ts';
-import { putGreeting } from './greeting.ts';
-import { createRateGuard, type RateGuard } from './guards.ts';
-import { TABLE_SIZE_ZERO } from './hpack/encoder.ts';
-import { HpackDecoder } from './hpack/decoder.ts';
-import type { Http2Limits } from './limits.ts';
-import { Outbox, type OutboxHooks } from './outbox.ts';
-import { readBuffer } from './read-buffer.ts';
+} from '../frames.ts';
+import { putGreeting } from '../greeting.ts';
+import { createRateGuard, type RateGuard } from '../guards.ts';
+import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
+import { HpackDecoder } from '../hpack/decoder.ts';
+import type { Http2Limits } from '../limits.ts';
+import { Outbox, type OutboxHooks } from '../outbox.ts';
+import { readBuffer } from '../read-buffer.ts';
 import type { RequestEncoder } from './request.ts';
 import { parseResponseBlock, type ResponseBlocks } from './response.ts';
-import { applySettings, createPeerSettings, type PeerSettings } from './settings.ts';
-import { splitHeaders } from './split-headers.ts';
+import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
+import { splitHeaders } from '../split-headers.ts';
 import { ClientStreams } from './streams.ts';
 import { Upload } from './upload.ts';
 

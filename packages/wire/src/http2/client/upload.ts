@@ -1,9 +1,9 @@
 import type { ClientCall } from './call.ts';
-import type { SendWindow } from './flow.ts';
-import { Flag, FRAME_HEADER_BYTES, frameKind, FrameType, writeFrameHeader } from './frames.ts';
-import type { Outbox } from './outbox.ts';
-import type { PeerSettings } from './settings.ts';
-import { transition } from './stream.ts';
+import type { SendWindow } from '../flow.ts';
+import { Flag, FRAME_HEADER_BYTES, frameKind, FrameType, writeFrameHeader } from '../frames.ts';
+import type { Outbox } from '../outbox.ts';
+import type { PeerSettings } from '../settings.ts';
+import { transition } from '../stream.ts';
 
 /** DATA frames stay this small even where the peer allows more, so that streams take turns. */
 const MAX_DATA_BYTES = 16_384;
