@@ -1,3 +1,5 @@
+import type { Codec, EndpointProtocol } from '@bascule/core';
+
 /** What the gateway runs with: plain data that crosses threads. Meanings, ranges and defaults: config.proto. */
 export interface Settings {
   readonly listener: ListenerSettings;
@@ -25,6 +27,16 @@ export interface ListenerSettings {
   readonly staticDir: string | undefined;
   /** 0 is the main thread. */
   readonly workers: number;
+  /** Undefined is without TLS. */
+  readonly tls: TlsSettings | undefined;
+}
+
+/** Absolute paths of PEM files. */
+export interface TlsSettings {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Undefined asks callers for no certificate. */
+  readonly clientCaFile: string | undefined;
 }
 
 export interface DiscoverySettings {
@@ -42,6 +54,8 @@ export interface StaticEndpointSettings {
   readonly weight: number;
   /** Absolute path of a FileDescriptorSet; undefined means that the methods are unknown. */
   readonly schemaFile: string | undefined;
+  readonly protocol: Exclude<EndpointProtocol, 'port'>;
+  readonly codecs: readonly Codec[];
 }
 
 export interface ModuleSettings {

@@ -11,6 +11,7 @@ import {
   type Retry,
   type ServicePolicy,
   type StaticEndpoint,
+  type Tls,
 } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import type {
   CallSettings,
@@ -24,6 +25,7 @@ import type {
   Settings,
   SettingsOverrides,
   StaticEndpointSettings,
+  TlsSettings,
 } from './settings-types.ts';
 
 export type { Settings } from './settings-types.ts';
@@ -77,6 +79,15 @@ function resolveListener(listener: Listener | undefined, toPath: (path: string) 
     port: listener?.port ?? 8080,
     staticDir: listener?.staticDir === undefined ? undefined : toPath(listener.staticDir),
     workers: listener?.workers ?? 0,
+    tls: listener?.tls === undefined ? undefined : resolveTls(listener.tls, toPath),
+  };
+}
+
+function resolveTls({ certFile, keyFile, clientCaFile }: Tls, toPath: (path: string) => string): TlsSettings {
+  return {
+    certFile: toPath(certFile),
+    keyFile: toPath(keyFile),
+    clientCaFile: clientCaFile === undefined ? undefined : toPath(clientCaFile),
   };
 }
 
@@ -97,6 +108,9 @@ function resolveEndpoint(endpoint: StaticEndpoint, toPath: (path: string) => str
     services: [...endpoint.services],
     weight: endpoint.weight ?? 1,
     schemaFile: endpoint.schema === undefined ? undefined : toPath(endpoint.schema),
+    // The rule of the field lets no other through.
+    protocol: (endpoint.protocol ?? 'grpc') as StaticEndpointSettings['protocol'],
+    codecs: endpoint.codecs.includes('json') ? ['proto', 'json'] : ['proto'],
   };
 }
 

@@ -126,9 +126,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   try {
     await rollouts.start();
     await Promise.race([heard, new Promise<void>((resolve) => clock.after(FIRST_WORD_MS, resolve))]);
-    const { host, port, workers } = settings.listener;
+    const { host, port, workers, tls } = settings.listener;
     threads.push(
-      ...(await startThreads({ host, port, workers, clock, publisher, onLost: (why) => options.onFatal(why) })),
+      ...(await startThreads({ host, port, workers, tls, clock, publisher, onLost: (why) => options.onFatal(why) })),
     );
   } catch (error) {
     await close();

@@ -10,7 +10,11 @@ export async function createLocalThread(
 ): Promise<DataThread> {
   const plane = createDataPlane(options.clock);
   plane.apply(first.snapshot, first.ports);
-  const listener = await listen({ ...options, service: plane.service }).catch(async (error: unknown) => {
+  const listener = await listen({
+    ...options,
+    service: plane.service,
+    onAbuse: (kind) => plane.countAbuse(kind),
+  }).catch(async (error: unknown) => {
     await plane.close();
     throw error;
   });

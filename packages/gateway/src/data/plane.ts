@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { type Clock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
+import type { AbuseKind } from '@bascule/wire';
 import type { DataReport, Policies, Snapshot } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
@@ -17,6 +18,8 @@ export interface DataPlane {
   readonly service: Service;
   apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): void;
   report(openCalls: number): DataReport;
+  /** Counts what a peer was disconnected or refused for. */
+  countAbuse(kind: AbuseKind): void;
   close(): Promise<void>;
 }
 
@@ -24,6 +27,7 @@ const NO_TABLE: RouteTable = createRouteTable([]);
 
 export function createDataPlane(clock: Clock): DataPlane {
   const metrics = createMetrics();
+  metrics.describe('bascule_peer_abuse_total', 'Peers disconnected, or streams refused, by what they did.');
   let table = NO_TABLE;
   let revision = 0;
   let policies: Policies | undefined;
@@ -79,6 +83,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       pick.wake();
     },
     report: (openCalls) => ({ metrics: metrics.snapshot(), members: clusters.members(), openCalls, revision }),
+    countAbuse: (kind) => metrics.incCounter('bascule_peer_abuse_total', { kind }),
     async close() {
       await clusters.close();
       links.destroy();

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ListenTls } from '@bascule/wire';
 import type { DataReport, Snapshot } from '../snapshot.ts';
 
 /** One thread that takes calls, as control sees it: in this thread, or a worker. */
@@ -24,4 +25,6 @@ export interface DataListenOptions {
   readonly port: number;
   /** True when several threads share the port. */
   readonly reusePort: boolean;
+  /** PEM texts; without it calls come in the clear. */
+  readonly tls?: ListenTls;
 }

@@ -13,7 +13,7 @@ function settingsOf(text: string): Settings {
 }
 
 const DEFAULTS: Settings = {
-  listener: { host: '127.0.0.1', port: 8080, staticDir: undefined, workers: 0 },
+  listener: { host: '127.0.0.1', port: 8080, staticDir: undefined, workers: 0, tls: undefined },
   operator: { port: 9090 },
   discovery: { registry: undefined, embeddedRegistry: true, endpoints: [], resyncGraceMs: 30_000 },
   modules: {
@@ -125,10 +125,27 @@ describe('what a file sets', () => {
     expect(settings.modules.watch).toEqual(['/etc/bascule/mods/a', '/abs/b']);
     expect(settings.observe.accessLog).toBe('/etc/bascule/log/access.jsonl');
     expect(settings.stateDir).toBe('/etc/state');
-    expect(settings.discovery.endpoints).toEqual([
-      { host: 'h', port: 5, services: ['a.B'], weight: 1, schemaFile: '/etc/bascule/a.binpb' },
-    ]);
+    expect(settings.discovery.endpoints).toEqual(
+      [{ host: 'h', port: 5, services: ['a.B'], weight: 1, schemaFile: '/etc/bascule/a.binpb' }].map((endpoint) => ({
+        ...endpoint,
+        protocol: 'grpc',
+        codecs: ['proto'],
+      })),
+    );
     expect(settingsOf('observe: {accessLog: "off"}').observe.accessLog).toBe('off');
+  });
+
+  test('what an endpoint speaks and reads, and the files of TLS', () => {
+    const settings = settingsOf(
+      'listener: {tls: {certFile: tls/cert.pem, keyFile: /k.pem}}\n' +
+        'discovery: {endpoints: [{address: "h:5", services: [a.B], protocol: connect+http1, codecs: [json]}]}\n',
+    );
+    expect(settings.listener.tls).toEqual({
+      certFile: '/etc/bascule/tls/cert.pem',
+      keyFile: '/k.pem',
+      clientCaFile: undefined,
+    });
+    expect(settings.discovery.endpoints).toMatchObject([{ protocol: 'connect+http1', codecs: ['proto', 'json'] }]);
   });
 
   test('a registry elsewhere switches the inner one off, unless it is asked for', () => {

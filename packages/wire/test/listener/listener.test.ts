@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { callError, Code, systemClock, type Cancel, type Reply, type RequestHead, type Service } from '@bascule/core';
 import { listen, ListenError } from '../../src/listener.ts';
 import { answering, connectRaw, naming, startListener } from './support.ts';
-import { TEST_TLS } from './tls.ts';
+import { TEST_TLS } from '@bascule/testing/tls';
 
 const GET = 'GET /x HTTP/1.1\r\nHost: a\r\n\r\n';
 

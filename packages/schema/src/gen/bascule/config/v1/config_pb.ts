@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bascule/config/v1/config.proto.
  */
 export const file_bascule_config_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIv4DCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyIrIBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBAUIHCgVfaG9zdEIHCgVfcG9ydEINCgtfc3RhdGljX2RpckIKCghfd29ya2VycyIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCL0AQoJRGlzY292ZXJ5Ei0KCHJlZ2lzdHJ5GAEgASgJQha6SBNyETIPXmh0dHA6Ly9bXi8gXSskSACIAQESHgoRZW1iZWRkZWRfcmVnaXN0cnkYAiABKAhIAYgBARI0CgllbmRwb2ludHMYAyADKAsyIS5iYXNjdWxlLmNvbmZpZy52MS5TdGF0aWNFbmRwb2ludBI/CgxyZXN5bmNfZ3JhY2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAQgsKCV9yZWdpc3RyeUIUChJfZW1iZWRkZWRfcmVnaXN0cnkizAEKDlN0YXRpY0VuZHBvaW50EisKB2FkZHJlc3MYASABKAlCGrpIF3IVMhNeW14gOl0rOlswLTldezEsNX0kEjkKCHNlcnZpY2VzGAIgAygJQie6SCSSASEIASIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSHgoGd2VpZ2h0GAMgASgNQgm6SAYqBBj//wNIAIgBARIcCgZzY2hlbWEYBCABKAlCB7pIBHICEAFIAYgBAUIJCgdfd2VpZ2h0QgkKB19zY2hlbWEi3AIKB01vZHVsZXMSGwoFd2F0Y2gYASADKAlCDLpICZIBBiIEcgIQARImCgxtYXhfaGVhcF9taWIYAiABKA1CC7pICCoGGICAASgQSACIAQESKgoQbWF4X2V4dGVybmFsX21pYhgDIAEoDUILukgIKgYYgIABKBBIAYgBARI+Cgxsb2FkX3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCNgEKgASOgoNZHJhaW5fdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASKAoRbWF4X3BhY2thZ2VfYnl0ZXMYBiABKARCCLpIBTIDKIAISAKIAQFCDwoNX21heF9oZWFwX21pYkITChFfbWF4X2V4dGVybmFsX21pYkIUChJfbWF4X3BhY2thZ2VfYnl0ZXMimgMKBUNhbGxzEicKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNQge6SAQqAigBSACIAQESPAoPZGVmYXVsdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABI4CgttYXhfdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJwoFcmV0cnkYBCABKAsyGC5iYXNjdWxlLmNvbmZpZy52MS5SZXRyeRI8Cg9jb25uZWN0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAioAEiQKDm1heF9vcGVuX2NhbGxzGAYgASgNQge6SAQqAigBSAGIAQESOgoNZHJhaW5fdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX21heF9tZXNzYWdlX2J5dGVzQhEKD19tYXhfb3Blbl9jYWxscyL3AgoFUmV0cnkSJAoMbWF4X2F0dGVtcHRzGAEgASgNQgm6SAYqBBgFKAFIAIgBARI0Cg5idWRnZXRfcGVyY2VudBgCIAEoAUIXukgUEhIZAAAAAAAAWUApAAAAAAAAAABIAYgBARIvChJyZXNlcnZlX3Blcl9zZWNvbmQYAyABKAFCDrpICxIJKQAAAAAAAAAASAKIAQESOgoNYnVkZ2V0X3dpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASHQoQbWF4X2J1ZmZlcl9ieXRlcxgFIAEoDUgDiAEBEjYKCWhvbGRfaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCDwoNX21heF9hdHRlbXB0c0IRCg9fYnVkZ2V0X3BlcmNlbnRCFQoTX3Jlc2VydmVfcGVyX3NlY29uZEITChFfbWF4X2J1ZmZlcl9ieXRlcyLGAQoEQ29ycxIjCg1hbGxvd19vcmlnaW5zGAEgAygJQgy6SAmSAQYiBHICEAESHgoRYWxsb3dfY3JlZGVudGlhbHMYAiABKAhIAIgBARIVCg1hbGxvd19oZWFkZXJzGAMgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAQgAygJEjQKB21heF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhQKEl9hbGxvd19jcmVkZW50aWFscyJsCgdPYnNlcnZlEiAKCmFjY2Vzc19sb2cYASABKAlCB7pIBHICEAFIAIgBARIcCg9leHBvc2VfZW5kcG9pbnQYAiABKAhIAYgBAUINCgtfYWNjZXNzX2xvZ0ISChBfZXhwb3NlX2VuZHBvaW50IrkBCg1TZXJ2aWNlUG9saWN5EjMKBnBvbGljeRgBIAEoDjIZLmJhc2N1bGUuY29uZmlnLnYxLlBvbGljeUIIukgFggECEAESPAoPZGVmYXVsdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIkCgxtYXhfYXR0ZW1wdHMYAyABKA1CCbpIBioEGAUoAUgAiAEBQg8KDV9tYXhfYXR0ZW1wdHMqZQoGUG9saWN5EhYKElBPTElDWV9VTlNQRUNJRklFRBAAEhYKElBPTElDWV9ST1VORF9ST0JJThABEhEKDVBPTElDWV9SQU5ET00QAhIYChRQT0xJQ1lfTEVBU1RfUkVRVUVTVBADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIv4DCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyItcBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBARIjCgN0bHMYBSABKAsyFi5iYXNjdWxlLmNvbmZpZy52MS5UbHNCBwoFX2hvc3RCBwoFX3BvcnRCDQoLX3N0YXRpY19kaXJCCgoIX3dvcmtlcnMidQoDVGxzEhoKCWNlcnRfZmlsZRgBIAEoCUIHukgEcgIQARIZCghrZXlfZmlsZRgCIAEoCUIHukgEcgIQARIkCg5jbGllbnRfY2FfZmlsZRgDIAEoCUIHukgEcgIQAUgAiAEBQhEKD19jbGllbnRfY2FfZmlsZSIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCL0AQoJRGlzY292ZXJ5Ei0KCHJlZ2lzdHJ5GAEgASgJQha6SBNyETIPXmh0dHA6Ly9bXi8gXSskSACIAQESHgoRZW1iZWRkZWRfcmVnaXN0cnkYAiABKAhIAYgBARI0CgllbmRwb2ludHMYAyADKAsyIS5iYXNjdWxlLmNvbmZpZy52MS5TdGF0aWNFbmRwb2ludBI/CgxyZXN5bmNfZ3JhY2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAQgsKCV9yZWdpc3RyeUIUChJfZW1iZWRkZWRfcmVnaXN0cnki2AIKDlN0YXRpY0VuZHBvaW50EisKB2FkZHJlc3MYASABKAlCGrpIF3IVMhNeW14gOl0rOlswLTldezEsNX0kEjkKCHNlcnZpY2VzGAIgAygJQie6SCSSASEIASIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSHgoGd2VpZ2h0GAMgASgNQgm6SAYqBBj//wNIAIgBARIcCgZzY2hlbWEYBCABKAlCB7pIBHICEAFIAYgBARJUCghwcm90b2NvbBgFIAEoCUI9ukg6cjhSBGdycGNSCGdycGMtd2ViUg5ncnBjLXdlYitodHRwMVIHY29ubmVjdFINY29ubmVjdCtodHRwMUgCiAEBEicKBmNvZGVjcxgGIAMoCUIXukgUkgERIg9yDVIFcHJvdG9SBGpzb25CCQoHX3dlaWdodEIJCgdfc2NoZW1hQgsKCV9wcm90b2NvbCLcAgoHTW9kdWxlcxIbCgV3YXRjaBgBIAMoCUIMukgJkgEGIgRyAhABEiYKDG1heF9oZWFwX21pYhgCIAEoDUILukgIKgYYgIABKBBIAIgBARIqChBtYXhfZXh0ZXJuYWxfbWliGAMgASgNQgu6SAgqBhiAgAEoEEgBiAEBEj4KDGxvYWRfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMI2AQqABI6Cg1kcmFpbl90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIoChFtYXhfcGFja2FnZV9ieXRlcxgGIAEoBEIIukgFMgMogAhIAogBAUIPCg1fbWF4X2hlYXBfbWliQhMKEV9tYXhfZXh0ZXJuYWxfbWliQhQKEl9tYXhfcGFja2FnZV9ieXRlcyKaAwoFQ2FsbHMSJwoRbWF4X21lc3NhZ2VfYnl0ZXMYASABKA1CB7pIBCoCKAFIAIgBARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAioAEjgKC21heF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABInCgVyZXRyeRgEIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLlJldHJ5EjwKD2Nvbm5lY3RfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJAoObWF4X29wZW5fY2FsbHMYBiABKA1CB7pIBCoCKAFIAYgBARI6Cg1kcmFpbl90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIUChJfbWF4X21lc3NhZ2VfYnl0ZXNCEQoPX21heF9vcGVuX2NhbGxzIvcCCgVSZXRyeRIkCgxtYXhfYXR0ZW1wdHMYASABKA1CCbpIBioEGAUoAUgAiAEBEjQKDmJ1ZGdldF9wZXJjZW50GAIgASgBQhe6SBQSEhkAAAAAAABZQCkAAAAAAAAAAEgBiAEBEi8KEnJlc2VydmVfcGVyX3NlY29uZBgDIAEoAUIOukgLEgkpAAAAAAAAAABIAogBARI6Cg1idWRnZXRfd2luZG93GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIdChBtYXhfYnVmZmVyX2J5dGVzGAUgASgNSAOIAQESNgoJaG9sZF9oZWFkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIPCg1fbWF4X2F0dGVtcHRzQhEKD19idWRnZXRfcGVyY2VudEIVChNfcmVzZXJ2ZV9wZXJfc2Vjb25kQhMKEV9tYXhfYnVmZmVyX2J5dGVzIsYBCgRDb3JzEiMKDWFsbG93X29yaWdpbnMYASADKAlCDLpICZIBBiIEcgIQARIeChFhbGxvd19jcmVkZW50aWFscxgCIAEoCEgAiAEBEhUKDWFsbG93X2hlYWRlcnMYAyADKAkSFgoOZXhwb3NlX2hlYWRlcnMYBCADKAkSNAoHbWF4X2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX2FsbG93X2NyZWRlbnRpYWxzImwKB09ic2VydmUSIAoKYWNjZXNzX2xvZxgBIAEoCUIHukgEcgIQAUgAiAEBEhwKD2V4cG9zZV9lbmRwb2ludBgCIAEoCEgBiAEBQg0KC19hY2Nlc3NfbG9nQhIKEF9leHBvc2VfZW5kcG9pbnQiuQEKDVNlcnZpY2VQb2xpY3kSMwoGcG9saWN5GAEgASgOMhkuYmFzY3VsZS5jb25maWcudjEuUG9saWN5Qgi6SAWCAQIQARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAioAEiQKDG1heF9hdHRlbXB0cxgDIAEoDUIJukgGKgQYBSgBSACIAQFCDwoNX21heF9hdHRlbXB0cyplCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUE9MSUNZX1JPVU5EX1JPQklOEAESEQoNUE9MSUNZX1JBTkRPTRACEhgKFFBPTElDWV9MRUFTVF9SRVFVRVNUEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * Everything may be left out: an empty file is a gateway with every default.
@@ -81,7 +81,7 @@ export const ConfigSchema: GenMessage<Config> = /*@__PURE__*/
   messageDesc(file_bascule_config_v1_config, 0);
 
 /**
- * Where calls come in: HTTP/1.1 and HTTP/2 (prior knowledge) on one port.
+ * Where calls come in: HTTP/1.1 and HTTP/2 on one port, by prior knowledge or, with TLS, as agreed by ALPN.
  *
  * @generated from message bascule.config.v1.Listener
  */
@@ -113,6 +113,13 @@ export type Listener = Message<"bascule.config.v1.Listener"> & {
    * @generated from field: optional uint32 workers = 4;
    */
   workers?: number | undefined;
+
+  /**
+   * With it the port speaks TLS only. Read once, at the start.
+   *
+   * @generated from field: bascule.config.v1.Tls tls = 5;
+   */
+  tls?: Tls | undefined;
 };
 
 /**
@@ -121,6 +128,39 @@ export type Listener = Message<"bascule.config.v1.Listener"> & {
  */
 export const ListenerSchema: GenMessage<Listener> = /*@__PURE__*/
   messageDesc(file_bascule_config_v1_config, 1);
+
+/**
+ * Files in PEM, relative to the configuration's folder.
+ *
+ * @generated from message bascule.config.v1.Tls
+ */
+export type Tls = Message<"bascule.config.v1.Tls"> & {
+  /**
+   * The certificate, and behind it those that lead to its authority.
+   *
+   * @generated from field: string cert_file = 1;
+   */
+  certFile: string;
+
+  /**
+   * @generated from field: string key_file = 2;
+   */
+  keyFile: string;
+
+  /**
+   * Authorities of which callers must show a certificate; unset asks for none.
+   *
+   * @generated from field: optional string client_ca_file = 3;
+   */
+  clientCaFile?: string | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.Tls.
+ * Use `create(TlsSchema)` to create a new message.
+ */
+export const TlsSchema: GenMessage<Tls> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 2);
 
 /**
  * Where the operator's endpoint is: admin calls, metrics, health. Always on loopback.
@@ -141,7 +181,7 @@ export type Operator = Message<"bascule.config.v1.Operator"> & {
  * Use `create(OperatorSchema)` to create a new message.
  */
 export const OperatorSchema: GenMessage<Operator> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 2);
+  messageDesc(file_bascule_config_v1_config, 3);
 
 /**
  * @generated from message bascule.config.v1.Discovery
@@ -181,7 +221,7 @@ export type Discovery = Message<"bascule.config.v1.Discovery"> & {
  * Use `create(DiscoverySchema)` to create a new message.
  */
 export const DiscoverySchema: GenMessage<Discovery> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 3);
+  messageDesc(file_bascule_config_v1_config, 4);
 
 /**
  * @generated from message bascule.config.v1.StaticEndpoint
@@ -214,6 +254,21 @@ export type StaticEndpoint = Message<"bascule.config.v1.StaticEndpoint"> & {
    * @generated from field: optional string schema = 4;
    */
   schema?: string | undefined;
+
+  /**
+   * What it speaks; over HTTP/2 by prior knowledge unless the name says otherwise. Default "grpc".
+   *
+   * @generated from field: optional string protocol = 5;
+   */
+  protocol?: string | undefined;
+
+  /**
+   * What it reads beside binary messages: ["json"], or nothing, which is the default. Calls in JSON are transcoded for
+   * those that do not read it, which needs `schema`.
+   *
+   * @generated from field: repeated string codecs = 6;
+   */
+  codecs: string[];
 };
 
 /**
@@ -221,7 +276,7 @@ export type StaticEndpoint = Message<"bascule.config.v1.StaticEndpoint"> & {
  * Use `create(StaticEndpointSchema)` to create a new message.
  */
 export const StaticEndpointSchema: GenMessage<StaticEndpoint> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 4);
+  messageDesc(file_bascule_config_v1_config, 5);
 
 /**
  * @generated from message bascule.config.v1.Modules
@@ -275,7 +330,7 @@ export type Modules = Message<"bascule.config.v1.Modules"> & {
  * Use `create(ModulesSchema)` to create a new message.
  */
 export const ModulesSchema: GenMessage<Modules> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 5);
+  messageDesc(file_bascule_config_v1_config, 6);
 
 /**
  * What holds for every call unless a service says otherwise.
@@ -336,7 +391,7 @@ export type Calls = Message<"bascule.config.v1.Calls"> & {
  * Use `create(CallsSchema)` to create a new message.
  */
 export const CallsSchema: GenMessage<Calls> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 6);
+  messageDesc(file_bascule_config_v1_config, 7);
 
 /**
  * Repeating a call elsewhere: only if it was provably not processed, or its method is NO_SIDE_EFFECTS or IDEMPOTENT.
@@ -392,7 +447,7 @@ export type Retry = Message<"bascule.config.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 7);
+  messageDesc(file_bascule_config_v1_config, 8);
 
 /**
  * Which browsers' pages may call, and with what.
@@ -441,7 +496,7 @@ export type Cors = Message<"bascule.config.v1.Cors"> & {
  * Use `create(CorsSchema)` to create a new message.
  */
 export const CorsSchema: GenMessage<Cors> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 8);
+  messageDesc(file_bascule_config_v1_config, 9);
 
 /**
  * @generated from message bascule.config.v1.Observe
@@ -467,7 +522,7 @@ export type Observe = Message<"bascule.config.v1.Observe"> & {
  * Use `create(ObserveSchema)` to create a new message.
  */
 export const ObserveSchema: GenMessage<Observe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 9);
+  messageDesc(file_bascule_config_v1_config, 10);
 
 /**
  * @generated from message bascule.config.v1.ServicePolicy
@@ -498,7 +553,7 @@ export type ServicePolicy = Message<"bascule.config.v1.ServicePolicy"> & {
  * Use `create(ServicePolicySchema)` to create a new message.
  */
 export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 10);
+  messageDesc(file_bascule_config_v1_config, 11);
 
 /**
  * Which endpoint gets a call.
