@@ -35,7 +35,9 @@ export async function goTool(name: GoTool): Promise<string> {
   try {
     await promisify(execFile)('go', ['install', GO_TOOLS[name]], { env, cwd: folder, maxBuffer: 1 << 24 });
   } catch (error) {
-    throw new Error(`${name} could not be built; it needs Go and the Go module proxy: ${(error as Error).message}`);
+    throw new Error(`${name} could not be built; it needs Go and the Go module proxy: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   return file;
 }
