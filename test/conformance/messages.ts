@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage, GenService } from '@bufbuild/protobuf/codegenv2';
 import type { Any, Empty } from '@bufbuild/protobuf/wkt';
+import type { Code } from '@connectrpc/connect';
 
 /** Types of the messages that the programs here read and write. The descriptors come at run time: see `stubs.ts`. */
 type Named<N extends string> = Message<`connectrpc.conformance.v1.${N}`>;
@@ -13,7 +14,7 @@ export const Compression = { identity: 1, gzip: 2, br: 3, zstd: 4, deflate: 5, s
 export const StreamType = { unary: 1, client: 2, server: 3, halfDuplex: 4, fullDuplex: 5 } as const;
 
 export type Header = Named<'Header'> & { name: string; value: string[] };
-export type RpcError = Named<'Error'> & { code: number; message?: string; details: Any[] };
+export type RpcError = Named<'Error'> & { code: Code; message?: string; details: Any[] };
 export type TlsCreds = Named<'TLSCreds'> & { cert: Uint8Array; key: Uint8Array };
 
 export type UnaryResponseDefinition = Named<'UnaryResponseDefinition'> & {
