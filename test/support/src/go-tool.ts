@@ -24,6 +24,13 @@ export function hasGo(): boolean {
   return spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0;
 }
 
+/** Whether judges written in Go can be asked; says loudly what is not judged otherwise. */
+export function canJudge(what: string): boolean {
+  const can = hasGo();
+  if (!can) process.emitWarning(`NOT JUDGED: ${what}, since Go is missing (https://go.dev/dl/)`);
+  return can;
+}
+
 /** The program's path; built once into the user's cache. Throws with advice when it cannot be. */
 export async function goTool(name: GoTool): Promise<string> {
   const [module, version] = GO_TOOLS[name].split('@') as [string, string];

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Builds the program in `go/`; quick when nothing has changed. */
+export async function buildGrpcGo(): Promise<string> {
+  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bascule-tools');
+  await mkdir(folder, { recursive: true });
+  const program = join(folder, 'grpc-go-echo');
+  await run('go', ['build', '-o', program, '.'], { cwd: join(import.meta.dirname, 'go') });
+  return program;
+}
+
+/** What the client of grpc-go saw; see `go/main.go`. */
+export async function callWithGrpcGo(program: string, port: number): Promise<unknown> {
+  const { stdout } = await run(program, ['call', `127.0.0.1:${port}`]);
+  return JSON.parse(stdout);
+}
+
+/** What it has to see of every server of EchoService. */
+export const SEEN_BY_GRPC_GO = {
+  say: 'hello',
+  seenBin: '0001ff',
+  zipped: 100_000,
+  code: 'NotFound',
+  message: 'nothing there: ü',
+  deadline: 'DeadlineExceeded',
+  unknown: 'Unimplemented',
+  count: ['1', '2', '3'],
+  join: 'a b c',
+  chat: ['one', 'two'],
+  cancelled: 'Canceled',
+};
+
+/** A server of grpc-go. */
+export interface GrpcGoServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+export async function startGrpcGo(program: string): Promise<GrpcGoServer> {
+  const child = spawn(program, ['serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  return {
+    port: (JSON.parse(line) as { port: number }).port,
+    async [Symbol.asyncDispose]() {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
