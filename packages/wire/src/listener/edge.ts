@@ -1,10 +1,19 @@
-import type { Clock, Service } from '@bascule/core';
+import type { Body, Clock, Reply, RequestHead, Service } from '@bascule/core';
 import type { AbuseKind } from './abuse.ts';
 import type { ListenLimits } from './limits.ts';
+
+/**
+ * Takes an extended CONNECT (RFC 8441): a stream that carries another protocol's bytes both ways once `reply.head` has
+ * said 200. `protocol` is the value of `:protocol`, `head.method` is CONNECT. Undefined: a protocol it does not speak,
+ * which is answered with 501. Like a service it must not throw, nor call `reply` before it has returned.
+ */
+export type ExtendedConnect = (protocol: string, head: RequestHead, reply: Reply) => Body | undefined;
 
 /** What the edges of one listener share. */
 export interface Edge {
   readonly service: Service;
+  /** Without it extended CONNECT is not announced, and is malformed. */
+  readonly connect?: ExtendedConnect | undefined;
   readonly clock: Clock;
   readonly limits: ListenLimits;
   readonly scheme: 'http' | 'https';
@@ -21,7 +30,9 @@ export interface Edge {
 let listeners = 0;
 
 /** Makes the shared part. The id's first part differs between processes, so that logs of several can be laid together. */
-export function createEdge(options: Pick<Edge, 'service' | 'clock' | 'limits' | 'scheme' | 'onAbuse'>): Edge {
+export function createEdge(
+  options: Pick<Edge, 'service' | 'connect' | 'clock' | 'limits' | 'scheme' | 'onAbuse'>,
+): Edge {
   const { clock } = options;
   const origin = Math.floor(clock.wallMs() * 1000 + clock.random() * 1000).toString(36);
   const prefix = `${origin}-${(++listeners).toString(36)}-`;
