@@ -70,7 +70,7 @@ export function createStack(options: StackOptions): Service {
         timeoutsOf(head) {
           const unary = head.call.method?.kind === 'unary';
           const defaultMs = clusterOf(head.path)?.defaultTimeoutMs ?? policies.defaultTimeoutMs;
-          return { defaultMs: unary ? defaultMs : undefined, maxMs: policies.maxTimeoutMs };
+          return { defaultMs: unary && defaultMs > 0 ? defaultMs : undefined, maxMs: policies.maxTimeoutMs };
         },
       }),
       createUploadLayer({

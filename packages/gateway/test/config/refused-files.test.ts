@@ -69,7 +69,7 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   ],
   ['a duration in minutes', 'calls:\n  drainTimeout: 2m', /Write "120s"/],
   ['a duration of nonsense', 'calls:\n  drainTimeout: soon', /Write the seconds and an "s"/],
-  ['a duration of 0', 'calls:\n  defaultTimeout: 0s\n', /^f\.yaml:2:19 calls\.defaultTimeout: must be more than 0s/],
+  ['a duration of 0', 'modules:\n  loadTimeout: 0s\n', /^f\.yaml:2:16 modules\.loadTimeout: must be more than 0s/],
   [
     'a negative duration',
     'discovery:\n  resyncGrace: -1s\n',
