@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { callError, Code, type Clock, type Timer } from '@bascule/core';
 import { failLater, type ClientCall } from './call.ts';
+import { dial, reasonOfDialError, type LinkTls } from './dial.ts';
 import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
 import { widenSendWindow } from '../flow.ts';
@@ -21,7 +22,6 @@ import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
 import type { Http2Limits } from '../limits.ts';
 import { Outbox, type OutboxHooks } from '../outbox.ts';
-import { readBuffer } from '../read-buffer.ts';
 import type { RequestEncoder } from './request.ts';
 import { parseResponseBlock, type ResponseBlocks } from './response.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
@@ -38,6 +38,7 @@ export type ConnectionState = 'connecting' | 'greeting' | 'open' | 'draining' | 
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
+  readonly tls: LinkTls | undefined;
   readonly clock: Clock;
   readonly limits: Http2Limits;
   /** Shared by the connections of a link. */
@@ -252,18 +253,16 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   #connect(): Socket {
-    const { host, port } = this.#options;
-    const onread = {
-      buffer: readBuffer(),
-      callback: (length: number, bytes: Uint8Array) => {
-        this.#guarded(() => this.#reader.read(bytes as Buffer, length));
-        return true;
-      },
-    };
-    const socket = connect({ host, port, noDelay: true, onread });
-    socket.on('connect', () => this.#onConnect());
+    const { host, port, tls } = this.#options;
+    const socket = dial({
+      host,
+      port,
+      tls,
+      onConnect: () => this.#onConnect(),
+      onBytes: (bytes, length) => this.#guarded(() => this.#reader.read(bytes, length)),
+    });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#state === 'connecting') this.#reason = `the backend cannot be reached (${error.code ?? 'error'})`;
+      if (this.#state === 'connecting') this.#reason = reasonOfDialError(error);
     });
     // Nothing more can come: open calls need not wait for the socket's own end.
     socket.on('end', () => this.destroy(this.#reason));

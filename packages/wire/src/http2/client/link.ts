@@ -1,11 +1,14 @@
 import type { Clock, Link } from '@bascule/core';
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../limits.ts';
+import type { LinkTls } from './dial.ts';
 import { Pool } from './pool.ts';
 
 export interface Http2LinkOptions {
   /** Name or address of the backend. */
   readonly host: string;
   readonly port: number;
+  /** TLS with ALPN `h2`. Default: none, HTTP/2 with prior knowledge. */
+  readonly tls?: LinkTls;
   readonly clock: Clock;
   /** Connections at most; more than one is opened when the peer's stream limit is reached. Default 10; 1 to 100. Source: gRFC A105. */
   readonly maxConnections?: number;
@@ -19,7 +22,7 @@ function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
 }
 
 /**
- * A way to one backend over HTTP/2 with prior knowledge. Connects at once and again after a loss; is ready while a
+ * A way to one backend over HTTP/2, with prior knowledge or over TLS. Connects at once and again after a loss; is ready while a
  * connection has both sides' SETTINGS. Calls made while it connects for the first time, or while all streams are taken,
  * wait (bounded); calls made while the backend cannot be reached fail `never-sent` at once.
  */
@@ -29,6 +32,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
   const pool = new Pool({
     host: options.host,
     port: options.port,
+    tls: options.tls,
     clock: options.clock,
     maxConnections: options.maxConnections ?? 10,
     limits: toLimits(options.limits),

@@ -11,6 +11,7 @@ import {
 import { backoffMs } from './backoff.ts';
 import { ClientCall, failLater, type CallCarrier } from './call.ts';
 import { ClientConnection } from './connection.ts';
+import type { LinkTls } from './dial.ts';
 import type { Http2Limits } from '../limits.ts';
 import { RequestEncoder } from './request.ts';
 import { ResponseBlocks } from './response.ts';
@@ -18,6 +19,7 @@ import { ResponseBlocks } from './response.ts';
 export interface PoolOptions {
   readonly host: string;
   readonly port: number;
+  readonly tls: LinkTls | undefined;
   readonly clock: Clock;
   readonly maxConnections: number;
   readonly limits: Http2Limits;
@@ -59,6 +61,7 @@ export class Pool implements CallCarrier {
     this.#options = options;
     this.#requests = new RequestEncoder(
       `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`,
+      options.tls === undefined ? undefined : 'https',
     );
     this.#connect();
   }
@@ -131,12 +134,13 @@ export class Pool implements CallCarrier {
   }
 
   #connect(): void {
-    const { host, port, clock, limits } = this.#options;
+    const { host, port, tls, clock, limits } = this.#options;
     this.#retry = undefined;
     this.#serving.push(
       new ClientConnection({
         host,
         port,
+        tls,
         clock,
         limits,
         requests: this.#requests,

@@ -47,11 +47,13 @@ interface Prepared {
 /** Encodes request heads for one peer; the pseudo-fields of a path are prepared once. */
 export class RequestEncoder {
   readonly #authority: string;
+  readonly #scheme: 'https' | undefined;
   readonly #prepared = new Map<string, Prepared>();
 
-  /** `authority` is sent where a head has none. */
-  constructor(authority: string) {
+  /** `authority` is sent where a head has none; `scheme` stands for the one of every head, where the link knows better. */
+  constructor(authority: string, scheme?: 'https') {
     this.#authority = authority;
+    this.#scheme = scheme;
   }
 
   /** Appends the header block. Returns what is wrong with the head, or undefined. */
@@ -72,7 +74,7 @@ export class RequestEncoder {
     ) {
       return known.bytes;
     }
-    const bytes = encodePseudoFields(head, this.#authority);
+    const bytes = encodePseudoFields(head, this.#authority, this.#scheme ?? head.scheme);
     if (bytes === undefined) return undefined;
     if (this.#prepared.size >= MAX_KNOWN_PATHS) this.#prepared.clear();
     this.#prepared.set(head.path, { method: head.method, authority: head.authority, scheme: head.scheme, bytes });
@@ -80,8 +82,8 @@ export class RequestEncoder {
   }
 }
 
-function encodePseudoFields(head: RequestHead, ownAuthority: string): Uint8Array | undefined {
-  const { method, path, scheme } = head;
+function encodePseudoFields(head: RequestHead, ownAuthority: string, scheme: string): Uint8Array | undefined {
+  const { method, path } = head;
   const authority = head.authority === '' ? ownAuthority : head.authority;
   if (!/^[\x21-\x7e\x80-\xff]+$/.test(path) || !/^[\x21-\x7e]*$/.test(authority) || !/^[A-Z-]+$/.test(method)) {
     return undefined;
