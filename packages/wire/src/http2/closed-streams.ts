@@ -1,3 +1,7 @@
+import { putReset } from './control.ts';
+import { ConnectionFault, ErrorCode } from './errors.ts';
+import type { Outbox } from './outbox.ts';
+
 /** Who reset a stream that may still get frames. */
 type ResetBy = 'by-us' | 'by-peer';
 
@@ -34,4 +38,13 @@ export class ClosedStreams {
     }
     return streamId <= this.#forgottenUpTo ? 'ignore' : 'fault';
   }
+}
+
+/** Answers a frame on a stream that is over, where it deserves an answer. True when it got one. */
+export function answerStray(closed: ClosedStreams, outbox: Outbox, streamId: number, name: string): boolean {
+  const worth = closed.meet(streamId);
+  if (worth === 'fault') throw new ConnectionFault(ErrorCode.streamClosed, `${name} on a closed stream`);
+  if (worth === 'ignore') return false;
+  putReset(outbox, streamId, ErrorCode.streamClosed);
+  return true;
 }

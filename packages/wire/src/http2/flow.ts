@@ -15,7 +15,8 @@ export function widenSendWindow(window: SendWindow, bytes: number): boolean {
 export interface ReceiveWindow {
   available: number;
   returned: number;
-  readonly size: number;
+  /** Grows where its reader keeps up. */
+  size: number;
 }
 
 export function createReceiveWindow(size: number): ReceiveWindow {

@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net';
-import { ByteBuffer } from './byte-buffer.ts';
+import type { ByteBuffer } from './byte-buffer.ts';
+import { lendBuffer, takeBack } from './buffers.ts';
 
-/** Capacity to start with; a turn of unary calls fits. */
-const START_BYTES = 16_384;
 /** DATA frames of one turn stop here, so that one turn's buffer stays bounded; control frames always fit. */
-const MAX_TURN_BYTES = 256 * 1024;
+const MAX_TURN_BYTES = 128 * 1024;
 
 export interface OutboxHooks {
   /** Last chance to add frames of this turn. Returns true when there is more for the next turn. */
@@ -21,31 +20,42 @@ export interface OutboxHooks {
 type OutboxState = 'idle' | 'due' | 'shut';
 
 /**
- * Gathers all frames of one turn of the event loop for one connection, so that they cost one system call. The buffer is
- * reused as long as the kernel takes it at once.
+ * Gathers all frames of one turn of the event loop for one connection, so that they cost one system call. Its buffer is
+ * lent for the turn and goes back once the system has taken the bytes, so that idle connections hold none.
  */
 export class Outbox {
-  /** The buffer of this turn. Whoever adds to it calls {@link schedule}. */
-  bytes: ByteBuffer = new ByteBuffer(START_BYTES);
   /** Grows with each write to the socket: frames of an older turn can no longer be changed. */
   turn = 1;
   /** HEADERS and DATA frames added so far. */
   callFrames = 0;
+  /** Frames that a peer made us send, since it last took what we wrote. */
+  answers = 0;
+  #buffer: ByteBuffer | undefined;
   #state: OutboxState = 'idle';
   #flow: 'open' | 'stalled' = 'open';
   readonly #socket: Socket;
   readonly #hooks: OutboxHooks;
   readonly #maxBytes: number;
+  /** Buffers that the socket still reads, oldest first. TLS takes bytes over on a later turn only, even if at once. */
+  readonly #inFlight: ByteBuffer[] | undefined;
+  readonly #onWritten = (): void => takeBack(this.#inFlight?.shift());
 
   constructor(socket: Socket, hooks: OutboxHooks, maxBytes: number) {
     this.#socket = socket;
     this.#hooks = hooks;
     this.#maxBytes = maxBytes;
+    this.#inFlight = 'encrypted' in socket ? [] : undefined;
     socket.on('drain', () => {
       this.#flow = 'open';
+      this.answers = 0;
       hooks.onDrain();
       this.schedule();
     });
+  }
+
+  /** The buffer of this turn. Whoever adds to it calls {@link schedule}. */
+  get bytes(): ByteBuffer {
+    return (this.#buffer ??= lendBuffer());
   }
 
   /** True while the socket holds back bytes of an earlier turn. */
@@ -55,7 +65,7 @@ export class Outbox {
 
   /** Whether DATA may be added in this turn. */
   hasRoom(): boolean {
-    return this.#flow === 'open' && this.bytes.length < MAX_TURN_BYTES;
+    return this.#flow === 'open' && (this.#buffer === undefined || this.#buffer.length < MAX_TURN_BYTES);
   }
 
   schedule(): void {
@@ -80,18 +90,29 @@ export class Outbox {
   /** Drops whatever comes from now on. */
   shut(): void {
     this.#state = 'shut';
-    this.bytes = new ByteBuffer(0);
+    takeBack(this.#buffer);
+    this.#buffer = undefined;
   }
 
   #write(): void {
-    const buffer = this.bytes;
-    if (buffer.length === 0) return;
+    const buffer = this.#buffer;
+    if (buffer === undefined || buffer.length === 0) return;
     this.turn += 1;
-    const roomy = this.#socket.write(buffer.bytes.subarray(0, buffer.length));
-    if (this.#socket.writableLength === 0 && buffer.bytes.length <= MAX_TURN_BYTES) buffer.length = 0;
-    else this.bytes = new ByteBuffer(START_BYTES);
-    if (!roomy) this.#flow = 'stalled';
-    if (this.#socket.writableLength > this.#maxBytes) this.#hooks.onOverflow();
+    this.#buffer = undefined;
+    const socket = this.#socket;
+    const bytes = buffer.bytes.subarray(0, buffer.length);
+    let roomy: boolean;
+    if (this.#inFlight === undefined) {
+      roomy = socket.write(bytes);
+      // What the kernel did not take at once, the socket reads from the buffer later: it is left to the collector.
+      if (socket.writableLength === 0) takeBack(buffer);
+    } else {
+      this.#inFlight.push(buffer);
+      roomy = socket.write(bytes, this.#onWritten);
+    }
+    if (roomy) this.answers = 0;
+    else this.#flow = 'stalled';
+    if (socket.writableLength > this.#maxBytes) this.#hooks.onOverflow();
   }
 }
 

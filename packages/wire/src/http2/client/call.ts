@@ -8,10 +8,8 @@ import {
   type Reply,
   type RequestHead,
 } from '@bascule/core';
-import { ByteBuffer } from '../byte-buffer.ts';
 import { ErrorCode } from '../errors.ts';
-import { createReceiveWindow, type ReceiveWindow, type SendWindow } from '../flow.ts';
-import type { StreamState } from '../stream.ts';
+import { SendingStream } from '../sending-stream.ts';
 
 /** Who carries a call: the queue of a link first, then the streams of a connection. */
 export interface CallCarrier {
@@ -35,34 +33,23 @@ export function failLater(call: ClientCall, error: CallError): void {
 }
 
 /** One call from the service call to its terminal event, over whatever connection carries it. */
-export class ClientCall implements Body {
-  state: StreamState = 'idle';
+export class ClientCall extends SendingStream implements Body {
   answer: Answer = 'none';
   upload: Upload = 'open';
-  id = 0;
   carrier: CallCarrier;
   readonly head: RequestHead;
   readonly reply: Reply;
-  readonly send: SendWindow = { available: 0 };
-  readonly receive: ReceiveWindow = createReceiveWindow(INITIAL_CREDIT_BYTES);
   /** Request bytes the caller may still write; checked, since a caller that ignores credit would fill our memory. */
   creditBytes = INITIAL_CREDIT_BYTES;
-  /** Request bytes that wait for a window or the socket, from `waitingAt` on. */
-  waiting: ByteBuffer | undefined;
-  waitingAt = 0;
-  /** Request bytes framed since the last grant. */
-  leftBytes = 0;
   /** Outbox turn of HEADERS: as long as it lasts, no byte of the call has left. */
   headTurn = 0;
-  /** Where the last HEADERS or DATA of this stream stands in the outbox, as long as `frameTurn` lasts. */
-  frameAt = 0;
-  frameTurn = 0;
   /** Announced content-length of the response, or -1, and what has come of it. */
   contentLength = -1;
   receivedBytes = 0;
   informational = 0;
 
   constructor(head: RequestHead, reply: Reply, carrier: CallCarrier) {
+    super(0, INITIAL_CREDIT_BYTES);
     this.head = head;
     this.reply = reply;
     this.carrier = carrier;
@@ -107,17 +94,13 @@ export class ClientCall implements Body {
     this.reply.fail(error);
   }
 
-  /** Keeps a copy of bytes that cannot leave yet; bounded by credit. */
-  keep(bytes: Uint8Array): void {
-    this.waiting ??= new ByteBuffer(Math.max(1024, bytes.length));
-    if (this.waitingAt > 0 && this.waitingAt === this.waiting.length) {
-      this.waiting.length = 0;
-      this.waitingAt = 0;
-    }
-    this.waiting.append(bytes);
+  onLeft(bytes: number): void {
+    if (this.upload !== 'open') return;
+    this.creditBytes += bytes;
+    this.reply.grant(bytes);
   }
 
-  waitingBytes(): number {
-    return this.waiting === undefined ? 0 : this.waiting.length - this.waitingAt;
+  onCaughtUp(): void {
+    if (this.upload === 'ending') this.carrier.end(this);
   }
 }

@@ -24,10 +24,11 @@ import type { Http2Limits } from '../limits.ts';
 import { Outbox, type OutboxHooks } from '../outbox.ts';
 import type { RequestEncoder } from './request.ts';
 import { parseResponseBlock, type ResponseBlocks } from './response.ts';
+import { Receiving } from '../receiving.ts';
+import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
 import { splitHeaders } from '../split-headers.ts';
 import { ClientStreams } from './streams.ts';
-import { Upload } from './upload.ts';
 
 /**
  * `connecting` TCP is under way, `greeting` waits for the peer's SETTINGS, `open` takes calls, `draining` runs its calls
@@ -61,7 +62,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #streams: ClientStreams;
-  readonly #upload: Upload;
+  readonly #sending: Sending;
+  readonly #receiving: Receiving;
   readonly #settings: PeerSettings = createPeerSettings();
   readonly #reader: FrameReader;
   readonly #router: FrameRouter;
@@ -94,10 +96,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     });
     this.#socket = this.#connect();
     this.#outbox = new Outbox(this.#socket, this, limits.maxOutboundBytes);
-    this.#upload = new Upload(this.#outbox, this.#settings);
+    this.#sending = new Sending(this.#outbox, this.#settings);
+    this.#receiving = new Receiving(this.#outbox, limits.connectionWindowBytes);
     this.#streams = new ClientStreams({
       outbox: this.#outbox,
-      upload: this.#upload,
+      sending: this.#sending,
+      receiving: this.#receiving,
       limits,
       onEnded: () => this.#onStreamEnded(),
     });
@@ -179,12 +183,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   onFlush(): boolean {
-    this.#streams.announce();
-    return this.#upload.pump();
+    this.#receiving.announce();
+    return this.#sending.pump();
   }
 
   onFlushed(): void {
-    this.#guarded(() => this.#upload.grant());
+    this.#guarded(() => this.#sending.grant());
   }
 
   onDrain(): void {
@@ -246,7 +250,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   onWindowUpdate(streamId: number, increment: number): void {
     if (streamId !== 0) return this.#streams.onWindowUpdate(streamId, increment);
     if (increment === 0) throw new ConnectionFault(ErrorCode.protocolError, 'WINDOW_UPDATE of 0');
-    if (!widenSendWindow(this.#upload.window, increment)) {
+    if (!widenSendWindow(this.#sending.window, increment)) {
       throw new ConnectionFault(ErrorCode.flowControlError, 'WINDOW_UPDATE overflows the connection window');
     }
     this.#outbox.schedule();
@@ -277,8 +281,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   #sendEarlyWrites(call: ClientCall): void {
-    if (call.waitingBytes() > 0) this.#upload.resume(call);
-    else if (call.upload === 'ending') this.#upload.end(call);
+    if (call.waitingBytes() > 0) this.#sending.adopt(call);
+    else if (call.upload === 'ending') this.#streams.end(call);
     if (call.receive.returned > 0) this.#streams.granted(call);
   }
 

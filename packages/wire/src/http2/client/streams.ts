@@ -1,23 +1,25 @@
 import { callError, Code, NO_FIELDS, withoutFields, type CallError, type Fields } from '@bascule/core';
 import type { CallCarrier, ClientCall } from './call.ts';
-import { ClosedStreams } from '../closed-streams.ts';
-import { putReset, putWindowUpdate } from '../control.ts';
+import { answerStray, ClosedStreams } from '../closed-streams.ts';
+import { putReset } from '../control.ts';
 import { callErrorOfReset, ConnectionFault, ErrorCode } from '../errors.ts';
-import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived, widenSendWindow } from '../flow.ts';
+import { takeReceived, widenSendWindow } from '../flow.ts';
 import { Flag, MAX_31_BITS, type Frame } from '../frames.ts';
 import type { Http2Limits } from '../limits.ts';
 import type { Outbox } from '../outbox.ts';
 import { IdTable } from '../../id-table.ts';
 import type { ResponseBlock } from './response.ts';
 import { transition } from '../stream.ts';
-import type { Upload } from './upload.ts';
+import type { Receiving } from '../receiving.ts';
+import type { Sending } from '../sending.ts';
 
 /** What a Trailers-Only answer says about a body it does not have; everything else of it is trailers. */
 const HEAD_ONLY_FIELDS = new Set(['content-type', 'content-length']);
 
 export interface StreamsOptions {
   readonly outbox: Outbox;
-  readonly upload: Upload;
+  readonly sending: Sending;
+  readonly receiving: Receiving;
   readonly limits: Http2Limits;
   /** A stream has ended: there may be room for another, or nothing left to do. */
   onEnded(): void;
@@ -28,15 +30,12 @@ export class ClientStreams implements CallCarrier {
   readonly #calls = new IdTable<ClientCall>();
   readonly #closed = new ClosedStreams();
   readonly #options: StreamsOptions;
-  readonly #window;
-  readonly #announcing = new Set<ClientCall>();
   #lastId = -1;
   #emptyData = 0;
   #answered = 0;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
-    this.#window = createReceiveWindow(options.limits.connectionWindowBytes);
   }
 
   get size(): number {
@@ -65,11 +64,14 @@ export class ClientStreams implements CallCarrier {
   }
 
   write(call: ClientCall, bytes: Uint8Array): void {
-    this.#options.upload.write(call, bytes);
+    this.#options.sending.write(call, bytes);
   }
 
   end(call: ClientCall): void {
-    this.#options.upload.end(call);
+    if (call.waitingBytes() > 0) return;
+    call.upload = 'ended';
+    call.state = transition(call.state, 'send-end') ?? 'closed';
+    this.#options.sending.endStream(call);
   }
 
   abandon(call: ClientCall, code: ErrorCode): void {
@@ -80,22 +82,7 @@ export class ClientStreams implements CallCarrier {
   }
 
   granted(call: ClientCall): void {
-    if (!shouldAnnounce(call.receive)) return;
-    this.#announcing.add(call);
-    this.#options.outbox.schedule();
-  }
-
-  /** Adds the WINDOW_UPDATE frames of this turn. */
-  announce(): void {
-    const { outbox } = this.#options;
-    if (shouldAnnounce(this.#window)) putWindowUpdate(outbox, 0, takeAnnouncement(this.#window));
-    if (this.#announcing.size === 0) return;
-    for (const call of this.#announcing) {
-      if (call.state === 'closed') continue;
-      const increment = takeAnnouncement(call.receive);
-      if (increment > 0) putWindowUpdate(outbox, call.id, increment);
-    }
-    this.#announcing.clear();
+    this.#options.receiving.granted(call);
   }
 
   onBlock(streamId: number, endStream: boolean, block: ResponseBlock): void {
@@ -114,12 +101,7 @@ export class ClientStreams implements CallCarrier {
   }
 
   onData(frame: Frame, flowBytes: number): void {
-    // Received bytes of a connection are given back at once: only stream windows follow the caller's credit.
-    if (!takeReceived(this.#window, flowBytes)) {
-      throw new ConnectionFault(ErrorCode.flowControlError, 'more DATA than the connection window allows');
-    }
-    this.#window.returned += flowBytes;
-    if (shouldAnnounce(this.#window)) this.#options.outbox.schedule();
+    this.#options.receiving.received(flowBytes);
     const call = this.#calls.get(frame.streamId);
     const length = frame.end - frame.start;
     const endStream = (frame.flags & Flag.endStream) !== 0;
@@ -159,7 +141,7 @@ export class ClientStreams implements CallCarrier {
       const error = callError(Code.internal, 'the backend widened a flow-control window beyond 2^31-1');
       return this.#reset(call, ErrorCode.flowControlError, error);
     }
-    if (call.send.available > 0) this.#options.upload.resume(call);
+    if (call.send.available > 0) this.#options.sending.resume(call);
   }
 
   /** SETTINGS_INITIAL_WINDOW_SIZE moves all open windows by the difference (RFC 9113, 6.9.2). */
@@ -168,7 +150,7 @@ export class ClientStreams implements CallCarrier {
       if (!widenSendWindow(call.send, difference)) {
         throw new ConnectionFault(ErrorCode.flowControlError, 'SETTINGS_INITIAL_WINDOW_SIZE overflows a window');
       }
-      if (call.send.available > 0) this.#options.upload.resume(call);
+      if (call.send.available > 0) this.#options.sending.resume(call);
     }
   }
 
@@ -187,9 +169,9 @@ export class ClientStreams implements CallCarrier {
   failAll(message: string): void {
     const calls = this.#calls.values();
     this.#calls.clear();
-    this.#announcing.clear();
+    this.#options.receiving.clear();
     for (const call of calls) {
-      this.#options.upload.forget(call);
+      this.#options.sending.forget(call);
       const neverSent = call.headTurn === this.#options.outbox.turn;
       call.fail(callError(Code.unavailable, message, neverSent ? 'never-sent' : 'maybe'));
     }
@@ -256,20 +238,13 @@ export class ClientStreams implements CallCarrier {
   }
 
   #remove(call: ClientCall): boolean {
-    this.#options.upload.forget(call);
+    this.#options.sending.forget(call);
     return this.#calls.delete(call.id);
   }
 
   #onStray(streamId: number, name: string): void {
     this.#checkNotIdle(streamId, name);
-    switch (this.#closed.meet(streamId)) {
-      case 'ignore':
-        return;
-      case 'reset':
-        return putReset(this.#options.outbox, streamId, ErrorCode.streamClosed);
-      case 'fault':
-        throw new ConnectionFault(ErrorCode.streamClosed, `${name} on a closed stream`);
-    }
+    answerStray(this.#closed, this.#options.outbox, streamId, name);
   }
 
   #checkNotIdle(streamId: number, name: string): void {
