@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Outcome } from './outcome.ts';
+import type { RequestHead } from './service.ts';
 
 /** Kind of a method by who streams. */
 export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
@@ -34,6 +35,8 @@ export interface CallContext {
   httpVersion: HttpVersion;
   /** Set by the dialect layer. */
   dialect: DialectName;
+  /** The head as it came in, before any translation. Set by the kit, whose handlers see it. */
+  received: RequestHead | undefined;
   /** Set by the route layer; undefined means unknown: treated as a bidi stream that is not idempotent. */
   method: MethodFacts | undefined;
   /** Set by the route layer: the endpoint group the call goes to. */
@@ -65,6 +68,7 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     peer,
     httpVersion: '',
     dialect: 'http',
+    received: undefined,
     method: undefined,
     cluster: '',
     deadlineMs: undefined,

@@ -17,8 +17,10 @@ import { pathOf } from './inner-request.ts';
 import { refuse } from './refusal.ts';
 
 export interface DialectOptions {
-  /** Largest message taken from a caller, and the largest answer kept for one that needs it whole. Bytes, at least 1. */
+  /** Largest message taken from a caller. Bytes, at least 1. */
   readonly maxMessageBytes: number;
+  /** Largest answer kept for a caller that needs it whole, as Connect's unary calls do. Default `maxMessageBytes`. */
+  readonly maxAnswerBytes?: number;
   /** Gets what is not RPC, as it came. */
   readonly other: Service;
   readonly clock: Clock;
@@ -33,11 +35,11 @@ export interface DialectOptions {
  * dialect only; the caller gets HTTP answers only: a head always comes first, and failures are said in its dialect.
  */
 export function createDialectLayer(options: DialectOptions): Layer {
-  const { other, clock, maxMessageBytes } = options;
+  const { other, clock, maxMessageBytes, maxAnswerBytes = maxMessageBytes } = options;
   const cors = options.cors === undefined ? undefined : createCors(options.cors);
   const allowGet = (path: string): boolean => options.allowGet?.(path) ?? false;
   return (next) => {
-    const context = { next, clock, maxMessageBytes };
+    const context = { next, clock, maxMessageBytes, maxAnswerBytes };
     const contentTypes = createContentTypes(context);
     const startGet = createConnectGetEdge(context);
     return (head, reply) => {

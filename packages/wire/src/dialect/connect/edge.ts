@@ -89,13 +89,13 @@ interface UnaryStart {
 }
 
 function startUnary(
-  { next, clock, maxMessageBytes }: EdgeContext,
+  { next, clock, maxAnswerBytes }: EdgeContext,
   { reply, request, format }: UnaryStart,
   createRequest: (inner: Body, options: UnaryRequestOptions) => Body & RoomTaker,
 ): Body {
   const { head, timeoutMs, compressible } = request;
   noteRequest(head, clock, timeoutMs);
-  const response = new UnaryResponse(reply, { format, call: head.call, maxMessageBytes });
+  const response = new UnaryResponse(reply, { format, call: head.call, maxMessageBytes: maxAnswerBytes });
   const inner = next(head, response);
   const body = createRequest(inner, { response, compressed: compressible });
   response.connect(inner, body);
