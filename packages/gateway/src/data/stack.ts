@@ -31,6 +31,9 @@ export interface StackOptions {
 /** A whole minute, then a slow modem's pace. */
 const UNARY_FLOOR: UploadFloor = { graceMs: 60_000, minBytesPerSecond: 240 };
 
+/** Answers up to the default limit are kept, however low the limit of requests is. */
+const MIN_ANSWER_BYTES = 4_194_304;
+
 /** What every call passes, outermost first. */
 export function createStack(options: StackOptions): Service {
   const { clock, policies } = options;
@@ -52,6 +55,8 @@ export function createStack(options: StackOptions): Service {
         clock,
         other: options.other,
         maxMessageBytes: policies.maxMessageBytes,
+        // A limit on what callers send says nothing of what they may get.
+        maxAnswerBytes: Math.max(policies.maxMessageBytes, MIN_ANSWER_BYTES),
         cors: policies.cors,
         allowGet: (path) => {
           const route = table().find(path);

@@ -1,6 +1,7 @@
 import {
   callError,
   Code,
+  getField,
   type Body,
   type Clock,
   type Layer,
@@ -14,6 +15,7 @@ import { createCors, type CorsOptions } from './cors/cors.ts';
 import { detect, isMethodPath, type Detected } from './detect.ts';
 import type { Format } from './format.ts';
 import { pathOf } from './inner-request.ts';
+import { PLAIN_FORMAT } from './plain.ts';
 import { refuse } from './refusal.ts';
 
 export interface DialectOptions {
@@ -63,7 +65,7 @@ export function createDialectLayer(options: DialectOptions): Layer {
 type Wrong = Extract<Detected, { format: Format | undefined }>;
 
 function refuseRequest(head: RequestHead, reply: Reply, wrong: Wrong, mayGet: boolean): Body {
-  const format = wrong.format ?? ANY_UNARY_FORMAT;
+  const format = wrong.format ?? (isForeign(head, wrong) ? PLAIN_FORMAT : ANY_UNARY_FORMAT);
   if (wrong.type === 'wrong-method') {
     const allow = mayGet ? 'POST, GET' : 'POST';
     const error = callError(Code.unknown, `this method is called by ${allow}, not by ${head.method}`, 'never-sent');
@@ -76,4 +78,9 @@ function refuseRequest(head: RequestHead, reply: Reply, wrong: Wrong, mayGet: bo
     status: 415,
     fields: ['accept-post', accepted.replace(' or', ',')],
   });
+}
+
+/** A content type of none of the protocols, from a caller that does not say that it speaks Connect. */
+function isForeign(head: RequestHead, wrong: Wrong): boolean {
+  return wrong.type === 'wrong-content-type' && getField(head.fields, 'connect-protocol-version') === undefined;
 }

@@ -315,6 +315,17 @@ describe('shapes', () => {
     expect(getField(call.heads[0]?.fields ?? [], 'trailer-x-why')).toBe('w');
   });
 
+  it.each([
+    ['a path that nobody answers', callError(Code.unimplemented, 'who?', 'never-sent'), 404],
+    ['a callee that does not know', callError(Code.unimplemented, 'what?'), 501],
+  ])('Connect unary tells %s by its HTTP status', async (_name, error, http) => {
+    const edge = createEdge();
+    const call = startAs(edge, 'application/proto');
+    onlyCall(edge).reply.fail(error);
+    await call.done;
+    expect(readAnswer(call)).toEqual({ http, contentType: 'application/json', code: 12 });
+  });
+
   it('Connect GET hands the message of its query on', () => {
     const edge = createEdge();
     const query = '?connect=v1&base64=1&compression=gzip&encoding=proto&message=AP8_';

@@ -12,9 +12,6 @@ describe('requests refused by their head', () => {
     ['application/grpc-web+thrift', 'application/grpc-web'],
     ['application/grpc-web-text+xml', 'application/grpc-web-text'],
     ['application/connect+xml', 'application/json'],
-    ['text/plain', 'application/json'],
-    ['multipart/form-data; boundary=x', 'application/json'],
-    ['application/x-www-form-urlencoded', 'application/json'],
   ])('%s is answered with 415', async (contentType, answered) => {
     const edge = createEdge();
     const call = startAs(edge, contentType);
@@ -22,6 +19,21 @@ describe('requests refused by their head', () => {
     expect(readAnswer(call)).toEqual({ http: 415, contentType: answered, code: 2 });
     expect(edge.calls).toEqual([]);
     expect(edge.violations).toEqual([]);
+  });
+
+  it.each(['text/plain', 'multipart/form-data; boundary=x', 'image/jpeg'])('%s is answered in text', async (type) => {
+    const edge = createEdge();
+    const call = startAs(edge, type);
+    await call.done;
+    expect(readAnswer(call)).toEqual({ http: 415, contentType: 'text/plain; charset=utf-8', code: undefined });
+    expect(latin1(call.bytes())).toContain('send application/grpc');
+    expect(edge.violations).toEqual([]);
+  });
+
+  it('image/jpeg from a caller that says Connect is answered in JSON', async () => {
+    const call = startAs(createEdge(), 'image/jpeg', 'connect-protocol-version', '1');
+    await call.done;
+    expect(readAnswer(call)).toEqual({ http: 415, contentType: 'application/json', code: 2 });
   });
 
   it.each([

@@ -107,7 +107,8 @@ export class UnaryResponse implements Reply {
   fail(error: CallError): void {
     if (this.phase === 'closed') return;
     const trailers = trailersOf(error);
-    this.finish(this.options.format.failure(this.headFields ?? [], statusOf(trailers), trailers));
+    const answer = this.options.format.failure(this.headFields ?? [], statusOf(trailers), trailers);
+    this.finish(isUnknownPath(error) ? { ...answer, status: 404 } : answer);
   }
 
   /** Room for the request. */
@@ -170,4 +171,9 @@ export class UnaryResponse implements Reply {
 
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
   return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+}
+
+/** Nobody answers the path, as opposed to a callee that says `unimplemented` (501): the caller's URL is what is wrong. */
+function isUnknownPath({ code, processed }: CallError): boolean {
+  return code === Code.unimplemented && processed === 'never-sent';
 }

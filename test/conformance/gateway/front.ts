@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { startGateway, type Gateway } from '@bascule/gateway';
+import type { TlsCreds } from '../messages.ts';
+import type { Stubs } from '../stubs.ts';
+import type { Upstream } from '../upstreams.ts';
+
+export interface FrontOptions {
+  /** Where the calls go; undefined has modules alone. */
+  readonly backend?: { readonly host: string; readonly port: number; readonly upstream: Upstream };
+  /** What the backend reads beside binary messages. */
+  readonly codecs: readonly ('proto' | 'json')[];
+  /** 0 is the gateway's default. */
+  readonly maxMessageBytes: number;
+  /** Undefined takes calls without TLS. */
+  readonly credentials?: TlsCreds | undefined;
+  /** Authorities of callers' certificates; empty asks for none. */
+  readonly clientCa?: Uint8Array;
+}
+
+/** A gateway in front of one backend, with everything it wrote. */
+export interface Front {
+  readonly gateway: Gateway;
+  close(): Promise<void>;
+}
+
+/** Starts a gateway as an operator would: from a file. */
+export async function startFront(stubs: Stubs, options: FrontOptions): Promise<Front> {
+  const folder = await mkdtemp(join(tmpdir(), 'bascule-conformance-'));
+  // Its parent may be written by everybody, which the gateway warns of in vain.
+  const stateDir = join(folder, 'state');
+  await mkdir(stateDir, { mode: 0o700 });
+  const { backend, credentials, clientCa = new Uint8Array() } = options;
+  const listener: Record<string, unknown> = { port: 0 };
+  if (credentials !== undefined) {
+    listener['tls'] = {
+      certFile: 'cert.pem',
+      keyFile: 'key.pem',
+      ...(clientCa.length > 0 ? { clientCaFile: 'clients.pem' } : {}),
+    };
+    await writeFile(join(folder, 'cert.pem'), credentials.cert);
+    await writeFile(join(folder, 'key.pem'), credentials.key, { mode: 0o600 });
+    if (clientCa.length > 0) await writeFile(join(folder, 'clients.pem'), clientCa);
+  }
+  const configFile = join(folder, 'bascule.yaml');
+  const config = {
+    listener,
+    operator: { port: 0 },
+    stateDir,
+    observe: { accessLog: 'off' },
+    // The suite looks at the deadlines that a backend is told: only its own may be there.
+    calls: {
+      defaultTimeout: '0s',
+      ...(options.maxMessageBytes > 0 ? { maxMessageBytes: options.maxMessageBytes } : {}),
+    },
+    discovery: { endpoints: backend === undefined ? [] : [toEndpoint(stubs, backend, options.codecs)] },
+  };
+  await writeFile(configFile, stringify(config));
+  const gateway = await startGateway({
+    configFile,
+    log: ({ level, message }) => {
+      if (level !== 'info') process.stderr.write(`gateway: ${message}\n`);
+    },
+  });
+  return {
+    gateway,
+    async close() {
+      await gateway.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function toEndpoint(
+  stubs: Stubs,
+  { host, port, upstream }: NonNullable<FrontOptions['backend']>,
+  codecs: readonly string[],
+): Record<string, unknown> {
+  return {
+    address: `${host}:${port}`,
+    services: [stubs.service.typeName],
+    schema: stubs.schemaFile,
+    protocol: upstream,
+    codecs: codecs.filter((codec) => codec !== 'proto'),
+  };
+}
