@@ -1,0 +1,79 @@
+/**
+ * The gateway under test as a client: `node client-mode.ts [CALLER]`. Each ClientCompatRequest goes to a client of the
+ * suite's that speaks CALLER (connect, grpc, grpc-web; default: what the case asks for), which calls the case's server
+ * through a gateway. That server checks what the gateway sends to it.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { create, fromBinary } from '@bufbuild/protobuf';
+import { goTool } from '@bascule/testing/go-tool';
+import { encodeMessage, readMessages } from '../framing.ts';
+import { HttpVersion, Protocol, type ClientCompatRequest } from '../messages.ts';
+import { loadStubs } from '../stubs.ts';
+import { UPSTREAMS, type Upstream } from '../upstreams.ts';
+import { startFront, type Front } from './front.ts';
+
+const CALLERS: Readonly<Record<string, number>> = {
+  connect: Protocol.connect,
+  grpc: Protocol.grpc,
+  'grpc-web': Protocol.grpcWeb,
+};
+
+const caller = process.argv[2] === undefined ? undefined : CALLERS[process.argv[2]];
+if (process.argv[2] !== undefined && caller === undefined) {
+  throw new Error(`no caller "${process.argv[2]}": write one of ${Object.keys(CALLERS).join(', ')}`);
+}
+const stubs = await loadStubs();
+const schema = stubs.message('ClientCompatRequest');
+const fronts = new Map<string, Promise<Front>>();
+const client = spawn(await goTool('referenceclient'), { stdio: ['pipe', 'inherit', 'inherit'] });
+const exited = once(client, 'exit');
+
+for await (const bytes of readMessages(process.stdin)) {
+  const request = fromBinary(schema, bytes);
+  const { gateway } = await frontOf(request);
+  const sent = encodeMessage(schema, redirect(request, gateway.apiPort));
+  if (!client.stdin.write(sent)) await once(client.stdin, 'drain');
+}
+client.stdin.end();
+const [code] = (await exited) as [number | null];
+for (const front of fronts.values()) await (await front).close();
+process.exitCode = code ?? 1;
+
+/** The gateway in front of the server that a case is for. */
+function frontOf(request: ClientCompatRequest): Promise<Front> {
+  const { host, port } = request;
+  const upstream = upstreamOf(request);
+  const key = `${upstream} ${host}:${port}`;
+  const known = fronts.get(key);
+  if (known !== undefined) return known;
+  const front = startFront(stubs, {
+    backend: { host, port, upstream },
+    codecs: ['proto', 'json'],
+    maxMessageBytes: 0,
+  });
+  fronts.set(key, front);
+  return front;
+}
+
+function upstreamOf({ protocol, httpVersion }: ClientCompatRequest): Upstream {
+  for (const [name, upstream] of Object.entries(UPSTREAMS)) {
+    if (upstream.protocol === protocol && upstream.httpVersion === httpVersion) return name as Upstream;
+  }
+  throw new Error(`no upstream for protocol ${protocol} over HTTP version ${httpVersion}`);
+}
+
+/** The same case through the gateway. What the server is told to expect is what the gateway makes of it. */
+function redirect(request: ClientCompatRequest, port: number): ClientCompatRequest {
+  const translated = caller !== undefined && caller !== request.protocol;
+  return create(schema, {
+    ...request,
+    host: '127.0.0.1',
+    port,
+    ...(translated ? { protocol: caller, httpVersion: HttpVersion.two, useGetHttpMethod: false } : {}),
+    // A call's HTTP method ends at the gateway: behind it all is POST.
+    requestHeaders: request.requestHeaders.map((header) =>
+      header.name.toLowerCase() === 'x-expect-http-method' ? { ...header, value: ['POST'] } : header,
+    ),
+  });
+}
