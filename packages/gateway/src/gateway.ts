@@ -27,6 +27,8 @@ export interface GatewayOptions {
 
 /** A running gateway. */
 export interface Gateway {
+  /** `https` where `listener.tls` is set. */
+  readonly apiScheme: 'http' | 'https';
   readonly apiHost: string;
   readonly apiPort: number;
   readonly operatorPort: number;
@@ -118,6 +120,7 @@ async function start(options: GatewayOptions): Promise<Gateway> {
 
   let stopped: Promise<void> | undefined;
   return {
+    apiScheme: settings.listener.tls === undefined ? 'http' : 'https',
     apiHost: settings.listener.host,
     apiPort: control.port,
     operatorPort: operator.port,

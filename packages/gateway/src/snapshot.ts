@@ -9,7 +9,16 @@ export interface Snapshot {
   /** Grows by one with each picture. */
   readonly revision: number;
   readonly clusters: readonly ClusterSnapshot[];
+  /** Descriptors by which JSON is converted for endpoints that do not take it. */
+  readonly schemas: readonly SchemaSnapshot[];
   readonly policies: Policies;
+}
+
+/** A schema in use; one that is not listed any more can be forgotten. */
+export interface SchemaSnapshot {
+  readonly digest: string;
+  /** Serialized google.protobuf.FileDescriptorSet; undefined for a thread that has been given it before. */
+  readonly bytes: Uint8Array | undefined;
 }
 
 export type PolicyName = 'round-robin' | 'random' | 'least-request';

@@ -42,7 +42,8 @@ async function agree(port: number, client: { cert?: string; key?: string } = {})
 
 describe('a gateway with listener.tls', () => {
   test.each([0, 2])('agrees on HTTP/2, with %s workers', async (workers) => {
-    const { apiPort } = await start({ certFile: 'cert.pem', keyFile: 'key.pem' }, workers);
+    const { apiPort, apiScheme } = await start({ certFile: 'cert.pem', keyFile: 'key.pem' }, workers);
+    expect(apiScheme).toBe('https');
     expect(await agree(apiPort)).toBe('h2');
   });
 

@@ -1,4 +1,13 @@
-import { callError, Code, type CallError, type Layer, type Reply, type RequestHead } from '@bascule/core';
+import {
+  callError,
+  Code,
+  whenWorkEnds,
+  type CallContext,
+  type CallError,
+  type Layer,
+  type Reply,
+  type RequestHead,
+} from '@bascule/core';
 import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 
@@ -7,7 +16,10 @@ export interface AdmitOptions {
   maxOpenOf(head: RequestHead): number;
 }
 
-/** Refuses calls of a cluster that has too many open, before they cost anything inside. Stands outside of retry. */
+/**
+ * Refuses calls of a cluster that has too many open, before they cost anything inside. A call counts until the work for
+ * it has ended, which for one that was cancelled may be later. Stands outside of retry.
+ */
 export function createAdmitLayer(options: AdmitOptions): Layer {
   const open = new Map<string, number>();
   const release = (cluster: string): void => {
@@ -22,7 +34,7 @@ export function createAdmitLayer(options: AdmitOptions): Layer {
     const maxOpen = options.maxOpenOf(head);
     if (count >= maxOpen) return refuseCall(reply, tooMany(maxOpen));
     open.set(cluster, count + 1);
-    const admitted = new AdmittedCall(reply, cluster, release);
+    const admitted = new AdmittedCall(reply, head.call, release);
     return admitted.begin(next(head, admitted));
   };
 }
@@ -33,16 +45,18 @@ function tooMany(maxOpen: number): CallError {
 }
 
 class AdmittedCall extends Passage {
-  readonly #cluster: string;
+  readonly #call: CallContext;
   readonly #release: (cluster: string) => void;
 
-  constructor(reply: Reply, cluster: string, release: (cluster: string) => void) {
+  constructor(reply: Reply, call: CallContext, release: (cluster: string) => void) {
     super(reply);
-    this.#cluster = cluster;
+    this.#call = call;
     this.#release = release;
   }
 
   protected override release(): void {
-    this.#release(this.#cluster);
+    const { cluster, work } = this.#call;
+    if (work === 0) this.#release(cluster);
+    else whenWorkEnds(this.#call, () => this.#release(cluster));
   }
 }

@@ -28,6 +28,18 @@ export class Passage implements Reply {
     return body;
   }
 
+  /** The caller gives up: what the callee still holds then is known before this layer lets go of its own. */
+  cancel(reason: Cancel): void {
+    const body = this.body;
+    if (body === undefined) return;
+    this.body = undefined;
+    try {
+      body.cancel(reason);
+    } finally {
+      this.release();
+    }
+  }
+
   head(head: ResponseHead): void {
     if (this.body !== undefined) this.reply.head(head);
   }
@@ -68,7 +80,7 @@ class PassageBody implements Body {
   }
 
   cancel(reason: Cancel): void {
-    this.#passage.over()?.cancel(reason);
+    this.#passage.cancel(reason);
   }
 
   grant(bytes: number): void {

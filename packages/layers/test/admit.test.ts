@@ -1,4 +1,4 @@
-import { callError, Code } from '@bascule/core';
+import { callError, Code, holdWork, releaseWork } from '@bascule/core';
 import { startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createAdmitLayer } from '../src/index.ts';
@@ -35,5 +35,21 @@ describe('createAdmitLayer', () => {
     const second = startCall(admit, knownHead('unknown'));
     await turn();
     expect(second.error?.code).toBe(Code.resourceExhausted);
+  });
+
+  it('keeps the place of a cancelled call until its work has ended', async () => {
+    let started = 0;
+    const admit = createAdmitLayer({ maxOpenOf: () => 1 })(({ call }) => {
+      started++;
+      return { write() {}, end() {}, grant() {}, cancel: () => holdWork(call) };
+    });
+    const head = knownHead('unknown');
+    startCall(admit, head).body.cancel('caller-gone');
+    const second = startCall(admit, knownHead('unknown'));
+    await second.done;
+    expect(second.error?.code).toBe(Code.resourceExhausted);
+    releaseWork(head.call);
+    startCall(admit, knownHead('unknown'));
+    expect(started).toBe(2);
   });
 });

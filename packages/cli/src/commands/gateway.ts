@@ -64,7 +64,7 @@ async function runGateway(context: CliContext, options: GatewayOptions): Promise
     exitWithStdin: options.exitWithStdin === true,
     force: () => context.exitNow(ExitCode.failed),
   });
-  const api = `http://${gateway.apiHost}:${gateway.apiPort}`;
+  const api = `${gateway.apiScheme}://${gateway.apiHost}:${gateway.apiPort}`;
   const operator = `http://127.0.0.1:${gateway.operatorPort}`;
   if (options.json === true) {
     terminal.print(JSON.stringify({ api, operator, stateDir: gateway.stateDir }));

@@ -2,7 +2,7 @@ import type { Endpoint, MethodFacts } from '@bascule/core';
 import type { ModuleGroup } from '@bascule/modules';
 import { methodFactsOf } from '@bascule/schema';
 import type { Settings } from '../config/settings.ts';
-import type { ClusterSnapshot, Policies, Snapshot } from '../snapshot.ts';
+import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
 
 export interface CompileInput {
   readonly revision: number;
@@ -12,6 +12,8 @@ export interface CompileInput {
   readonly groups: readonly ModuleGroup[];
   /** Methods by schema digest; undefined when the schema is not known (yet). */
   methodsOf(digest: string): readonly MethodFacts[] | undefined;
+  /** Descriptors by digest; undefined as above. */
+  schemaOf(digest: string): Uint8Array | undefined;
 }
 
 /** Computes the picture that the data side works by. Pure: the same input gives the same picture. */
@@ -21,6 +23,7 @@ export function compileSnapshot(input: CompileInput): Snapshot {
   return {
     revision: input.revision,
     clusters: services.map((service) => compileCluster(service, endpoints, input)),
+    schemas: compileSchemas(endpoints, input),
     policies: compilePolicies(input.settings, input.settingsRevision),
   };
 }
@@ -55,6 +58,15 @@ function mergeMethods(service: string, endpoints: readonly Endpoint[], input: Co
     }
   }
   return [...merged.values()];
+}
+
+/** Only those that JSON must be converted by: megabytes for each data thread. */
+function compileSchemas(endpoints: readonly Endpoint[], input: CompileInput): SchemaSnapshot[] {
+  const digests = new Set(endpoints.filter(({ codecs }) => !codecs.includes('json')).map((e) => e.schemaDigest));
+  return [...digests].flatMap((digest) => {
+    const bytes = input.schemaOf(digest);
+    return bytes === undefined ? [] : [{ digest, bytes }];
+  });
 }
 
 function compilePolicies(settings: Settings, revision: number): Policies {

@@ -59,10 +59,8 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   });
   const groupSchema = (digest: string): Uint8Array | undefined =>
     rollouts.groups().find((group) => group.endpoint.schemaDigest === digest)?.schema;
-  const methodsOf = createMethodCache(
-    (digest) => directory.schema(digest) ?? groupSchema(digest),
-    (message) => log({ level: 'warn', message }),
-  );
+  const schemaOf = (digest: string): Uint8Array | undefined => directory.schema(digest) ?? groupSchema(digest);
+  const methodsOf = createMethodCache(schemaOf, (message) => log({ level: 'warn', message }));
   const publisher = createPublisher({
     clock,
     compile: (revision) =>
@@ -73,6 +71,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         endpoints: directory.endpoints().map(({ endpoint }) => endpoint),
         groups: rollouts.groups(),
         methodsOf,
+        schemaOf,
       }),
     openPort(key) {
       try {

@@ -28,10 +28,16 @@ export interface PublisherOptions {
   onLate(late: boolean): void;
 }
 
-/** A data thread as far as it was told. */
-interface Reader {
+/** What a data thread has been given. */
+interface Known {
   /** Module versions that it has a port to. */
   keys: ReadonlySet<string>;
+  /** Digests of the schemas that it has. */
+  schemas: ReadonlySet<string>;
+}
+
+/** A data thread as far as it was told. */
+interface Reader extends Known {
   pace: 'prompt' | 'late';
 }
 
@@ -51,17 +57,27 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return result;
   }
 
-  function prepare(snapshot: Snapshot, known: ReadonlySet<string>): FirstSnapshot & { keys: ReadonlySet<string> } {
+  /** The picture for one thread: with a port to each version and each schema that it does not have yet. */
+  function prepare(whole: Snapshot, reader: Known): FirstSnapshot & Known {
+    const schemas = whole.schemas.map((schema) =>
+      reader.schemas.has(schema.digest) ? { digest: schema.digest, bytes: undefined } : schema,
+    );
+    const snapshot = { ...whole, schemas };
     const wanted = new Set(moduleKeys(snapshot));
     const ports = new Map<string, MessagePort>();
     const gone = new Set<string>();
     for (const key of wanted) {
-      if (known.has(key)) continue;
+      if (reader.keys.has(key)) continue;
       const port = options.openPort(key);
       if (port === undefined) gone.add(key);
       else ports.set(key, port);
     }
-    return { snapshot: gone.size === 0 ? snapshot : without(snapshot, gone), ports, keys: wanted.difference(gone) };
+    return {
+      snapshot: gone.size === 0 ? snapshot : without(snapshot, gone),
+      ports,
+      keys: wanted.difference(gone),
+      schemas: new Set(schemas.map(({ digest }) => digest)),
+    };
   }
 
   async function publishToAll(): Promise<void> {
@@ -75,8 +91,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
    * it is sent waits for it in order, and a version it still has a port to drains until it lets go.
    */
   async function bring(snapshot: Snapshot, thread: DataThread, reader: Reader): Promise<void> {
-    const next = prepare(snapshot, reader.keys);
+    const next = prepare(snapshot, reader);
     reader.keys = next.keys;
+    reader.schemas = next.schemas;
     const applied = thread.apply(next.snapshot, next.ports);
     if (reader.pace === 'late') return void applied.catch((error: Error) => options.onError(error));
     if (await endsWithin(options.clock, applied, APPLY_TIMEOUT_MS)) return;
@@ -106,9 +123,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     attach: (start) =>
       enqueue(async () => {
-        const first = prepare(options.compile(++revision), new Set());
+        const first = prepare(options.compile(++revision), { keys: new Set(), schemas: new Set() });
         const thread = await start(first);
-        threads.set(thread, { keys: first.keys, pace: 'prompt' });
+        threads.set(thread, { keys: first.keys, schemas: first.schemas, pace: 'prompt' });
         return thread;
       }),
     publish,

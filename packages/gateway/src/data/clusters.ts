@@ -1,18 +1,23 @@
 import { createBalancer, type Balancer } from '@bascule/balancer';
 import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
 import type { ClusterSnapshot, MemberReport } from '../snapshot.ts';
+import type { Transcoding } from './json/transcoding.ts';
 import type { Links } from './links.ts';
 
 /** The balancers of all services, kept in step with the snapshot. */
 export interface Clusters {
   apply(clusters: readonly ClusterSnapshot[]): void;
-  find(service: string): Balancer | undefined;
+  find(service: string): Lender | undefined;
   members(): MemberReport[];
   close(): Promise<void>;
 }
 
+/** Lends endpoints that take the codec of the call. */
+type Lender = Pick<Balancer, 'pick'>;
+
 interface Cluster {
   readonly balancer: Balancer;
+  readonly lender: Lender;
   policy: ClusterSnapshot['policy'];
   endpoints: Map<string, Endpoint>;
 }
@@ -20,6 +25,8 @@ interface Cluster {
 export interface ClustersOptions {
   readonly clock: Clock;
   readonly links: Links;
+  /** Stands between calls and the endpoints that are lent to them. */
+  readonly transcoding: Transcoding;
   /** An endpoint became ready: calls that wait may go on. */
   onReady(): void;
 }
@@ -36,7 +43,13 @@ export function createClusters(options: ClustersOptions): Clusters {
       connect: (endpoint) => options.links.open(endpoint),
     });
     balancer.onReady(() => options.onReady());
-    return { balancer, policy: snapshot.policy, endpoints: new Map() };
+    const lender: Lender = {
+      pick(head) {
+        const lease = balancer.pick(head);
+        return lease && options.transcoding.adapt(lease, head);
+      },
+    };
+    return { balancer, lender, policy: snapshot.policy, endpoints: new Map() };
   }
 
   function retire(service: string, cluster: Cluster): void {
@@ -62,7 +75,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         if (!present.has(service)) retire(service, cluster);
       }
     },
-    find: (service) => clusters.get(service)?.balancer,
+    find: (service) => clusters.get(service)?.lender,
     members() {
       const active = [...clusters].map(([service, cluster]) => [cluster.balancer, service] as const);
       return [...active, ...leaving].flatMap(([balancer, service]) =>

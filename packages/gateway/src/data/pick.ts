@@ -16,7 +16,7 @@ import { PendingCall } from './pending-call.ts';
 /** How a call gets its endpoint. */
 export interface PickOptions {
   readonly clock: Clock;
-  findBalancer(service: string): Balancer | undefined;
+  findBalancer(service: string): { pick: Balancer['pick'] } | undefined;
   /** How long a call waits while endpoints exist but none is ready. */
   connectTimeoutMs(): number;
   /** Calls that may wait at once, over all services. */

@@ -5,6 +5,7 @@ import type { AbuseKind } from '@bascule/wire';
 import type { DataReport, Policies, Snapshot } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
+import { createTranscoding } from './json/transcoding.ts';
 import { createLinks } from './links.ts';
 import { notFound } from './not-found.ts';
 import { createPick } from './pick.ts';
@@ -35,9 +36,11 @@ export function createDataPlane(clock: Clock): DataPlane {
   let stack: Service = notFound;
 
   const links = createLinks({ clock, onRetired: (key) => metrics.retireEndpoint(key) });
+  const transcoding = createTranscoding({ clock });
   const clusters = createClusters({
     clock,
     links,
+    transcoding,
     onReady: () => pick.wake(),
   });
   const pick = createPick({
@@ -76,6 +79,7 @@ export function createDataPlane(clock: Clock): DataPlane {
     service: (head, reply) => stack(head, reply),
     apply(snapshot, ports) {
       for (const [key, port] of ports) links.offerPort(key, port);
+      transcoding.apply(snapshot.schemas, snapshot.policies.maxMessageBytes);
       clusters.apply(snapshot.clusters);
       table = createRouteTable(snapshot.clusters);
       revision = snapshot.revision;
@@ -86,6 +90,7 @@ export function createDataPlane(clock: Clock): DataPlane {
     countAbuse: (kind) => metrics.incCounter('bascule_peer_abuse_total', { kind }),
     async close() {
       await clusters.close();
+      await transcoding.close();
       links.destroy();
       log.close();
     },

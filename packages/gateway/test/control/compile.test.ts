@@ -17,6 +17,7 @@ function compile(input: Partial<Parameters<typeof compileSnapshot>[0]>) {
     endpoints: [],
     groups: [],
     methodsOf: () => undefined,
+    schemaOf: () => undefined,
     ...input,
   });
 }

@@ -39,7 +39,8 @@ function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolea
     onLate: (is) => void late.push(is),
     compile(revision) {
       compiled.push(revision);
-      const input = { revision, settings, settingsRevision: 1, groups: [], methodsOf: () => undefined };
+      const unknown = { methodsOf: () => undefined, schemaOf: () => undefined };
+      const input = { revision, settings, settingsRevision: 1, groups: [], ...unknown };
       return compileSnapshot({ ...input, endpoints: endpoints() });
     },
     openPort(key) {

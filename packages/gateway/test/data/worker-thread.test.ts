@@ -5,6 +5,7 @@ import type { Snapshot } from '../../src/snapshot.ts';
 const SNAPSHOT: Snapshot = {
   revision: 1,
   clusters: [],
+  schemas: [],
   policies: {
     revision: 1,
     maxMessageBytes: 1_000_000,

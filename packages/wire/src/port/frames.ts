@@ -25,7 +25,9 @@ export type CalleeFrame =
   | WriteFrame
   | readonly ['end', number, Fields]
   | readonly ['fail', number, CallError]
-  | readonly ['grant', number, number];
+  | readonly ['grant', number, number]
+  /** A cancelled call's work has ended. */
+  | readonly ['settled', number];
 
 type WriteFrame = readonly ['write', id: number, length: number];
 type CallFrame = readonly ['call', id: number, ...CallFacts];

@@ -1,5 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
-import { callError, Code, type Body, type Clock, type Link, type Reply, type RequestHead } from '@bascule/core';
+import {
+  callError,
+  Code,
+  holdWork,
+  releaseWork,
+  type Body,
+  type CallContext,
+  type Cancel,
+  type Clock,
+  type Link,
+  type Reply,
+  type RequestHead,
+} from '@bascule/core';
 import { IdTable } from '../id-table.ts';
 import { createBatch } from './batch.ts';
 import { readFrames, toCallFrame, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
@@ -12,6 +24,7 @@ import { readFrames, toCallFrame, type CalleeFrame, type CallerFrame, type Messa
 type CallState = 'queued' | 'sent' | 'over';
 
 interface Call {
+  readonly context: CallContext;
   readonly reply: Reply;
   state: CallState;
 }
@@ -26,6 +39,8 @@ type LinkState = 'ready' | 'closing' | 'closed';
 /** A way to whoever serves the other end of `port` with `servePort`. Ready until the port closes. */
 export function createPortLink(port: MessagePort, clock: Clock): Link {
   const calls = new IdTable<Call>();
+  /** Of cancelled calls whose handlers have not settled. */
+  const settling = new IdTable<CallContext>();
   const closed = Promise.withResolvers<void>();
   let queued: Call[] = [];
   let state: LinkState = 'ready';
@@ -37,7 +52,7 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
   });
 
   function service(head: RequestHead, reply: Reply): Body {
-    const call: Call = { reply, state: 'queued' };
+    const call: Call = { context: head.call, reply, state: 'queued' };
     if (state !== 'ready') {
       queueMicrotask(() => fail(call, 'The way to the module version is closed.'));
       return createBody(call, 0);
@@ -59,13 +74,27 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
       },
       cancel(reason) {
         if (call.state === 'over') return;
-        if (id !== 0) batch.push(['cancel', id, reason]);
+        if (id !== 0) giveUp(call, id, reason);
         finish(call, id);
       },
       grant(bytes) {
         if (call.state !== 'over' && id !== 0) batch.push(['grant', id, bytes]);
       },
     };
+  }
+
+  /** A handler may go on after it was told to stop, and takes its share of the worker until it does. */
+  function giveUp(call: Call, id: number, reason: Cancel): void {
+    batch.push(['cancel', id, reason]);
+    holdWork(call.context);
+    settling.set(id, call.context);
+  }
+
+  function settle(id: number): void {
+    const context = settling.get(id);
+    if (context === undefined) return;
+    settling.delete(id);
+    releaseWork(context);
   }
 
   function finish(call: Call, id: number): void {
@@ -86,7 +115,10 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
     state = 'closed';
     const lost = calls.values();
     calls.clear();
+    const unsettled = settling.values();
+    settling.clear();
     for (const call of lost) fail(call, 'The module version ended before it answered.');
+    for (const context of unsettled) releaseWork(context);
     if (wasReady) onReady(false);
   }
 
@@ -98,6 +130,7 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
 
   function takeFrame(frame: CalleeFrame, bytes: Uint8Array): void {
     const id = frame[1];
+    if (frame[0] === 'settled') return settle(id);
     const call = calls.get(id);
     if (call === undefined) return;
     switch (frame[0]) {

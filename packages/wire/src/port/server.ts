@@ -1,5 +1,15 @@
 import type { MessagePort } from 'node:worker_threads';
-import { callError, Code, type Body, type Cancel, type Clock, type Reply, type Service } from '@bascule/core';
+import {
+  callError,
+  Code,
+  whenWorkEnds,
+  type Body,
+  type CallContext,
+  type Cancel,
+  type Clock,
+  type Reply,
+  type Service,
+} from '@bascule/core';
 import { IdTable } from '../id-table.ts';
 import { createBatch } from './batch.ts';
 import { fromCallFrame, readFrames, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
@@ -19,6 +29,7 @@ export interface PortServer {
  */
 interface Call {
   readonly id: number;
+  readonly context: CallContext;
   state: 'open' | 'over';
   readonly reply: Reply;
   body: Body | undefined;
@@ -32,12 +43,13 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
 
   function start(frame: Extract<CallerFrame, readonly ['call', ...unknown[]]>): void {
     const id = frame[1];
-    const call = createCall(id);
+    const head = fromCallFrame(frame, clock.nowMs());
+    const call = createCall(id, head.call);
     calls.set(id, call);
-    guard(call, () => void (call.body = service(fromCallFrame(frame, clock.nowMs()), call.reply)));
+    guard(call, () => void (call.body = service(head, call.reply)));
   }
 
-  function createCall(id: number): Call {
+  function createCall(id: number, context: CallContext): Call {
     const isOpen = (): boolean => call.state === 'open';
     const reply: Reply = {
       head: (head) => void (isOpen() && batch.push(['head', id, head.status, head.fields])),
@@ -50,7 +62,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
         last(['fail', id, error.details === undefined ? error : { ...error, details: new Uint8Array(error.details) }]),
       grant: (bytes) => void (isOpen() && batch.push(['grant', id, bytes])),
     };
-    const call: Call = { id, state: 'open', reply, body: undefined };
+    const call: Call = { id, context, state: 'open', reply, body: undefined };
     function last(frame: CalleeFrame): void {
       if (!isOpen()) return;
       finish(call);
@@ -79,7 +91,8 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
       case 'grant':
         return call.body?.grant(frame[2]);
       case 'cancel':
-        return cancel(call, frame[2]);
+        guard(call, () => cancel(call, frame[2]));
+        return whenWorkEnds(call.context, () => batch.push(['settled', call.id]));
     }
   }
 

@@ -5,9 +5,12 @@ import {
   Code,
   createCallContext,
   createVirtualClock,
+  holdWork,
+  releaseWork,
   systemClock,
   type Cancel,
   type Link,
+  type Reply,
   type RequestHead,
   type Service,
 } from '@bascule/core';
@@ -16,6 +19,7 @@ import { createPortLink } from '../../src/port/link.ts';
 import { servePort, type PortServer } from '../../src/port/server.ts';
 
 const IDLE: Service = () => ({ write() {}, end() {}, cancel() {}, grant() {} });
+const NOBODY: Reply = { head() {}, write() {}, end() {}, fail() {}, grant() {} };
 const EMPTY: Service = (_head, reply) => ({
   write() {},
   end: () => reply.end(['grpc-status', '0']),
@@ -104,6 +108,26 @@ it('fails open calls when the thread dies, and calls after it as never sent', as
   await late.done;
   expect(late.error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
   await link.close();
+});
+
+it('counts a cancelled call as work until its handler has settled, or the port is gone', async () => {
+  const busy: RequestHead[] = [];
+  const { link, server } = createPair((head) => ({
+    ...IDLE(head, NOBODY),
+    cancel() {
+      holdWork(head.call);
+      busy.push(head);
+    },
+  }));
+  const heads = [createHead(), createHead()] as const;
+  for (const head of heads) startCall(link.service, head).body.cancel('caller-gone');
+  expect(heads.map(({ call }) => call.work)).toEqual([1, 1]);
+  await expect.poll(() => busy.length).toBe(2);
+  releaseWork((busy[0] as RequestHead).call);
+  await expect.poll(() => heads[0].call.work).toBe(0);
+  expect(heads[1].call.work).toBe(1);
+  server.close();
+  await expect.poll(() => heads[1].call.work).toBe(0);
 });
 
 it('fails calls that were still gathered when it was destroyed as never sent', async () => {

@@ -1,0 +1,45 @@
+import type { DecodeLimits } from './limits.ts';
+
+/** What a scan found: the number of values, or which limit was passed. */
+export type ScanResult = number | 'too-many' | 'too-deep' | 'malformed';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/**
+ * Counts the values of a JSON text without building one, so that a bomb is known before it takes memory. Assumes JSON;
+ * what is none gets some number and is found by the parser. An empty list or object counts as two.
+ */
+export function scanJson(text: Uint8Array, { maxNodes, maxDepth }: DecodeLimits): ScanResult {
+  // A message is an object, in at most one list or map.
+  const maxNesting = 2 * maxDepth + 1;
+  let nodes = 1;
+  let nesting = 0;
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case QUOTE:
+        at = endOfString(text, at + 1);
+        break;
+      case 0x7b:
+      case 0x5b:
+        if (++nesting > maxNesting) return 'too-deep';
+        if (++nodes > maxNodes) return 'too-many';
+        break;
+      case 0x7d:
+      case 0x5d:
+        nesting--;
+        break;
+      case 0x2c:
+        if (++nodes > maxNodes) return 'too-many';
+        break;
+    }
+  }
+  return nodes;
+}
+
+/** Where the quote stands that ends a string, or the end of the text. */
+function endOfString(text: Uint8Array, from: number): number {
+  let at = from;
+  while (at < text.length && text[at] !== QUOTE) at += text[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
