@@ -20,7 +20,6 @@ export const CANCELED_OUTCOME: Outcome = Object.freeze({ code: Code.canceled, by
 export function codeFromHttpStatus(status: number): Code {
   switch (status) {
     case 400:
-    case 431:
       return Code.internal;
     case 401:
       return Code.unauthenticated;

@@ -45,7 +45,7 @@ describe('codes', () => {
     [403, Code.permissionDenied],
     [404, Code.unimplemented],
     [429, Code.unavailable],
-    [431, Code.internal],
+    [431, Code.unknown],
     [500, Code.unknown],
     [502, Code.unavailable],
     [503, Code.unavailable],

@@ -1,7 +1,12 @@
 export { createHttp2Link } from './http2/client/link.ts';
 export type { Http2Limits } from './http2/limits.ts';
 export type { CorsOptions } from './dialect/cors/cors.ts';
+export { createConnectUpstream, type ConnectUpstreamOptions } from './dialect/connect/upstream.ts';
+export { CreditGate } from './dialect/credit-gate.ts';
+export { encodeFrame, encodePrefix, FLAG_COMPRESSED, PREFIX_BYTES } from './dialect/frame-scanner.ts';
 export { createGrpcUpstream } from './dialect/grpc/upstream.ts';
+export { createGrpcWebUpstream } from './dialect/grpc-web/upstream.ts';
+export type { LinkTls } from './http2/client/dial.ts';
 export { createDialectLayer, type DialectOptions } from './dialect/layer.ts';
 export { ABUSE_KINDS, type AbuseKind } from './listener/abuse.ts';
 export { listen, ListenError, type Listener, type ListenOptions, type ListenTls } from './listener.ts';

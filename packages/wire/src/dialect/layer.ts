@@ -50,9 +50,11 @@ export function createDialectLayer(options: DialectOptions): Layer {
         const preflight = isMethodPath(head.path) ? cors?.answerPreflight(head, reply) : undefined;
         return preflight ?? other(head, reply);
       }
-      const ours = cors === undefined ? reply : cors.wrap(head, reply);
+      // No browser reads heads of its frames: the origin was judged when the socket opened.
+      const isFramed = head.call.dialect === 'websocket';
+      const ours = cors === undefined || isFramed ? reply : cors.wrap(head, reply);
       if (detected.type === 'call') {
-        head.call.dialect = detected.way.format.dialect;
+        if (!isFramed) head.call.dialect = detected.way.format.dialect;
         return detected.way.start(head, ours);
       }
       head.call.dialect = detected.type === 'get' ? 'connect' : (detected.format ?? ANY_UNARY_FORMAT).dialect;

@@ -3,7 +3,7 @@ import { encodeFrame } from '../frame-scanner.ts';
 import { isStatusField, statusOf } from './error.ts';
 
 /** The frame ends the stream. Source: Connect protocol, EndStreamResponse. */
-const FLAG_END_STREAM = 0x02;
+export const FLAG_END_STREAM = 0x02;
 
 /** Trailers as the last frame of a stream: JSON with the error, if any, and the metadata. */
 export function encodeEndStream(trailers: Fields): Uint8Array {

@@ -2,7 +2,7 @@ import type { Fields } from '@bascule/core';
 import { PREFIX_BYTES } from '../frame-scanner.ts';
 
 /** The frame holds trailers. Source: grpc PROTOCOL-WEB. */
-const FLAG_TRAILERS = 0x80;
+export const FLAG_TRAILERS = 0x80;
 
 /** Trailers as the last frame of a body: lower-case names, `name:value` and CRLF each, no blank line. */
 export function encodeTrailerFrame(trailers: Fields): Uint8Array {
