@@ -9,6 +9,7 @@ import type { AbuseKind } from './listener/abuse.ts';
 import { createEdge, type Edge } from './listener/edge.ts';
 import { DEFAULT_LISTEN_LIMITS, type ListenLimits } from './listener/limits.ts';
 import { sniff } from './listener/sniff.ts';
+import { createWebSocketEdge, type WebSocketOptions } from './websocket/edge.ts';
 
 export interface ListenOptions {
   /** Address to listen on, as in "127.0.0.1" or "::". */
@@ -22,6 +23,8 @@ export interface ListenOptions {
   readonly limits?: Partial<ListenLimits>;
   /** PEM texts. With them the port speaks TLS only and the protocol is agreed by ALPN. */
   readonly tls?: ListenTls;
+  /** Takes calls over WebSockets as well, see docs/websocket.md. Default: no sockets; who asks for one gets a plain answer. */
+  readonly webSocket?: WebSocketOptions | undefined;
   /** Hears of each thing a peer was disconnected or refused for. Default: nobody. */
   onAbuse?(kind: AbuseKind): void;
 }
@@ -74,8 +77,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const fresh = new Set<Socket>();
   const http2 = createHttp2Edge(edge);
+  const webSocket = options.webSocket === undefined ? undefined : createWebSocketEdge(edge, options.webSocket);
   const server = tls === undefined ? createPlainServer() : createTlsServer(tls);
-  serveHttp1(server, edge);
+  serveHttp1(server, edge, webSocket);
   server.maxConnections = limits.maxConnections;
   server.prependListener('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -86,11 +90,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     port: (server.address() as AddressInfo).port,
     openCalls: () => edge.openCalls,
-    close: createClose({ edge, server, sockets, fresh, drainHttp2: () => http2.drain() }),
+    close: createClose({
+      edge,
+      server,
+      sockets,
+      fresh,
+      drain() {
+        http2.drain();
+        webSocket?.drain();
+      },
+    }),
   };
 
   function createPlainServer(): Server {
-    const server = createHttpServer(toHttp1Options(limits));
+    const server = createHttpServer(toHttp1Options(limits, webSocket));
     const http1 = takeOver(server, 'connection');
     server.on('connection', (socket: Socket) => {
       fresh.add(socket);
@@ -110,7 +123,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const handshakeTimeout = limits.headersTimeoutMs;
     const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
     const server = createHttpsServer({
-      ...toHttp1Options(limits),
+      ...toHttp1Options(limits, webSocket),
       ...clients,
       cert,
       key,
@@ -157,10 +170,11 @@ interface Closing {
   readonly sockets: ReadonlySet<Socket>;
   /** Those that have not sent enough yet to be of a protocol. */
   readonly fresh: ReadonlySet<Socket>;
-  readonly drainHttp2: () => void;
+  /** Tells connections that carry many calls that they go. */
+  readonly drain: () => void;
 }
 
-function createClose({ edge, server, sockets, fresh, drainHttp2 }: Closing): (graceMs: number) => Promise<void> {
+function createClose({ edge, server, sockets, fresh, drain }: Closing): (graceMs: number) => Promise<void> {
   let closed: Promise<void> | undefined;
 
   async function start(): Promise<void> {
@@ -170,7 +184,7 @@ function createClose({ edge, server, sockets, fresh, drainHttp2 }: Closing): (gr
     edge.isDraining = true;
     const done = new Promise<void>((resolve) => void server.close(() => resolve()));
     for (const socket of fresh) socket.destroy();
-    drainHttp2();
+    drain();
     server.closeIdleConnections();
     await done;
     // The calls of a connection learn of its end a turn or two after the server does.

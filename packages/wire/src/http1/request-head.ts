@@ -17,6 +17,8 @@ export interface ParsedHead {
 export interface Refusal {
   readonly status: number;
   readonly text: string;
+  /** Beside those that every refusal has. */
+  readonly fields?: Fields;
 }
 
 function refuse(status: number, text: string): Refusal {

@@ -5,14 +5,20 @@ import { createCallContext } from '@bascule/core';
 import { peerAddress, type Edge } from '../listener/edge.ts';
 import { Exchange } from '../listener/exchange.ts';
 import type { ListenLimits } from '../listener/limits.ts';
+import type { WebSocketEdge } from '../websocket/edge.ts';
 import { LeanRequest } from './lean-request.ts';
 import { parseRequestHead, type Refusal } from './request-head.ts';
 import { createSink } from './sink.ts';
+import { isUpgrade, openWebSocket, refuseUpgrade } from './upgrade.ts';
 
-/** How node:http is to be made. Its own defaults let a slow peer hold a connection for minutes. */
-export function toHttp1Options(limits: ListenLimits): ServerOptions<typeof LeanRequest> {
+/**
+ * How node:http is to be made. Its own defaults let a slow peer hold a connection for minutes. Without `webSocket` every
+ * upgrade is answered like a request that asks for none.
+ */
+export function toHttp1Options(limits: ListenLimits, webSocket?: WebSocketEdge): ServerOptions<typeof LeanRequest> {
   return {
     IncomingMessage: LeanRequest,
+    shouldUpgradeCallback: (request) => webSocket !== undefined && isUpgrade(request, limits, webSocket),
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
     // Off: it would cut long client streams.
@@ -38,7 +44,7 @@ interface Connection {
 }
 
 /** Turns the requests of `server` into calls. */
-export function serveHttp1(server: Server, edge: Edge): void {
+export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge): void {
   // Node cuts the list off silently at this count; one more than allowed lets the head check see it.
   server.maxHeadersCount = edge.limits.maxHeaderPairs + 1;
   const connections = new WeakMap<Duplex, Connection>();
@@ -59,6 +65,9 @@ export function serveHttp1(server: Server, edge: Edge): void {
     connection.request = request;
     const parsed = parseRequestHead(request, edge.limits.maxHeaderPairs);
     if ('status' in parsed) return refuse(connection, response, parsed);
+    if (webSocket !== undefined && request.method === 'GET' && webSocket.isAt(parsed.path)) {
+      return refuse(connection, response, refuseUpgrade(request, parsed, webSocket));
+    }
     const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
     call.httpVersion = request.httpVersionMinor === 0 ? '1.0' : '1.1';
     const exchange = new Exchange(edge, createSink(response, edge));
@@ -91,6 +100,15 @@ export function serveHttp1(server: Server, edge: Edge): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     refuse(connectionOf(request.socket), response, BAD_EXPECT);
   });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, first: Buffer) => {
+    const connection = connectionOf(socket);
+    if (connection.openExchanges === 0 && webSocket !== undefined) {
+      return openWebSocket(request, socket, first, { edge, webSocket });
+    }
+    // The answer would stand before those to the requests in front of it.
+    connection.state = 'refused';
+    connection.lastWords = toLastWords(400, 'Bad Request', 'A WebSocket handshake waits for the answers before it.');
+  });
   // Without a listener node closes the socket without a word.
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', ignore);
@@ -116,7 +134,13 @@ function refuse(connection: Connection, response: ServerResponse, refusal: Refus
   if (connection.state === 'refused') return;
   connection.state = 'refused';
   response.shouldKeepAlive = false;
-  response.writeHead(refusal.status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
+  response.writeHead(refusal.status, [
+    'content-type',
+    'text/plain; charset=utf-8',
+    'connection',
+    'close',
+    ...(refusal.fields ?? []),
+  ]);
   response.end(refusal.text);
 }
 
