@@ -18,7 +18,7 @@ export interface MethodFacts {
 }
 
 /** Which protocol the caller speaks. `http` is everything that is not RPC. */
-export type DialectName = 'grpc' | 'grpc-web' | 'grpc-web-text' | 'connect' | 'connect-stream' | 'http';
+export type DialectName = 'grpc' | 'grpc-web' | 'grpc-web-text' | 'connect' | 'connect-stream' | 'websocket' | 'http';
 
 /** Version of HTTP that the caller's connection speaks; empty where there is none, as in process. */
 export type HttpVersion = '1.0' | '1.1' | '2' | '';
@@ -33,7 +33,7 @@ export interface CallContext {
   readonly peer: string;
   /** Set by the listener. */
   httpVersion: HttpVersion;
-  /** Set by the dialect layer. */
+  /** Set by the dialect layer; for calls of a WebSocket, which come in the words of gRPC, by the listener. */
   dialect: DialectName;
   /** The head as it came in, before any translation. Set by the kit, whose handlers see it. */
   received: RequestHead | undefined;
