@@ -1,0 +1,64 @@
+import type { Idempotency, MethodFacts, MethodKind } from '@bascule/core';
+import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
+import { createClientMethodSerializers, createMethodUrl } from '@connectrpc/connect/protocol';
+import type { TransportSettings } from './settings.ts';
+
+/** What every call of one method shares. */
+export interface MethodPlan {
+  readonly url: string;
+  /** Path of the URL: what goes over the wire. */
+  readonly path: string;
+  readonly facts: MethodFacts;
+  /** Throws ConnectError. */
+  serialize(message: Message): Uint8Array;
+  /** Throws ConnectError. */
+  parse(bytes: Uint8Array): Message;
+}
+
+const KINDS: Readonly<Record<DescMethod['methodKind'], MethodKind>> = {
+  unary: 'unary',
+  client_streaming: 'client_stream',
+  server_streaming: 'server_stream',
+  bidi_streaming: 'bidi_stream',
+};
+
+/** Makes plans once per method; they go with their descriptors. */
+export function createPlans(settings: TransportSettings): (method: DescMethod) => MethodPlan {
+  const plans = new WeakMap<DescMethod, MethodPlan>();
+  return (method) => {
+    let plan = plans.get(method);
+    if (plan === undefined) {
+      plan = createPlan(method, settings);
+      plans.set(method, plan);
+    }
+    return plan;
+  };
+}
+
+function createPlan(method: DescMethod, settings: TransportSettings): MethodPlan {
+  const url = createMethodUrl(settings.baseUrl, method);
+  const { useBinaryFormat, jsonOptions, binaryOptions } = settings;
+  const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions, binaryOptions);
+  return { url, path: pathOf(url), facts: factsOf(method), serialize, parse };
+}
+
+/** Path and query of an absolute URL. */
+export function pathOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
+
+function factsOf(method: DescMethod): MethodFacts {
+  return {
+    service: method.parent.typeName,
+    method: method.name,
+    kind: KINDS[method.methodKind],
+    idempotency: idempotencyOf(method),
+  };
+}
+
+function idempotencyOf(method: DescMethod): Idempotency {
+  if (method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return 'no_side_effects';
+  return method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT ? 'idempotent' : 'unknown';
+}

@@ -1,0 +1,48 @@
+import { systemClock, type Clock } from '@bascule/core';
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
+import { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
+import type { NodeTransportOptions } from './options.ts';
+
+/** Options with their defaults, as far as calls read them. */
+export interface TransportSettings {
+  readonly baseUrl: string;
+  readonly useBinaryFormat: boolean;
+  readonly interceptors: readonly Interceptor[];
+  readonly sendCompression: Compression | null;
+  readonly acceptCompression: readonly Compression[];
+  readonly compressMinBytes: number;
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+  readonly defaultTimeoutMs: number | undefined;
+  readonly connectWaitMs: number;
+  readonly jsonOptions: NodeTransportOptions['jsonOptions'];
+  readonly binaryOptions: NodeTransportOptions['binaryOptions'];
+  readonly clock: Clock;
+}
+
+const MAX_MESSAGE_BYTES = 0xffff_ffff;
+
+/** Fills in defaults. Throws ConnectError when an option is out of its range. */
+export function toSettings(options: NodeTransportOptions): TransportSettings {
+  return {
+    baseUrl: options.baseUrl,
+    useBinaryFormat: options.useBinaryFormat ?? true,
+    interceptors: options.interceptors ?? [],
+    sendCompression: options.sendCompression ?? null,
+    acceptCompression: options.acceptCompression ?? [compressionGzip, compressionBrotli, compressionZstd],
+    compressMinBytes: inRange('compressMinBytes', options.compressMinBytes ?? 1024, 0),
+    readMaxBytes: inRange('readMaxBytes', options.readMaxBytes ?? 4 * 1024 * 1024, 1),
+    writeMaxBytes: inRange('writeMaxBytes', options.writeMaxBytes ?? MAX_MESSAGE_BYTES, 1),
+    defaultTimeoutMs: options.defaultTimeoutMs,
+    connectWaitMs: options.connectWaitMs ?? 1000,
+    jsonOptions: options.jsonOptions,
+    binaryOptions: options.binaryOptions,
+    clock: options.clock ?? systemClock,
+  };
+}
+
+function inRange(name: string, value: number, min: number): number {
+  if (value >= min && value <= MAX_MESSAGE_BYTES) return value;
+  throw new ConnectError(`${name} is ${value}; it must be ${min} to ${MAX_MESSAGE_BYTES}`, Code.Internal);
+}

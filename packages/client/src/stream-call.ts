@@ -1,0 +1,203 @@
+import type { Cancel } from '@bascule/core';
+import { create } from '@bufbuild/protobuf';
+import type { DescMessage, DescMethodStreaming, Message, MessageInitShape } from '@bufbuild/protobuf';
+import { Code, ConnectError, type StreamResponse } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
+import { encodeRequest } from './encode-request.ts';
+import { RpcCall, type RpcCallParts } from './rpc-call.ts';
+
+type Result = IteratorResult<Message, undefined>;
+type Requests = AsyncIterator<MessageInitShape<DescMessage>>;
+
+interface Unread {
+  readonly bytes: Uint8Array;
+  readonly compression: Compression | undefined;
+}
+
+const DONE: Result = { done: true, value: undefined };
+
+/** Messages there and back, as they come: client, server and bidi streams. The reader's side is an async iterator. */
+export class StreamCall extends RpcCall implements AsyncIterableIterator<Message, undefined> {
+  readonly #method: DescMethodStreaming;
+  readonly #begun = Promise.withResolvers<StreamResponse>();
+  #requests: Requests | undefined;
+  #room: PromiseWithResolvers<void> | undefined = undefined;
+  readonly #unread: Unread[] = [];
+  #unreadBytes = 0;
+  #reader: PromiseWithResolvers<Unread | undefined> | undefined = undefined;
+  #error: ConnectError | undefined = undefined;
+
+  constructor(parts: RpcCallParts, method: DescMethodStreaming) {
+    super(parts);
+    this.#method = method;
+  }
+
+  /** Resolves when the server has begun to answer. */
+  run(requests: AsyncIterable<MessageInitShape<DescMessage>>): Promise<StreamResponse> {
+    const iterator = requests[Symbol.asyncIterator]();
+    this.#requests = iterator;
+    this.begin();
+    void this.#sendAll(iterator);
+    return this.#begun.promise;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<Result> {
+    const unread = this.#unread.shift() ?? (await this.#wait());
+    if (unread === undefined) return DONE;
+    const { bytes, compression } = unread;
+    this.#unreadBytes -= bytes.length;
+    this.grantOwed();
+    try {
+      const whole =
+        compression === undefined ? bytes : await compression.decompress(bytes, this.parts.settings.readMaxBytes);
+      return { done: false, value: this.parts.plan.parse(whole) };
+    } catch (thrown) {
+      const error = ConnectError.from(thrown, Code.Internal);
+      this.abandon(error, 'caller-gone');
+      // It may be over already, with more messages unread.
+      this.#drop();
+      this.#error = error;
+      throw error;
+    }
+  }
+
+  /** The reader leaves: the server need not go on. */
+  return(): Promise<Result> {
+    this.#drop();
+    this.abandon(new ConnectError('the answers are not read any more', Code.Canceled), 'caller-gone');
+    this.#error = undefined;
+    return Promise.resolve(DONE);
+  }
+
+  throw(thrown: unknown): Promise<Result> {
+    void this.return();
+    return Promise.reject(thrown);
+  }
+
+  override abandon(error: ConnectError, reason: Cancel): void {
+    // Who gave the call up wants nothing of it any more; otherwise what came before stays good.
+    if (!this.isOver() && reason !== 'protocol-error') this.#drop();
+    super.abandon(error, reason);
+  }
+
+  protected override unreadBytes(): number {
+    return this.#unreadBytes;
+  }
+
+  protected override onRoom(): void {
+    const room = this.#room;
+    this.#room = undefined;
+    room?.resolve();
+  }
+
+  protected onHead(): void {
+    this.#begun.resolve(this.#toResponse());
+  }
+
+  protected onBytes(bytes: Uint8Array, compression: Compression | undefined): void {
+    this.#unreadBytes += bytes.length;
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (reader === undefined) this.#unread.push({ bytes, compression });
+    else reader.resolve({ bytes, compression });
+  }
+
+  protected onEnd(error: ConnectError | undefined): void {
+    this.onRoom();
+    this.#letGo(error);
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (error === undefined) {
+      this.#begun.resolve(this.#toResponse());
+      reader?.resolve(undefined);
+      return;
+    }
+    this.#error = error;
+    // One that has begun already is not rejected by this: its reader gets the error.
+    this.#begun.reject(error);
+    reader?.reject(error);
+  }
+
+  #wait(): Promise<Unread | undefined> {
+    const error = this.#error;
+    if (error !== undefined) return Promise.reject(error);
+    if (this.isOver()) return Promise.resolve(undefined);
+    this.#reader = Promise.withResolvers<Unread | undefined>();
+    return this.#reader.promise;
+  }
+
+  #drop(): void {
+    this.#unread.length = 0;
+    this.#unreadBytes = 0;
+  }
+
+  /** Pulls no request before the one before it has left: a slow server slows the caller down. */
+  async #sendAll(requests: Requests): Promise<void> {
+    const { plan, settings } = this.parts;
+    try {
+      while (!this.isOver()) {
+        const next = await requests.next();
+        if (next.done === true) {
+          this.#requests = undefined;
+          return this.endRequest();
+        }
+        if (this.isOver()) return;
+        const { flags, bytes } = await encodeRequest(plan, settings, create(this.#method.input, next.value));
+        this.send(flags, bytes);
+        if (!this.hasRoom()) await this.#waitForRoom();
+      }
+    } catch (thrown) {
+      this.abandon(ConnectError.from(thrown, Code.Internal), 'caller-gone');
+    }
+  }
+
+  #waitForRoom(): Promise<void> {
+    if (this.isOver()) return Promise.resolve();
+    this.#room = Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  /** The requests are not read any more: whoever makes them may clean up. */
+  #letGo(error: ConnectError | undefined): void {
+    const requests = this.#requests;
+    this.#requests = undefined;
+    if (requests === undefined) return;
+    void cleanUp(requests, error);
+  }
+
+  #toResponse(): StreamResponse {
+    const { header, trailer } = this;
+    const method = this.#method;
+    return {
+      stream: true,
+      service: method.parent,
+      method,
+      message: this,
+      // Own properties, since interceptors spread responses, and only made when looked at.
+      get header() {
+        return header.get();
+      },
+      get trailer() {
+        return trailer.get();
+      },
+    };
+  }
+}
+
+/** What a caller's own clean-up throws has nobody left to hear it: the call is over. */
+async function cleanUp(requests: Requests, error: ConnectError | undefined): Promise<void> {
+  try {
+    if (error !== undefined) await requests.throw?.(error);
+  } catch {
+    // Usually the very error.
+  }
+  try {
+    await requests.return?.();
+  } catch {
+    // See above.
+  }
+}

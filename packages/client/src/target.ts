@@ -1,0 +1,26 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+
+/** What a base URL says about the connection. */
+export interface Target {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  /** As callers write it: without the scheme's own port. */
+  readonly authority: string;
+}
+
+/** Throws ConnectError when `baseUrl` is no absolute http or https URL. */
+export function parseTarget(baseUrl: string): Target {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    const message = `baseUrl ${JSON.stringify(baseUrl)} is no base URL; write it like http://127.0.0.1:8080`;
+    throw new ConnectError(message, Code.Internal);
+  }
+  const scheme = url.protocol === 'https:' ? 'https' : 'http';
+  return {
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port),
+    authority: url.host,
+  };
+}
