@@ -1,3 +1,4 @@
+export { createHttp1Link, type Http1LinkOptions } from './http1/client/link.ts';
 export { createHttp2Link } from './http2/client/link.ts';
 export type { Http2Limits } from './http2/limits.ts';
 export type { CorsOptions } from './dialect/cors/cors.ts';

@@ -1,7 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
-import { Code, callError, endpointKey, type Clock, type Endpoint, type Link } from '@bascule/core';
+import { Code, callError, endpointKey, type Clock, type Endpoint, type Link, type Service } from '@bascule/core';
 import { refuseCall } from '@bascule/layers';
-import { createGrpcUpstream, createHttp2Link, createPortLink } from '@bascule/wire';
+import {
+  createConnectUpstream,
+  createGrpcUpstream,
+  createGrpcWebUpstream,
+  createHttp1Link,
+  createHttp2Link,
+  createPortLink,
+} from '@bascule/wire';
 
 /** Links by endpoint: services that share a backend share its connections. */
 export interface Links {
@@ -26,20 +33,34 @@ interface Shared {
 }
 
 export function createLinks(options: LinksOptions): Links {
-  /** By endpoint and address: an instance that moved gets a new link while calls on the old one end. */
+  /** By endpoint, protocol and address: an instance that moved gets a new link while calls on the old one end. */
   const shared = new Map<string, Shared>();
   /** Links by endpoint that are open or closing: counted, since to look for others at each end would cost their number squared. */
   const perKey = new Map<string, number>();
   const ports = new Map<string, MessagePort>();
 
   function connect(endpoint: Endpoint, key: string): Link {
-    if (endpoint.protocol === 'grpc') {
-      const link = createHttp2Link({ host: endpoint.host, port: endpoint.port, clock: options.clock });
-      return { ...link, service: createGrpcUpstream(link.service) };
+    const { host, port, protocol } = endpoint;
+    const target = { host, port, clock: options.clock };
+    switch (protocol) {
+      case 'grpc':
+        return speaking(createHttp2Link(target), createGrpcUpstream);
+      case 'grpc-web':
+        return speaking(createHttp2Link(target), createGrpcWebUpstream);
+      case 'grpc-web+http1':
+        return speaking(createHttp1Link(target), createGrpcWebUpstream);
+      case 'connect':
+        return speaking(createHttp2Link(target), createConnectUpstream);
+      case 'connect+http1':
+        return speaking(createHttp1Link(target), createConnectUpstream);
+      case 'port': {
+        const own = ports.get(key);
+        ports.delete(key);
+        return own === undefined ? DEAD_LINK : createPortLink(own, options.clock);
+      }
+      default:
+        return protocol satisfies never;
     }
-    const port = ports.get(key);
-    ports.delete(key);
-    return port === undefined ? DEAD_LINK : createPortLink(port, options.clock);
   }
 
   function share(endpoint: Endpoint): Shared {
@@ -64,7 +85,7 @@ export function createLinks(options: LinksOptions): Links {
 
   return {
     open(endpoint) {
-      const id = `${endpointKey(endpoint)} ${endpoint.host}:${endpoint.port}`;
+      const id = `${endpointKey(endpoint)} ${endpoint.protocol} ${endpoint.host}:${endpoint.port}`;
       const entry = shared.get(id) ?? share(endpoint);
       shared.set(id, entry);
       return createView(entry, () => closeUnused(id, entry));
@@ -76,6 +97,18 @@ export function createLinks(options: LinksOptions): Links {
       shared.clear();
       ports.clear();
     },
+  };
+}
+
+/** A link that calls of the inner dialect can be made on. */
+function speaking(link: Link, createUpstream: (next: Service) => Service): Link {
+  const service = createUpstream(link.service);
+  return {
+    service,
+    isReady: () => link.isReady(),
+    onReadyChange: (listener) => link.onReadyChange(listener),
+    close: () => link.close(),
+    destroy: () => link.destroy(),
   };
 }
 

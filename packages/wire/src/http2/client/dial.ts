@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { readBuffer } from '../read-buffer.ts';
 
@@ -39,7 +39,7 @@ export function dial(options: DialOptions): Socket {
     return socket;
   }
   // Not in one expression: the types of `node:tls` do not know that it takes `onread`.
-  const secured = { host, port, ...tls, ALPNProtocols: ['h2'], onread };
+  const secured = { ...toTlsOptions(host, port, tls), ALPNProtocols: ['h2'], onread };
   const socket = connectTls(secured);
   socket.setNoDelay(true);
   socket.on('secureConnect', () => {
@@ -48,6 +48,12 @@ export function dial(options: DialOptions): Socket {
     else socket.destroy(Object.assign(new Error('no ALPN agreement'), { code: NO_HTTP2 }));
   });
   return socket;
+}
+
+/** What `node:tls` takes. Names are sent as SNI, which it does not do by itself; addresses must not be (RFC 6066, 3). */
+export function toTlsOptions(host: string, port: number, tls: LinkTls): ConnectionOptions {
+  const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
+  return { host, port, ...tls, ...(servername === undefined ? {} : { servername }) };
 }
 
 /** What a connection failed with before it could be used, for people. */
