@@ -114,6 +114,8 @@ export type ClientCompatRequest = Named<'ClientCompatRequest'> & {
   };
 };
 
+export type ClientErrorResult = Named<'ClientErrorResult'> & { message: string };
+
 export type ClientResponseResult = Named<'ClientResponseResult'> & {
   responseHeaders: Header[];
   payloads: ConformancePayload[];
@@ -128,7 +130,7 @@ export type ClientCompatResponse = Named<'ClientCompatResponse'> & {
   testName: string;
   result:
     | { case: 'response'; value: ClientResponseResult }
-    | { case: 'error'; value: Named<'ClientErrorResult'> & { message: string } }
+    | { case: 'error'; value: ClientErrorResult }
     | { case: undefined; value?: undefined };
 };
 
@@ -153,6 +155,7 @@ export interface Messages {
   ServerCompatResponse: ServerCompatResponse;
   ClientCompatRequest: ClientCompatRequest;
   ClientCompatResponse: ClientCompatResponse;
+  ClientErrorResult: ClientErrorResult;
   ClientResponseResult: ClientResponseResult;
 }
 

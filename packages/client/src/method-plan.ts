@@ -1,6 +1,7 @@
 import type { Idempotency, MethodFacts, MethodKind } from '@bascule/core';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { createClientMethodSerializers, createMethodUrl } from '@connectrpc/connect/protocol';
 import type { TransportSettings } from './settings.ts';
 
@@ -40,7 +41,7 @@ function createPlan(method: DescMethod, settings: TransportSettings): MethodPlan
   const url = createMethodUrl(settings.baseUrl, method);
   const { useBinaryFormat, jsonOptions, binaryOptions } = settings;
   const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions, binaryOptions);
-  return { url, path: pathOf(url), facts: factsOf(method), serialize, parse };
+  return { url, path: pathOf(url), facts: factsOf(method), serialize, parse: (bytes) => parseAnswer(parse, bytes) };
 }
 
 /** Path and query of an absolute URL. */
@@ -61,4 +62,14 @@ function factsOf(method: DescMethod): MethodFacts {
 function idempotencyOf(method: DescMethod): Idempotency {
   if (method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return 'no_side_effects';
   return method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT ? 'idempotent' : 'unknown';
+}
+
+/** Connect blames JSON that does not parse on its caller; here it is the server's. */
+function parseAnswer(parse: MethodPlan['parse'], bytes: Uint8Array): Message {
+  try {
+    return parse(bytes);
+  } catch (thrown) {
+    const { rawMessage } = ConnectError.from(thrown);
+    throw new ConnectError(`the answer does not parse: ${rawMessage}`, Code.Internal, undefined, undefined, thrown);
+  }
 }

@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import type { DescMessage, DescMethodStreaming, Message, MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, type StreamResponse } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
+import { errorOfAbort } from './failures.ts';
 import { encodeRequest } from './encode-request.ts';
 import { RpcCall, type RpcCallParts } from './rpc-call.ts';
 
@@ -51,6 +52,7 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
     const { bytes, compression } = unread;
     this.#unreadBytes -= bytes.length;
     this.grantOwed();
+    if (this.isOver() && this.#unread.length === 0) this.parts.signal?.removeEventListener('abort', this);
     try {
       const whole =
         compression === undefined ? bytes : await compression.decompress(bytes, this.parts.settings.readMaxBytes);
@@ -84,6 +86,13 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
     super.abandon(error, reason);
   }
 
+  /** The caller's signal counts until the last answer is read: who has aborted gets no more of them. */
+  override handleEvent(): void {
+    if (!this.isOver()) return super.handleEvent();
+    this.#drop();
+    this.#error = errorOfAbort(this.parts.signal);
+  }
+
   protected override unreadBytes(): number {
     return this.#unreadBytes;
   }
@@ -109,6 +118,7 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
   protected onEnd(error: ConnectError | undefined): void {
     this.onRoom();
     this.#letGo(error);
+    if (this.#unread.length > 0) this.parts.signal?.addEventListener('abort', this);
     const reader = this.#reader;
     this.#reader = undefined;
     if (error === undefined) {

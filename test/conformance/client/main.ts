@@ -1,0 +1,25 @@
+/** The client transport under test: ClientCompatRequests in, a ClientCompatResponse out for each, until the input ends. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { encodeMessage, readMessages } from '../framing.ts';
+import { loadStubs } from '../stubs.ts';
+import { createCaller } from './caller.ts';
+import { createTransports } from './transports.ts';
+
+const stubs = await loadStubs();
+const transports = createTransports(stubs.registry);
+const call = createCaller(stubs, transports);
+const requestSchema = stubs.message('ClientCompatRequest');
+const responseSchema = stubs.message('ClientCompatResponse');
+const running = new Set<Promise<void>>();
+
+async function answer(bytes: Uint8Array): Promise<void> {
+  const response = await call(fromBinary(requestSchema, bytes));
+  process.stdout.write(encodeMessage(responseSchema, response));
+}
+
+for await (const bytes of readMessages(process.stdin)) {
+  const answered = answer(bytes).finally(() => running.delete(answered));
+  running.add(answered);
+}
+await Promise.all(running);
+await transports.close();
