@@ -1,5 +1,11 @@
 import type { Clock, Link, Service } from '@bascule/core';
-import { createConnectUpstream, createGrpcUpstream, createGrpcWebUpstream, createHttp2Link } from '@bascule/wire';
+import {
+  createConnectUpstream,
+  createGrpcUpstream,
+  createGrpcWebUpstream,
+  createHttp1Link,
+  createHttp2Link,
+} from '@bascule/wire';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { NodeTransportOptions } from './options.ts';
 import type { Target } from './target.ts';
@@ -14,7 +20,8 @@ export interface Way {
 export function createWay(options: NodeTransportOptions, target: Target, clock: Clock): Way {
   const { host, port, scheme } = target;
   const tls = scheme === 'https' ? (options.tls ?? {}) : undefined;
-  const link = createHttp2Link({ host, port, clock, ...(tls !== undefined && { tls }) });
+  const dial = { host, port, clock, ...(tls !== undefined && { tls }) };
+  const link = options.httpVersion === '1.1' ? createHttp1Link(dial) : createHttp2Link(dial);
   return { link, service: createUpstream(options, link.service) };
 }
 

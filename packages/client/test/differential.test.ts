@@ -10,6 +10,8 @@ const WAYS: readonly (readonly [Protocol, HttpVersion])[] = [
   ['grpc', '2'],
   ['grpc-web', '2'],
   ['connect', '2'],
+  ['grpc-web', '1.1'],
+  ['connect', '1.1'],
 ];
 
 function createTheirs(protocol: Protocol, httpVersion: HttpVersion, baseUrl: string, binary: boolean): Transport {
