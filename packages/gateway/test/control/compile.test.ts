@@ -47,6 +47,21 @@ describe('compile', () => {
     ]);
   });
 
+  it('brings the schemas of endpoints that do not take JSON, each once, as far as they are known', () => {
+    const bytes = Uint8Array.of(1);
+    const { schemas } = compile({
+      endpoints: [
+        endpointOf({ schemaDigest: 'a' }),
+        endpointOf({ instanceId: 'places-2', schemaDigest: 'a' }),
+        endpointOf({ instanceId: 'places-3', schemaDigest: 'not known' }),
+        endpointOf({ instanceId: 'places-4', schemaDigest: '' }),
+        endpointOf({ instanceId: 'places-5', schemaDigest: 'of one that does', codecs: ['proto', 'json'] }),
+      ],
+      schemaOf: (digest) => (digest === 'a' || digest.startsWith('of') ? bytes : undefined),
+    });
+    expect(schemas).toEqual([{ digest: 'a', bytes }]);
+  });
+
   it('knows no policy of a service that is called as an object is made', () => {
     const policy = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
     const endpoints = [endpointOf({ services: ['constructor', '__proto__'] })];

@@ -30,7 +30,11 @@ function noteTaker(log: string[], gate: Promise<void> = Promise.resolve()): Data
   };
 }
 
-function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolean = () => true) {
+function rig(
+  endpoints: () => readonly Endpoint[],
+  live: (key: string) => boolean = () => true,
+  schemaOf: (digest: string) => Uint8Array | undefined = () => undefined,
+) {
   const compiled: number[] = [];
   const late: boolean[] = [];
   const clock = createVirtualClock();
@@ -39,8 +43,7 @@ function rig(endpoints: () => readonly Endpoint[], live: (key: string) => boolea
     onLate: (is) => void late.push(is),
     compile(revision) {
       compiled.push(revision);
-      const unknown = { methodsOf: () => undefined, schemaOf: () => undefined };
-      const input = { revision, settings, settingsRevision: 1, groups: [], ...unknown };
+      const input = { revision, settings, settingsRevision: 1, groups: [], methodsOf: () => undefined, schemaOf };
       return compileSnapshot({ ...input, endpoints: endpoints() });
     },
     openPort(key) {
@@ -76,6 +79,37 @@ describe('publisher', () => {
     const expected = ['start ranking@1#1', '3: ranking@2 | ports ranking@2#1', '4: ranking@2 | ports '];
     expect(a).toEqual(expected);
     expect(first).toEqual(expected);
+  });
+
+  it('gives each thread each schema once, as long as it is named', async () => {
+    let current = [endpointOf({ schemaDigest: 'a' })];
+    const { publisher } = rig(
+      () => current,
+      () => true,
+      (digest) => new TextEncoder().encode(digest),
+    );
+    const given: string[][] = [];
+    const attach = () =>
+      publisher.attach(async ({ snapshot }) => {
+        const told: string[] = [];
+        const note = (schemas: typeof snapshot.schemas): void =>
+          void told.push(schemas.map(({ digest, bytes }) => `${digest} ${bytes?.length ?? 'as before'}`).join(', '));
+        given.push(told);
+        note(snapshot.schemas);
+        return { ...noteTaker([]), apply: async (next) => note(next.schemas) };
+      });
+    await attach();
+    current = [...current, endpointOf({ instanceId: 'places-2', schemaDigest: 'bb' })];
+    await publisher.publish();
+    await attach();
+    current = [];
+    await publisher.publish();
+    current = [endpointOf({ schemaDigest: 'a' })];
+    await publisher.publish();
+    expect(given).toEqual([
+      ['a 1', 'a as before, bb 2', '', 'a 1'],
+      ['a 1, bb 2', '', 'a 1'],
+    ]);
   });
 
   it('leaves out a version that has just ended', async () => {

@@ -16,7 +16,7 @@ export function scanJson(text: Uint8Array, { maxNodes, maxDepth }: DecodeLimits)
   let nodes = 1;
   let nesting = 0;
   for (let at = 0; at < text.length; at++) {
-    switch (text[at]) {
+    switch (text[at] as number) {
       case QUOTE:
         at = endOfString(text, at + 1);
         break;
@@ -32,6 +32,7 @@ export function scanJson(text: Uint8Array, { maxNodes, maxDepth }: DecodeLimits)
       case 0x2c:
         if (++nodes > maxNodes) return 'too-many';
         break;
+      default:
     }
   }
   return nodes;

@@ -9,6 +9,15 @@ const GROUP = 3;
 const END_GROUP = 4;
 const FIXED_32 = 5;
 
+const FIXED_BYTES: ReadonlyMap<ScalarType, number> = new Map([
+  [ScalarType.DOUBLE, 8],
+  [ScalarType.FIXED64, 8],
+  [ScalarType.SFIXED64, 8],
+  [ScalarType.FLOAT, 4],
+  [ScalarType.FIXED32, 4],
+  [ScalarType.SFIXED32, 4],
+]);
+
 /**
  * Counts the values that a protobuf message unfolds to, without building one, also those within
  * google.protobuf.Any. Source: protobuf encoding.
@@ -105,24 +114,12 @@ class ProtoScan {
   /** Elements of a packed list; a list of strings or bytes has one element at a time. */
   private packedLength(field: DescField & { fieldKind: 'list' }, end: number): number {
     const scalar = field.listKind === 'scalar' ? field.scalar : ScalarType.INT32;
-    switch (scalar) {
-      case ScalarType.STRING:
-      case ScalarType.BYTES:
-        return 1;
-      case ScalarType.DOUBLE:
-      case ScalarType.FIXED64:
-      case ScalarType.SFIXED64:
-        return (end - this.at) / 8;
-      case ScalarType.FLOAT:
-      case ScalarType.FIXED32:
-      case ScalarType.SFIXED32:
-        return (end - this.at) / 4;
-      default: {
-        let elements = 0;
-        for (let i = this.at; i < end; i++) if ((this.bytes[i] as number) < 0x80) elements++;
-        return elements;
-      }
-    }
+    if (scalar === ScalarType.STRING || scalar === ScalarType.BYTES) return 1;
+    const fixedBytes = FIXED_BYTES.get(scalar);
+    if (fixedBytes !== undefined) return (end - this.at) / fixedBytes;
+    let elements = 0;
+    for (let i = this.at; i < end; i++) if ((this.bytes[i] as number) < 0x80) elements++;
+    return elements;
   }
 
   /** Notes where the parts of an Any stand; they may come in any order. */
@@ -186,5 +183,5 @@ function messageOf(field: DescField): DescMessage | undefined {
 }
 
 function isDelimitedByTags(field: DescField | undefined): boolean {
-  return field !== undefined && 'delimitedEncoding' in field && field.delimitedEncoding === true;
+  return field !== undefined && 'delimitedEncoding' in field && field.delimitedEncoding;
 }

@@ -1,4 +1,4 @@
-import { createRegistry, type DescMessage, type Registry } from '@bufbuild/protobuf';
+import { createFileRegistry, createRegistry, fromBinary, type DescMessage, type Registry } from '@bufbuild/protobuf';
 import {
   file_google_protobuf_any,
   file_google_protobuf_duration,
@@ -7,8 +7,9 @@ import {
   file_google_protobuf_struct,
   file_google_protobuf_timestamp,
   file_google_protobuf_wrappers,
+  FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt';
-import { parseSchema } from '@bascule/schema';
+import { fillJsonNames } from './json-names.ts';
 
 /** A message type with what its reading needs. */
 export interface MessageType {
@@ -50,7 +51,9 @@ const WELL_KNOWN = [
 
 /** Reads a serialized google.protobuf.FileDescriptorSet: milliseconds, so once per schema. Throws when it is broken. */
 export function createSchemaTypes(schema: Uint8Array): SchemaTypes {
-  const files = parseSchema(schema);
+  const set = fromBinary(FileDescriptorSetSchema, schema);
+  fillJsonNames(set);
+  const files = createFileRegistry(set);
   // Of two with the same name the later counts.
   const registry = createRegistry(...WELL_KNOWN, files);
   const hasExtensions = [...files].some(
