@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Service } from '@bascule/core';
 import { serveHttp1, toHttp1Options } from './http1/server.ts';
-import { createHttp2Edge } from './http2-node/server.ts';
+import { createHttp2Edge } from './http2/server/edge.ts';
 import type { AbuseKind } from './listener/abuse.ts';
 import { createEdge, type Edge } from './listener/edge.ts';
 import { DEFAULT_LISTEN_LIMITS, type ListenLimits } from './listener/limits.ts';
@@ -72,6 +72,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     clock,
     limits,
     scheme: tls === undefined ? 'http' : 'https',
+    connect: options.webSocket && ((protocol, head, reply) => webSocket?.connect(protocol, head, reply)),
     onAbuse: (kind) => options.onAbuse?.(kind),
   });
   const sockets = new Set<Socket>();
@@ -111,7 +112,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         clock,
         timeoutMs: limits.prefaceTimeoutMs,
         http1,
-        http2: (accepted) => http2.accept(accepted),
+        http2: (accepted, seen) => http2.accept(accepted, seen),
         left: () => fresh.delete(socket),
       });
     });

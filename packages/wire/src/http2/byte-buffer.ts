@@ -23,4 +23,10 @@ export class ByteBuffer {
     this.bytes.set(bytes, at);
     this.length = at + bytes.length;
   }
+
+  /** Moves what comes behind the first `count` bytes to the front. */
+  dropFront(count: number): void {
+    this.bytes.copyWithin(0, count, this.length);
+    this.length -= count;
+  }
 }

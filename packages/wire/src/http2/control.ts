@@ -18,12 +18,20 @@ export function putSettings(outbox: Outbox, payload: Uint8Array): void {
 }
 
 export function putSettingsAck(outbox: Outbox): void {
+  outbox.answers += 1;
   beginFrame(outbox, frameKind(FrameType.settings, Flag.ack), 0, 0);
 }
 
 /** Answers a PING with its own eight bytes. */
 export function putPingAck(outbox: Outbox, opaque: Uint8Array): void {
+  outbox.answers += 1;
   const at = beginFrame(outbox, frameKind(FrameType.ping, Flag.ack), 0, 8);
+  outbox.bytes.bytes.set(opaque, at);
+}
+
+/** Asks the peer for a sign of life, or for the moment at which it has read all that was sent before. */
+export function putPing(outbox: Outbox, opaque: Uint8Array): void {
+  const at = beginFrame(outbox, frameKind(FrameType.ping, 0), 0, 8);
   outbox.bytes.bytes.set(opaque, at);
 }
 
@@ -33,12 +41,16 @@ export function putWindowUpdate(outbox: Outbox, streamId: number, increment: num
 }
 
 export function putReset(outbox: Outbox, streamId: number, code: number): void {
+  outbox.answers += 1;
   const at = beginFrame(outbox, frameKind(FrameType.rstStream, 0), streamId, 4);
   writeUint32(outbox.bytes.bytes, at, code);
 }
 
-export function putGoaway(outbox: Outbox, lastStreamId: number, code: number): void {
-  const at = beginFrame(outbox, frameKind(FrameType.goaway, 0), 0, 8);
-  writeUint32(outbox.bytes.bytes, at, lastStreamId);
-  writeUint32(outbox.bytes.bytes, at + 4, code);
+/** `debug` is ASCII text for whoever looks into the peer's logs. */
+export function putGoaway(outbox: Outbox, lastStreamId: number, code: number, debug = ''): void {
+  const at = beginFrame(outbox, frameKind(FrameType.goaway, 0), 0, 8 + debug.length);
+  const { bytes } = outbox.bytes;
+  writeUint32(bytes, at, lastStreamId);
+  writeUint32(bytes, at + 4, code);
+  bytes.write(debug, at + 8, 'latin1');
 }

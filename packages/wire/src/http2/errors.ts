@@ -1,4 +1,5 @@
 import { callError, Code, type CallError } from '@bascule/core';
+import type { AbuseKind } from '../listener/abuse.ts';
 
 /** Error codes of RST_STREAM and GOAWAY. Source: RFC 9113, section 7. */
 export const ErrorCode = {
@@ -44,10 +45,13 @@ export function errorName(code: number): string {
 /** The peer broke the protocol in a way that ends the connection. Thrown while reading, caught at the socket. */
 export class ConnectionFault extends Error {
   readonly code: ErrorCode;
+  /** What a listener counts it as. */
+  readonly abuse: AbuseKind;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, abuse: AbuseKind = 'protocol-error') {
     super(message);
     this.code = code;
+    this.abuse = abuse;
   }
 }
 

@@ -8,6 +8,8 @@ export interface FrameHandler {
   onHeaders(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void;
   /** The frame's range is the data without padding; `flowBytes` is what counts for flow control. */
   onData(frame: Frame, flowBytes: number): void;
+  /** PRIORITY, which is deprecated; a stream that depends on itself is an error all the same. */
+  onPriority(streamId: number, dependsOn: number): void;
   onReset(streamId: number, code: number): void;
   onSettings(frame: Frame): void;
   onPing(frame: Frame): void;
@@ -19,19 +21,34 @@ export interface FrameHandler {
 /** What the next frame must be. */
 type Expect = 'settings' | 'any' | 'continuation';
 
+export interface RouterOptions {
+  /** CONTINUATION frames after one HEADERS. */
+  readonly maxContinuations: number;
+  /** Coded bytes of one header block. */
+  readonly maxBlockBytes: number;
+}
+
 /** The rules of RFC 9113 that hold for a frame by itself and for the order of frames, in either role. */
 export class FrameRouter {
   readonly #handler: FrameHandler;
-  readonly #maxContinuations: number;
+  readonly #options: RouterOptions;
   #expect: Expect = 'settings';
   #blockStreamId = 0;
   #blockEndsStream = false;
   #block: ByteBuffer | undefined;
   #continuations = 0;
 
-  constructor(handler: FrameHandler, maxContinuations: number) {
+  /** Whether the last HEADERS came with a priority that names its own stream (RFC 7540, 5.3.1). */
+  dependsOnItself = false;
+
+  constructor(handler: FrameHandler, options: RouterOptions) {
     this.#handler = handler;
-    this.#maxContinuations = maxContinuations;
+    this.#options = options;
+  }
+
+  /** Whether a header block has begun and not ended. */
+  get isInBlock(): boolean {
+    return this.#expect === 'continuation';
   }
 
   route(frame: Frame): void {
@@ -42,7 +59,8 @@ export class FrameRouter {
       case FrameType.headers:
         return this.#headers(frame);
       case FrameType.priority:
-        return checkPriority(frame);
+        checkPriority(frame);
+        return this.#handler.onPriority(frame.streamId, readUint32(frame.bytes, frame.start) & MAX_31_BITS);
       case FrameType.rstStream:
         checkStream(frame, 'RST_STREAM');
         checkLength(frame, 4, 'RST_STREAM');
@@ -72,7 +90,7 @@ export class FrameRouter {
       if (frame.type !== FrameType.settings || (frame.flags & Flag.ack) !== 0) {
         throw new ConnectionFault(
           ErrorCode.protocolError,
-          'the first frame is not SETTINGS; is this an HTTP/2 server?',
+          'the first frame is not SETTINGS; does the peer speak HTTP/2?',
         );
       }
       this.#expect = 'any';
@@ -91,9 +109,11 @@ export class FrameRouter {
   #headers(frame: Frame): void {
     checkStream(frame, 'HEADERS');
     stripPadding(frame);
+    this.dependsOnItself = false;
     if ((frame.flags & Flag.priority) !== 0) {
       frame.start += 5;
       if (frame.start > frame.end) throw new ConnectionFault(ErrorCode.frameSizeError, 'HEADERS without its priority');
+      this.dependsOnItself = (readUint32(frame.bytes, frame.start - 5) & MAX_31_BITS) === frame.streamId;
     }
     const endStream = (frame.flags & Flag.endStream) !== 0;
     if ((frame.flags & Flag.endHeaders) !== 0) {
@@ -112,8 +132,14 @@ export class FrameRouter {
     const block = this.#block;
     if (block === undefined) throw new ConnectionFault(ErrorCode.protocolError, 'CONTINUATION without HEADERS');
     this.#continuations += 1;
-    if (this.#continuations > this.#maxContinuations) {
-      throw new ConnectionFault(ErrorCode.enhanceYourCalm, `more than ${this.#maxContinuations} CONTINUATION frames`);
+    const { maxContinuations, maxBlockBytes } = this.#options;
+    if (this.#continuations > maxContinuations) {
+      const message = `more than ${maxContinuations} CONTINUATION frames`;
+      throw new ConnectionFault(ErrorCode.enhanceYourCalm, message, 'continuation-flood');
+    }
+    if (block.length + frame.end - frame.start > maxBlockBytes) {
+      const message = `a header block of more than ${maxBlockBytes} bytes`;
+      throw new ConnectionFault(ErrorCode.enhanceYourCalm, message, 'header-list-size');
     }
     block.append(frame.bytes.subarray(frame.start, frame.end));
     if ((frame.flags & Flag.endHeaders) === 0) return;

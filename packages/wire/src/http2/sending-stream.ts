@@ -34,8 +34,9 @@ export abstract class SendingStream {
   /** Keeps a copy of bytes that cannot leave yet; bounded by credit. */
   keep(bytes: Uint8Array): void {
     this.waiting ??= new ByteBuffer(Math.max(START_BYTES, bytes.length));
-    if (this.waitingAt > 0 && this.waitingAt === this.waiting.length) {
-      this.waiting.length = 0;
+    // What has left must not be kept as long as something waits, or a long answer to a slow reader stays in memory whole.
+    if (this.waitingAt * 2 > this.waiting.length) {
+      this.waiting.dropFront(this.waitingAt);
       this.waitingAt = 0;
     }
     this.waiting.append(bytes);

@@ -60,6 +60,13 @@ export class Sending {
     outbox.schedule();
   }
 
+  /** Counts bytes that no frame carries as left. */
+  skip(stream: SendingStream, count: number): void {
+    if (stream.leftBytes === 0) this.#left.push(stream);
+    stream.leftBytes += count;
+    this.#outbox.schedule();
+  }
+
   /** The stream's bytes may go again, or for the first time. */
   resume(stream: SendingStream): void {
     if (stream.waitingBytes() === 0) return;

@@ -1,7 +1,7 @@
 import { ConnectionFault, ErrorCode } from './errors.ts';
 import { DEFAULT_MAX_FRAME_BYTES, MAX_31_BITS, readUint32, writeUint32, type Frame } from './frames.ts';
 
-/** Identifiers. Source: RFC 9113, 6.5.2. */
+/** Identifiers. Source: RFC 9113, 6.5.2; the last one RFC 8441, 3. */
 export const SettingId = {
   headerTableSize: 1,
   enablePush: 2,
@@ -9,6 +9,7 @@ export const SettingId = {
   initialWindowSize: 4,
   maxFrameSize: 5,
   maxHeaderListSize: 6,
+  enableConnectProtocol: 8,
 } as const;
 
 const SETTING_BYTES = 6;

@@ -9,13 +9,14 @@ export interface SniffOptions {
   /** Milliseconds for the first bytes to come; then the connection is closed. */
   readonly timeoutMs: number;
   readonly http1: (socket: Socket) => void;
-  readonly http2: (socket: Socket) => void;
+  /** `seen` are the bytes that were read to know it. */
+  readonly http2: (socket: Socket, seen: Buffer) => void;
   /** Told when the connection has been handed on or has gone. */
   readonly left: () => void;
 }
 
 /**
- * Looks at the first bytes of a connection and hands it on with every byte still to be read. HTTP/1.1 is known at the
+ * Looks at the first bytes of a connection and hands it on with every byte still to be used. HTTP/1.1 is known at the
  * first byte that differs from HTTP/2's preface (RFC 9113, 3.4), HTTP/2 when the preface is whole.
  */
 export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: SniffOptions): void {
@@ -44,10 +45,7 @@ export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: 
     if (isPreface && length < PREFACE.length) return;
     leave();
     if (isPreface) {
-      // node:http2 reads what is left in the socket's own buffer.
-      socket.pause();
-      socket.unshift(seen);
-      http2(socket);
+      http2(socket, seen);
     } else {
       // node:http goes on reading from the handle itself, past the stream, only if it took the socket before it flows on.
       http1(socket);

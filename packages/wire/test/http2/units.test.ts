@@ -7,7 +7,8 @@ import { createReceiveWindow, shouldAnnounce, takeAnnouncement, takeReceived } f
 import { FrameReader } from '../../src/http2/frames.ts';
 import { createRateGuard } from '../../src/http2/guards.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
-import { hashOf, ResponseBlocks } from '../../src/http2/client/response.ts';
+import { hashOf } from '../../src/http2/block-memory.ts';
+import { ResponseBlocks } from '../../src/http2/client/response.ts';
 import { transition, type StreamEvent, type StreamState } from '../../src/http2/stream.ts';
 import { frame } from './support.ts';
 
@@ -98,6 +99,8 @@ describe('remembered blocks', () => {
       const bytes = Buffer.from(hex, 'hex');
       return blocks.read(decoder, bytes, 0, bytes.length);
     };
+    // Enters at its second coming.
+    read('88000b677270632d7374617475730130');
     const ok = read('88000b677270632d7374617475730130');
     expect(read('88000b677270632d7374617475730130')).toBe(ok);
     expect(read('88000b677270632d7374617475730131').fields).toEqual(['grpc-status', '1']);
@@ -123,7 +126,7 @@ test('blocks with equal hashes are told apart by their bytes', () => {
   }
   const decoder = new HpackDecoder({ maxTableBytes: 0, maxListBytes: 16_384, maxPairs: 100 });
   const blocks = new ResponseBlocks();
-  for (const bytes of pair) {
+  for (const bytes of [pair[0], pair[0], pair[1], pair[1], pair[0]]) {
     const { fields } = blocks.read(decoder, bytes, 0, bytes.length);
     expect(fields).toEqual(['a', bytes.toString('latin1', 5)]);
   }

@@ -105,14 +105,13 @@ it('refuses HTTP/2 requests that name two hosts, no path or a tunnel', async () 
     [{ ':path': '/', ':authority': 'a', host: 'b' }, 400],
     [{ ':method': 'OPTIONS', ':path': '*' }, 400],
     [{ ':method': 'CONNECT', ':authority': 'a:1' }, 405],
+    [{ ':path': '/', ':authority': 'u@a' }, 400],
   ];
   for (const [head, status] of refused) expect((await readAnswer(session.request(head))).status).toBe(status);
-  const tricked = session.request({ ':path': '/', ':authority': 'u@a' });
-  expect(String((await once(tricked, 'error'))[0])).toMatch(/PROTOCOL_ERROR/);
   expect((await readAnswer(session.request({ ':path': '/ok' }))).status).toBe(200);
 });
 
-it.each([100, 600, 800])('answers 502 over HTTP/2 for the status %s', async (status) => {
+it.each([100, 199, 1000, 200.5])('answers 502 over HTTP/2 for the status %s', async (status) => {
   const { port } = await startListener(answering((_head, reply) => reply.head({ status, fields: [] })));
   expect(await readAnswer(connectSession(port).request())).toMatchObject({ status: 502 });
 });
@@ -143,7 +142,7 @@ it('answers 502 over HTTP/2 when a field that has one value comes with two', asy
       reply.end(['x-sum', '1']);
     }),
   );
-  expect(await readAnswer(connectSession(port).request())).toEqual({ status: 502, text: '' });
+  expect(await readAnswer(connectSession(port).request())).toMatchObject({ status: 502 });
 });
 
 it('answers a failure over HTTP/2 by status, and resets a stream whose head has left', async () => {

@@ -89,7 +89,10 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
       maxListBytes: limits.maxHeaderListBytes,
       maxPairs: limits.maxHeaderPairs,
     });
-    this.#router = new FrameRouter(this, limits.maxContinuations);
+    this.#router = new FrameRouter(this, {
+      maxContinuations: limits.maxContinuations,
+      maxBlockBytes: 4 * limits.maxHeaderListBytes,
+    });
     this.#reader = new FrameReader(DEFAULT_MAX_FRAME_BYTES, (frame) => {
       this.#router.route(frame);
       return this.#isReading();
@@ -211,6 +214,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   onData(frame: Frame, flowBytes: number): void {
     this.#streams.onData(frame, flowBytes);
   }
+
+  onPriority(): void {}
 
   onReset(streamId: number, code: number): void {
     this.#streams.onReset(streamId, code);

@@ -1,4 +1,6 @@
 import type { Fields, ResponseHead } from '@bascule/core';
+import { BlockMemory, hashOf, MAX_REMEMBERED_BYTES } from '../block-memory.ts';
+import { faultOfField, parseContentLength } from '../field-rules.ts';
 import type { HpackDecoder } from '../hpack/decoder.ts';
 
 /** A decoded and judged header block of a response. Shared between equal blocks, so never changed. */
@@ -14,10 +16,6 @@ export interface ResponseBlock {
   readonly contentLength: number;
   readonly hasGrpcStatus: boolean;
 }
-
-const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
-const CONNECTION_FIELDS = new Set(['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
 
 /** Judges the fields of a block; undefined stands for a block above the limits. */
 export function parseResponseBlock(all: readonly string[] | undefined): ResponseBlock {
@@ -40,21 +38,14 @@ export function parseResponseBlock(all: readonly string[] | undefined): Response
     if (fault !== undefined) return faulty(fault);
     if (name === 'grpc-status') hasGrpcStatus = true;
     if (name === 'content-length') {
-      if (!/^\d{1,15}$/.test(value) || (contentLength >= 0 && contentLength !== Number(value))) {
-        return faulty('a wrong content-length');
-      }
-      contentLength = Number(value);
+      const length = parseContentLength(value);
+      if (length < 0 || (contentLength >= 0 && contentLength !== length)) return faulty('a wrong content-length');
+      contentLength = length;
     }
     fields.push(name, value);
   }
   const head = status === '' ? undefined : { status: Number(status), fields };
   return { head, fields, fault: undefined, tooLarge: false, contentLength, hasGrpcStatus };
-}
-
-function faultOfField(name: string, value: string): string | undefined {
-  if (!NAME.test(name)) return `the field name ${JSON.stringify(name.slice(0, 40))}`;
-  if (CONNECTION_FIELDS.has(name)) return `the connection-specific field ${name}`;
-  return BAD_VALUE.test(value) ? `the value of ${name}` : undefined;
 }
 
 function faulty(fault: string, tooLarge = false): ResponseBlock {
@@ -68,45 +59,20 @@ function faulty(fault: string, tooLarge = false): ResponseBlock {
   };
 }
 
+/** Each holds at most 1 KiB of block. */
 const SLOTS = 64;
-const MAX_REMEMBERED_BYTES = 1024;
 
-interface Slot {
-  hash: number;
-  bytes: Uint8Array;
-  block: ResponseBlock;
-}
-
-/**
- * Remembers blocks by their bytes: most responses and trailers of a backend repeat exactly. Lawful only while the
- * peer may not use the dynamic table, since then equal bytes mean equal fields. Holds at most 64 blocks of 1 KiB.
- */
+/** Remembers blocks by their bytes alone: lawful only while the peer may not use the dynamic table. */
 export class ResponseBlocks {
-  readonly #slots: (Slot | undefined)[] = Array.from({ length: SLOTS });
+  readonly #memory = new BlockMemory<ResponseBlock>(SLOTS);
 
   read(decoder: HpackDecoder, bytes: Buffer, start: number, end: number): ResponseBlock {
     if (end - start > MAX_REMEMBERED_BYTES) return parseResponseBlock(decoder.decode(bytes, start, end));
     const hash = hashOf(bytes, start, end);
-    const slot = this.#slots[hash & (SLOTS - 1)];
-    if (slot !== undefined && slot.hash === hash && isEqual(slot.bytes, bytes, start, end)) return slot.block;
+    const known = this.#memory.get(hash, 0, bytes, start, end);
+    if (known !== undefined) return known;
     const block = parseResponseBlock(decoder.decode(bytes, start, end));
-    this.#slots[hash & (SLOTS - 1)] = { hash, bytes: Uint8Array.prototype.slice.call(bytes, start, end), block };
+    this.#memory.put(hash, 0, bytes, start, end, block);
     return block;
   }
-}
-
-export function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c_9dc5;
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x0100_0193);
-  // The low bits of the product hang on the low bits of the input alone.
-  return hash ^ (hash >>> 15);
-}
-
-/** All bytes are compared: a peer that finds equal hashes must not get another's fields. */
-function isEqual(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (known.length !== end - start) return false;
-  for (let i = 0; i < known.length; i++) {
-    if (known[i] !== bytes[start + i]) return false;
-  }
-  return true;
 }

@@ -32,6 +32,10 @@ export class HpackDecoder {
   #end = 0;
   #fields: string[] = [];
   #listBytes = 0;
+  /** Grows with each change of the dynamic table. */
+  tableVersion = 0;
+  /** Whether the last block read or changed the dynamic table: if not, its bytes alone say what it means. */
+  usedTable = false;
 
   constructor(options: HpackDecoderOptions) {
     this.#options = options;
@@ -49,6 +53,7 @@ export class HpackDecoder {
     this.#at = start;
     this.#end = end;
     this.#listBytes = 0;
+    this.usedTable = false;
     const fields: string[] = [];
     this.#fields = fields;
     this.#resizeTable();
@@ -64,6 +69,7 @@ export class HpackDecoder {
       const size = this.#integer(5);
       if (size > this.#options.maxTableBytes) throw fault(`a table of ${size} bytes`);
       this.#table.resize(size);
+      this.#noteChange();
     }
   }
 
@@ -78,8 +84,16 @@ export class HpackDecoder {
     const index = this.#integer(indexed ? 6 : 4);
     const name = index === 0 ? this.#string() : this.#nameAt(index);
     const value = this.#string();
-    if (indexed) this.#table.add(name, value);
+    if (indexed) {
+      this.#table.add(name, value);
+      this.#noteChange();
+    }
     this.#keep(name, value);
+  }
+
+  #noteChange(): void {
+    this.tableVersion += 1;
+    this.usedTable = true;
   }
 
   #keep(name: string, value: string): void {
@@ -89,6 +103,7 @@ export class HpackDecoder {
   }
 
   #nameAt(index: number): string {
+    if (index > STATIC_ENTRIES) this.usedTable = true;
     const name = index <= STATIC_ENTRIES ? STATIC_NAMES[index] : this.#table.nameAt(index - STATIC_ENTRIES - 1);
     if (name === undefined || index === 0) throw fault(`no entry ${index}`);
     return name;

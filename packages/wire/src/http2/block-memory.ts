@@ -1,0 +1,54 @@
+/** Larger blocks are not remembered. */
+export const MAX_REMEMBERED_BYTES = 1024;
+
+interface Slot<T> {
+  readonly hash: number;
+  readonly version: number;
+  readonly bytes: Uint8Array;
+  readonly value: T;
+}
+
+/**
+ * What header blocks came to, by their bytes: most heads and trailers repeat exactly. `version` is that of the dynamic
+ * table where it was used, else 0: equal bytes mean equal fields only with an equal table. Bounded by its slots; a block
+ * enters when it is seen for the second time in a row, since what is seen once is not worth a copy.
+ */
+export class BlockMemory<T> {
+  readonly #slots: (Slot<T> | undefined)[];
+  readonly #missed: Int32Array;
+  readonly #mask: number;
+
+  /** `slots` is a power of two. */
+  constructor(slots: number) {
+    this.#slots = Array.from({ length: slots });
+    this.#missed = new Int32Array(slots);
+    this.#mask = slots - 1;
+  }
+
+  get(hash: number, version: number, bytes: Buffer, start: number, end: number): T | undefined {
+    const slot = this.#slots[hash & this.#mask];
+    if (slot === undefined || slot.hash !== hash || slot.version !== version) return undefined;
+    // All bytes are compared: a peer that finds equal hashes must not get another's fields.
+    if (slot.bytes.length !== end - start || bytes.compare(slot.bytes, 0, slot.bytes.length, start, end) !== 0) {
+      return undefined;
+    }
+    return slot.value;
+  }
+
+  put(hash: number, version: number, bytes: Buffer, start: number, end: number, value: T): void {
+    const at = hash & this.#mask;
+    if (this.#missed[at] !== hash) {
+      this.#missed[at] = hash;
+      return;
+    }
+    this.#slots[at] = { hash, version, bytes: Uint8Array.prototype.slice.call(bytes, start, end), value };
+  }
+}
+
+/** FNV-1a of `bytes[start..end)`. */
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c_9dc5;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x0100_0193);
+  // The low bits of the product hang on the low bits of the input alone.
+  return hash ^ (hash >>> 15);
+}

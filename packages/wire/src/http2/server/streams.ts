@@ -1,0 +1,374 @@
+import { createCallContext, type Fields, type RequestHead, type Service } from '@bascule/core';
+import { IdTable } from '../../id-table.ts';
+import type { AbuseKind } from '../../listener/abuse.ts';
+import type { Edge } from '../../listener/edge.ts';
+import { answerStray, ClosedStreams } from '../closed-streams.ts';
+import { putReset } from '../control.ts';
+import { ConnectionFault, ErrorCode } from '../errors.ts';
+import { takeReceived, widenSendWindow } from '../flow.ts';
+import { Flag, FRAME_HEADER_BYTES, frameKind, FrameType, writeFrameHeader, type Frame } from '../frames.ts';
+import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
+import type { Outbox } from '../outbox.ts';
+import type { Receiving } from '../receiving.ts';
+import type { Sending } from '../sending.ts';
+import type { PeerSettings } from '../settings.ts';
+import { splitHeaders } from '../split-headers.ts';
+import { transition } from '../stream.ts';
+import type { FloodGuard } from './flood-guard.ts';
+import { TOO_LARGE, type RequestBlock } from './request-block.ts';
+import type { ResetGuard } from './reset-guard.ts';
+import type { EncodedBlock, ResponseEncoder } from './response-encoder.ts';
+import { SkippedIds } from './skipped-ids.ts';
+import { ServerStream, type StreamCarrier } from './stream.ts';
+import type { WindowGrowth } from './window-growth.ts';
+
+export interface ServerStreamsOptions {
+  readonly edge: Edge;
+  readonly peer: string;
+  readonly outbox: Outbox;
+  readonly settings: PeerSettings;
+  readonly sending: Sending;
+  readonly receiving: Receiving;
+  readonly responses: ResponseEncoder;
+  readonly resets: ResetGuard;
+  readonly floods: FloodGuard;
+  readonly growth: WindowGrowth;
+  /** Whether new streams are taken: not after the last GOAWAY. */
+  isTaking(): boolean;
+  /** Whether the peer can know the limit on streams. */
+  knowsSettings(): boolean;
+  /** An answer waits for a window: somebody has to look after it. */
+  onWaiting(): void;
+  /** The last stream has ended. */
+  onIdle(): void;
+}
+
+/** The streams of one connection in the server role (RFC 9113, 5): what comes for each, and how each ends. */
+export class ServerStreams implements StreamCarrier {
+  readonly #streams = new IdTable<ServerStream>();
+  readonly #closed = new ClosedStreams();
+  readonly #skipped = new SkippedIds();
+  readonly #options: ServerStreamsOptions;
+  readonly #service: Service;
+  /** One below the first id that a client may use. */
+  #lastId = -1;
+  #firstBlock = true;
+
+  constructor(options: ServerStreamsOptions) {
+    this.#options = options;
+    this.#service = options.edge.service;
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** The highest stream that was taken, for GOAWAY. */
+  get lastId(): number {
+    return Math.max(0, this.#lastId);
+  }
+
+  onBlock(streamId: number, endStream: boolean, block: RequestBlock, dependsOnItself: boolean): void {
+    if (streamId > this.#lastId) return this.#open(streamId, endStream, block, dependsOnItself);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return this.#onStray(streamId, 'HEADERS');
+    if (stream.state === 'half-closed-remote') return this.#fault(stream, ErrorCode.streamClosed);
+    if (block === TOO_LARGE) {
+      this.#options.edge.onAbuse('header-list-size');
+      return this.#fault(stream, ErrorCode.enhanceYourCalm);
+    }
+    // A second block is trailers, which end the stream (RFC 9113, 8.1).
+    if (dependsOnItself || block.kind !== 'trailers' || !endStream) return this.#fault(stream, ErrorCode.protocolError);
+    this.#receiveEnd(stream);
+  }
+
+  onData(frame: Frame, flowBytes: number): void {
+    const { receiving, floods } = this.#options;
+    receiving.received(flowBytes);
+    const { streamId } = frame;
+    const length = frame.end - frame.start;
+    const endStream = (frame.flags & Flag.endStream) !== 0;
+    if (!endStream && (length === 0 || length < flowBytes - length)) floods.emptyData();
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return this.#onStray(streamId, 'DATA');
+    if (stream.state === 'half-closed-remote') return this.#fault(stream, ErrorCode.streamClosed);
+    if (!takeReceived(stream.receive, flowBytes)) return this.#fault(stream, ErrorCode.flowControlError);
+    stream.receivedBytes += length;
+    if (stream.contentLength >= 0 && stream.receivedBytes > stream.contentLength) {
+      return this.#fault(stream, ErrorCode.protocolError);
+    }
+    // Padding never reaches the callee, so the callee cannot give it back.
+    if (flowBytes > length) {
+      stream.receive.returned += flowBytes - length;
+      receiving.granted(stream);
+    }
+    if (length > 0) stream.receiveBytes(frame.bytes.subarray(frame.start, frame.end));
+    if (endStream && (stream.state as string) !== 'closed') this.#receiveEnd(stream);
+  }
+
+  onReset(streamId: number): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      this.#checkNotIdle(streamId, 'RST_STREAM');
+      return this.#options.floods.strayReset();
+    }
+    this.#close(stream);
+    this.#closed.add(streamId, 'by-peer');
+    stream.drop('caller-gone');
+    this.#options.resets.count('rapid-reset');
+  }
+
+  onPriority(streamId: number, dependsOn: number): void {
+    this.#options.floods.priority();
+    if (dependsOn !== streamId) return;
+    const stream = this.#streams.get(streamId);
+    if (stream !== undefined) return this.#fault(stream, ErrorCode.protocolError);
+    // RST_STREAM on an idle stream would itself be an error at the peer.
+    if (streamId > this.#lastId) {
+      throw new ConnectionFault(ErrorCode.protocolError, 'an idle stream that depends on itself');
+    }
+  }
+
+  onWindowUpdate(streamId: number, increment: number): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return this.#checkNotIdle(streamId, 'WINDOW_UPDATE');
+    if (increment === 0) return this.#fault(stream, ErrorCode.protocolError);
+    if (!widenSendWindow(stream.send, increment)) {
+      this.#options.edge.onAbuse('window-overflow');
+      return this.#fault(stream, ErrorCode.flowControlError);
+    }
+    if (stream.send.available > 0) this.#options.sending.resume(stream);
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE moves all open windows by the difference (RFC 9113, 6.9.2). */
+  shiftWindows(difference: number): void {
+    for (const stream of this.#streams.values()) {
+      if (!widenSendWindow(stream.send, difference)) {
+        const message = 'SETTINGS_INITIAL_WINDOW_SIZE overflows a window';
+        throw new ConnectionFault(ErrorCode.flowControlError, message, 'window-overflow');
+      }
+      if (stream.send.available > 0) this.#options.sending.resume(stream);
+    }
+  }
+
+  /** Frees answers that have waited since before `beforeMs`. Returns since when the oldest other one waits. */
+  resetStalled(beforeMs: number): number {
+    let oldestMs = Infinity;
+    for (const stream of this.#streams.values()) {
+      if (stream.waitingBytes() === 0) continue;
+      if (stream.movedMs > beforeMs) {
+        oldestMs = Math.min(oldestMs, stream.movedMs);
+        continue;
+      }
+      this.#options.edge.onAbuse('zero-window');
+      this.reset(stream, ErrorCode.cancel);
+      stream.drop('caller-gone');
+    }
+    return oldestMs;
+  }
+
+  /** Nothing more comes from the peer: requests that are not whole never will be. */
+  dropUnfinished(): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.state !== 'open') continue;
+      this.#close(stream);
+      stream.drop('caller-gone');
+    }
+  }
+
+  /** The connection is gone, and with it every stream. */
+  dropAll(reason: 'caller-gone' | 'protocol-error'): void {
+    for (const stream of this.#streams.values()) {
+      this.#close(stream);
+      stream.drop(reason);
+    }
+    this.#options.receiving.clear();
+  }
+
+  encodeHead(status: number, fields: Fields): EncodedBlock | undefined {
+    return this.#options.responses.head(status, fields);
+  }
+
+  putHead(stream: ServerStream, block: EncodedBlock): void {
+    this.#putBlock(stream, block, 0);
+  }
+
+  putData(stream: ServerStream, bytes: Uint8Array): void {
+    const { sending, edge } = this.#options;
+    const waited = stream.waiting !== undefined;
+    sending.write(stream, bytes);
+    if (stream.waiting === undefined) return;
+    if (sending.waitingBytes > edge.limits.maxSessionBytes) {
+      this.reset(stream, ErrorCode.internalError);
+      return stream.drop('caller-gone');
+    }
+    if (waited) return;
+    stream.movedMs = edge.clock.nowMs();
+    this.#options.onWaiting();
+  }
+
+  dropData(stream: ServerStream, bytes: number): void {
+    this.#options.sending.skip(stream, bytes);
+  }
+
+  putEnd(stream: ServerStream, trailers: Fields): void {
+    const { sending, responses } = this.#options;
+    const block = trailers.length === 0 ? undefined : responses.trailers(trailers);
+    if (block === undefined || block.bytes.length === 0) sending.endStream(stream);
+    else this.#putBlock(stream, block, Flag.endStream);
+    const isWhole = transition(stream.state, 'send-end') === 'closed';
+    this.#close(stream);
+    if (isWhole) return;
+    // Tells a caller that still uploads after its whole answer to stop (RFC 9113, 8.1).
+    this.#closed.add(stream.id, 'by-us');
+    putReset(this.#options.outbox, stream.id, ErrorCode.noError);
+  }
+
+  reset(stream: ServerStream, code: ErrorCode): void {
+    this.#close(stream);
+    this.#closed.add(stream.id, 'by-us');
+    putReset(this.#options.outbox, stream.id, code);
+  }
+
+  moved(stream: ServerStream): void {
+    stream.movedMs = this.#options.edge.clock.nowMs();
+  }
+
+  granted(stream: ServerStream): void {
+    if (stream.isCaughtUp) this.#options.growth.consider(stream);
+    this.#options.receiving.granted(stream);
+  }
+
+  #open(streamId: number, endStream: boolean, block: RequestBlock, dependsOnItself: boolean): void {
+    if (streamId % 2 === 0) throw new ConnectionFault(ErrorCode.protocolError, 'a stream with an even id');
+    const { edge, resets, settings } = this.#options;
+    if (!this.#options.isTaking()) return putReset(this.#options.outbox, streamId, ErrorCode.refusedStream);
+    this.#skipped.add(this.#lastId + 2, streamId);
+    this.#lastId = streamId;
+    resets.opened();
+    if (this.#streams.size >= edge.limits.maxStreams) return this.#refuse(streamId);
+    if (block.kind === 'malformed' || block.kind === 'trailers' || dependsOnItself) {
+      return this.#faultUnopened(streamId, ErrorCode.protocolError);
+    }
+    if (block.kind === 'refused') return this.#answerRefused(streamId, endStream, block);
+    if (endStream && block.contentLength > 0) return this.#faultUnopened(streamId, ErrorCode.protocolError);
+    const nowMs = edge.clock.nowMs();
+    const stream = new ServerStream(this, block, settings.initialWindowBytes, nowMs);
+    stream.id = streamId;
+    stream.state = endStream ? 'half-closed-remote' : 'open';
+    this.#streams.set(streamId, stream);
+    edge.openCalls += 1;
+    const { method, path, authority, fields, protocol } = block;
+    const call = createCallContext(edge.nextCallId(), nowMs, this.#options.peer);
+    call.httpVersion = '2';
+    const head: RequestHead = { method, path, authority, scheme: edge.scheme, fields, call };
+    stream.start(protocol === '' ? this.#service : this.#connecting(protocol), head);
+    if (endStream && (stream.state as string) !== 'closed') stream.receiveEnd();
+  }
+
+  /** An extended CONNECT goes to whoever speaks the other protocol (RFC 8441, 4). */
+  #connecting(protocol: string): Service {
+    return (head, reply) => {
+      const body = this.#options.edge.connect?.(protocol, head, reply);
+      if (body !== undefined) return body;
+      reply.head({ status: 501, fields: [] });
+      reply.end([]);
+      return { write() {}, end() {}, cancel() {}, grant() {} };
+    };
+  }
+
+  #receiveEnd(stream: ServerStream): void {
+    if (stream.contentLength >= 0 && stream.receivedBytes !== stream.contentLength) {
+      return this.#fault(stream, ErrorCode.protocolError);
+    }
+    stream.state = transition(stream.state, 'receive-end') ?? 'closed';
+    stream.receiveEnd();
+  }
+
+  #putBlock(stream: ServerStream, block: EncodedBlock, flags: number): void {
+    const { outbox, settings } = this.#options;
+    stream.frameAt = outbox.bytes.length;
+    stream.frameTurn = outbox.turn;
+    this.#putHeaders(stream.id, block.bytes, flags, settings.maxFrameBytes);
+  }
+
+  #putHeaders(streamId: number, block: Uint8Array, flags: number, maxFrameBytes: number): void {
+    const { outbox } = this.#options;
+    const out = outbox.bytes;
+    const at = out.reserve(FRAME_HEADER_BYTES);
+    out.length = at + FRAME_HEADER_BYTES;
+    // Says once that our encoder never uses the dynamic table, whatever the peer allows later.
+    if (this.#firstBlock) out.append(Uint8Array.of(TABLE_SIZE_ZERO));
+    this.#firstBlock = false;
+    out.append(block);
+    const length = out.length - at - FRAME_HEADER_BYTES;
+    if (length <= maxFrameBytes) {
+      writeFrameHeader(out.bytes, at, frameKind(FrameType.headers, Flag.endHeaders | flags), streamId, length);
+    } else {
+      splitHeaders(out, at, streamId, maxFrameBytes);
+      out.bytes[at + 4] = (out.bytes[at + 4] as number) | flags;
+    }
+    outbox.callFrames += 1;
+    outbox.schedule();
+  }
+
+  /** A lawful request that gets no further than this. */
+  #answerRefused(streamId: number, endStream: boolean, block: RequestBlock): void {
+    if (block === TOO_LARGE) this.#options.edge.onAbuse('header-list-size');
+    const head = this.#options.responses.head(block.status, []);
+    if (head !== undefined) {
+      this.#putHeaders(streamId, head.bytes, Flag.endStream, this.#options.settings.maxFrameBytes);
+    }
+    if (endStream) return;
+    this.#closed.add(streamId, 'by-us');
+    putReset(this.#options.outbox, streamId, ErrorCode.noError);
+  }
+
+  /** One stream more than announced (RFC 9113, 5.1.2). */
+  #refuse(streamId: number): void {
+    this.#options.edge.onAbuse('too-many-streams');
+    this.#closed.add(streamId, 'by-us');
+    putReset(this.#options.outbox, streamId, ErrorCode.refusedStream);
+    if (this.#options.knowsSettings()) this.#options.resets.count('too-many-streams');
+  }
+
+  /** A stream error of the peer's making: ends one call, the connection lives (RFC 9113, 5.4.2). */
+  #fault(stream: ServerStream, code: ErrorCode): void {
+    this.reset(stream, code);
+    stream.drop('protocol-error');
+    this.#countFault();
+  }
+
+  #faultUnopened(streamId: number, code: ErrorCode): void {
+    this.#closed.add(streamId, 'by-us');
+    putReset(this.#options.outbox, streamId, code);
+    this.#countFault();
+  }
+
+  #countFault(): void {
+    this.#options.edge.onAbuse('protocol-error' satisfies AbuseKind);
+    this.#options.resets.count('provoked-reset');
+  }
+
+  #close(stream: ServerStream): void {
+    const { edge, sending, growth } = this.#options;
+    if (!this.#streams.delete(stream.id)) return;
+    sending.forget(stream);
+    growth.release(stream.receive);
+    stream.state = 'closed';
+    edge.openCalls -= 1;
+    if (this.#streams.size === 0) this.#options.onIdle();
+  }
+
+  #onStray(streamId: number, name: string): void {
+    this.#checkNotIdle(streamId, name);
+    if (answerStray(this.#closed, this.#options.outbox, streamId, name)) this.#countFault();
+  }
+
+  /** Frames on streams that nobody has opened (RFC 9113, 5.1). */
+  #checkNotIdle(streamId: number, name: string): void {
+    if (streamId > this.#lastId || streamId % 2 === 0 || this.#skipped.has(streamId)) {
+      throw new ConnectionFault(ErrorCode.protocolError, `${name} on an idle stream`);
+    }
+  }
+}
