@@ -13,6 +13,7 @@ export async function createLocalThread(
   const listener = await listen({
     ...options,
     service: plane.service,
+    webSocket: { cors: () => plane.cors() },
     onAbuse: (kind) => plane.countAbuse(kind),
   }).catch(async (error: unknown) => {
     await plane.close();

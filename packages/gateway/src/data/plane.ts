@@ -19,6 +19,8 @@ export interface DataPlane {
   readonly service: Service;
   apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): void;
   report(openCalls: number): DataReport;
+  /** Pages of which other origins may call, by the newest snapshot. */
+  cors(): Policies['cors'] | undefined;
   /** Counts what a peer was disconnected or refused for. */
   countAbuse(kind: AbuseKind): void;
   close(): Promise<void>;
@@ -86,6 +88,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       applyPolicies(snapshot.policies);
       pick.wake();
     },
+    cors: () => policies?.cors,
     report: (openCalls) => ({ metrics: metrics.snapshot(), members: clusters.members(), openCalls, revision }),
     countAbuse: (kind) => metrics.incCounter('bascule_peer_abuse_total', { kind }),
     async close() {

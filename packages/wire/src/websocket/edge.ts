@@ -3,12 +3,14 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer, type ServerOptions } from 'ws';
 import { pathOf } from '../dialect/inner-request.ts';
 import type { CorsOptions } from '../dialect/cors/cors.ts';
-import type { Edge } from '../listener/edge.ts';
+import { answerLater } from '../dialect/refusal.ts';
+import type { Edge, ExtendedConnect } from '../listener/edge.ts';
 import { SUBPROTOCOL } from './frames.ts';
 import { judgeHandshake, refused, type Handshake, type Verdict } from './handshake.ts';
 import { DEFAULT_WEBSOCKET_LIMITS, type WebSocketLimits } from './limits.ts';
 import type { SocketFacts } from './open-head.ts';
 import { WebSocketSession } from './session.ts';
+import { StreamSocket } from './stream-socket.ts';
 
 export interface WebSocketOptions {
   /** Where sockets open. Default `/bascule.v1/ws`. */
@@ -34,6 +36,8 @@ export interface WebSocketEdge {
    * handshake. Writes the answer of RFC 6455 before anything else.
    */
   accept(socket: Duplex, key: string, first: Buffer, facts: SocketFacts): void;
+  /** Takes a stream of HTTP/2 (RFC 8441). */
+  readonly connect: ExtendedConnect;
   /** Says "go away" to all; each closes after its last call. */
   drain(): void;
 }
@@ -57,25 +61,58 @@ export function createWebSocketEdge(edge: Edge, options: WebSocketOptions): WebS
     handleProtocols: () => SUBPROTOCOL,
   };
   const server = new WebSocketServer(wsOptions);
+
+  function isAt(target: string): boolean {
+    return target === path || pathOf(target) === path;
+  }
+
+  function judge(handshake: Handshake): Verdict {
+    if (edge.isDraining) return refused(503, 'This server is closing: connect again.');
+    return judgeHandshake(handshake, options.cors?.());
+  }
+
+  function accept(socket: Duplex, key: string, first: Buffer, facts: SocketFacts): void {
+    server.handleUpgrade(toRequest(key), socket, first, (webSocket) => {
+      const session = new WebSocketSession({ edge, limits, webSocket, socket, facts });
+      sessions.add(session);
+      webSocket.once('close', () => sessions.delete(session));
+      if (edge.isDraining) session.leave();
+    });
+  }
+
+  const connect: ExtendedConnect = (protocol, head, reply) => {
+    if (protocol !== 'websocket') return undefined;
+    const verdict = isAt(head.path) ? judge(head) : refused(404, 'WebSockets open at another path.');
+    if (verdict.type === 'refused') {
+      const fields = ['content-type', 'text/plain; charset=utf-8', ...verdict.fields];
+      return answerLater(reply, { status: verdict.status, fields, bytes: Buffer.from(verdict.text) });
+    }
+    const socket = new StreamSocket(reply);
+    const { authority, scheme, call } = head;
+    // Not at once: a callee answers only after it has returned.
+    queueMicrotask(() => {
+      if (socket.destroyed) return;
+      reply.head({ status: 200, fields: ['sec-websocket-protocol', SUBPROTOCOL] });
+      const facts = { authority, scheme, peer: call.peer, httpVersion: call.httpVersion, fields: verdict.fields };
+      accept(socket, NO_KEY, NO_BYTES, facts);
+    });
+    return socket.body;
+  };
+
   return {
-    isAt: (target) => target === path || pathOf(target) === path,
-    judge(handshake) {
-      if (edge.isDraining) return refused(503, 'This server is closing: connect again.');
-      return judgeHandshake(handshake, options.cors?.());
-    },
-    accept(socket, key, first, facts) {
-      server.handleUpgrade(toRequest(key), socket, first, (webSocket) => {
-        const session = new WebSocketSession({ edge, limits, webSocket, socket, facts });
-        sessions.add(session);
-        webSocket.once('close', () => sessions.delete(session));
-        if (edge.isDraining) session.leave();
-      });
-    },
+    isAt,
+    judge,
+    accept,
+    connect,
     drain() {
       for (const session of sessions) session.leave();
     },
   };
 }
+
+/** RFC 8441 needs no key; ws does, and what it makes of it goes nowhere. */
+const NO_KEY = Buffer.alloc(16).toString('base64');
+const NO_BYTES = Buffer.alloc(0);
 
 /** What ws looks at of a request; the rest was judged before. */
 function toRequest(key: string): IncomingMessage {
