@@ -1,5 +1,6 @@
-import { Code, ConnectError } from '@connectrpc/connect';
+import { processedOf } from '@bascule/client';
 import { codeName } from '@bascule/core';
+import { Code, ConnectError } from '@connectrpc/connect';
 
 /** What the exit code of the command means. */
 export const ExitCode = {
@@ -69,22 +70,7 @@ function toCallFailure(error: ConnectError): CliFailure {
   return new CliFailure(exitCode, what, advice.join(' '), codeName(error.code));
 }
 
-const CONNECT_FAILURES = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-]);
-
 /** Whether a call never got as far as a connection. */
 export function isUnreachable(thrown: unknown): boolean {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (typeof code === 'string' && CONNECT_FAILURES.has(code)) return true;
-    // Where a name has several addresses, each has its own failure.
-    if (error instanceof AggregateError && error.errors.some(isUnreachable)) return true;
-  }
-  return false;
+  return processedOf(thrown) === 'never-sent';
 }

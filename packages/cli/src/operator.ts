@@ -1,8 +1,8 @@
+import { createNodeTransport } from '@bascule/client';
 import { createBearerInterceptor } from '@bascule/kit';
 import { AdminService } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { ModuleService } from '@bascule/schema/gen/bascule/modules/v1/modules_pb.ts';
 import { Code, ConnectError, createClient, type Client, type Interceptor } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
 import { CliFailure, ExitCode, isUnreachable } from './failure.ts';
 
 /** The operator's services of a gateway. */
@@ -13,9 +13,11 @@ export interface Operator {
 
 /** Clients for the operator's listener at `url`. */
 export function createOperator(url: string, token: string): Operator {
-  const transport = createConnectTransport({
+  const transport = createNodeTransport({
     baseUrl: url,
+    protocol: 'connect',
     httpVersion: '1.1',
+    connectWaitMs: 0,
     interceptors: [createExplainer(url), createBearerInterceptor(token)],
   });
   return { admin: createClient(AdminService, transport), modules: createClient(ModuleService, transport) };

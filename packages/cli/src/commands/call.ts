@@ -1,4 +1,4 @@
-import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { createNodeTransport } from '@bascule/client';
 import type { Command } from 'commander';
 import { parseHeader, parseHttpUrl, parseTimeout } from '../arguments.ts';
 import { splitDocuments } from '../call/documents.ts';
@@ -46,12 +46,12 @@ export function addCallCommand(program: Command, context: CliContext): void {
       const { schema } = await operator.admin.getServiceSchema({ service: methodName.service });
       const known = findMethod(schema, methodName);
       const api = options.api ?? (await findApi(operator));
-      const sessions = new Http2SessionManager(api);
+      const transport = createNodeTransport({ baseUrl: api, connectWaitMs: 0 });
       const stopped = new AbortController();
       context.onStop(() => stopped.abort());
       try {
         const answers = runCall({
-          transport: createGrpcTransport({ baseUrl: api, sessionManager: sessions }),
+          transport,
           known,
           documents: splitDocuments(json === '-' ? context.stdin : inline(json)),
           headers: options.header ?? [],
@@ -65,8 +65,8 @@ export function addCallCommand(program: Command, context: CliContext): void {
         const advice = 'Is the gateway still running? Another address can be named with --api.';
         throw new CliFailure(ExitCode.unreachable, `nobody takes calls at ${api}`, advice);
       } finally {
-        // An open session would keep the process alive.
-        sessions.abort();
+        // An open connection would keep the process alive.
+        await transport.close();
       }
     });
 }

@@ -46,12 +46,18 @@ export const SCENARIOS: Readonly<Record<string, (client: TestClient, transport: 
   'server stream': (client) => seeStream((options) => client.count({ value: 5 }, options)),
   'server stream, empty': (client) => seeStream((options) => client.count({ value: 0 }, options)),
   'server stream, error on the way': (client) => seeStream((options) => client.count({ value: 20 }, options)),
-  'server stream, deadline': (client) =>
-    seeStream((options) => client.count({ value: -2 }, { ...options, timeoutMs: 150 })),
+  'server stream, deadline': async (client) => {
+    const { code, message } = await seeStream((options) => client.count({ value: -2 }, { ...options, timeoutMs: 100 }));
+    return { code, message };
+  },
   'server stream, aborted': (client) => {
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 60);
-    return seeStream((options) => client.count({ value: -2 }, { ...options, signal: controller.signal }));
+    return seeStream(
+      (options) => client.count({ value: -2 }, { ...options, signal: controller.signal }),
+      (count) => {
+        if (count === 2) controller.abort();
+      },
+    );
   },
   'client stream': async (client) => ({ answer: (await client.join(toMessages('a', 'b', 'c'))).value }),
   'client stream, empty': async (client) => ({ answer: (await client.join(toMessages())).value }),
@@ -71,7 +77,7 @@ export const SCENARIOS: Readonly<Record<string, (client: TestClient, transport: 
     return seeError(client.join(broken()));
   },
   'client stream, deadline': async (client) => {
-    let cleaned = false;
+    const cleaned = Promise.withResolvers<boolean>();
     async function* endless(): AsyncGenerator<{ value: string }> {
       try {
         for (;;) {
@@ -79,12 +85,11 @@ export const SCENARIOS: Readonly<Record<string, (client: TestClient, transport: 
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
       } finally {
-        cleaned = true;
+        cleaned.resolve(true);
       }
     }
     const seen = await seeError(client.join(endless(), { timeoutMs: 100 }));
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    return { ...seen, cleaned };
+    return { ...seen, cleaned: await cleaned.promise };
   },
 };
 
@@ -151,11 +156,17 @@ async function seeUnary(client: TestClient, value: string, options: CallOptions 
   }
 }
 
-async function seeStream(call: (options: CallOptions) => AsyncIterable<{ value: string }>): Promise<Seen> {
+async function seeStream(
+  call: (options: CallOptions) => AsyncIterable<{ value: string }>,
+  onAnswer: (count: number) => void = () => undefined,
+): Promise<Seen> {
   const seen: Seen = {};
   const answers: string[] = [];
   try {
-    for await (const { value } of call(seeHeaders(seen))) answers.push(value);
+    for await (const { value } of call(seeHeaders(seen))) {
+      answers.push(value);
+      onAnswer(answers.length);
+    }
     return { ...seen, answers };
   } catch (thrown) {
     return { ...seen, answers, ...describeError(thrown) };
