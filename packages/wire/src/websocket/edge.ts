@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type ServerOptions } from 'ws';
+import type { ServerOptions, WebSocketServer } from 'ws';
 import { pathOf } from '../dialect/inner-request.ts';
 import type { CorsOptions } from '../dialect/cors/cors.ts';
 import { answerLater } from '../dialect/refusal.ts';
@@ -60,7 +61,8 @@ export function createWebSocketEdge(edge: Edge, options: WebSocketOptions): WebS
     closeTimeout: limits.closeTimeoutMs,
     handleProtocols: () => SUBPROTOCOL,
   };
-  const server = new WebSocketServer(wsOptions);
+  const ws = loadWs();
+  const server = new ws.WebSocketServer(wsOptions);
 
   function isAt(target: string): boolean {
     return target === path || pathOf(target) === path;
@@ -108,6 +110,15 @@ export function createWebSocketEdge(edge: Edge, options: WebSocketOptions): WebS
       for (const session of sessions) session.leave();
     },
   };
+}
+
+/** Not imported: what a module version is bundled to holds this file as well, and code in CommonJS does not run in there. */
+function loadWs(): Ws {
+  return createRequire(import.meta.url)('ws') as Ws;
+}
+
+interface Ws {
+  readonly WebSocketServer: typeof WebSocketServer;
 }
 
 /** RFC 8441 needs no key; ws does, and what it makes of it goes nowhere. */
