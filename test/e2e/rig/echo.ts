@@ -26,7 +26,7 @@ export interface Echo extends AsyncDisposable {
 
 /** Starts one; `registry` makes it known to a gateway. */
 export async function startEcho(options: Partial<ServeOptions>): Promise<Echo> {
-  const probe: EchoProbe = { headers: [], timeouts: [], aborted: [], flooded: 0 };
+  const probe = createProbe();
   const server = await serve({
     routes: (router) => createEchoRoutes(router, probe),
     propagationMs: 50,
@@ -38,7 +38,12 @@ export async function startEcho(options: Partial<ServeOptions>): Promise<Echo> {
   return { probe, server, [Symbol.asyncDispose]: () => server.close() };
 }
 
-function createEchoRoutes(router: ConnectRouter, probe: EchoProbe): void {
+export function createProbe(): EchoProbe {
+  return { headers: [], timeouts: [], aborted: [], flooded: 0 };
+}
+
+/** The handlers alone, for other servers. */
+export function createEchoRoutes(router: ConnectRouter, probe: EchoProbe): void {
   router.service(EchoService, {
     async say({ value }, context) {
       note(probe, context);
