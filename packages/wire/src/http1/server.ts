@@ -36,6 +36,8 @@ export function toHttp1Options(limits: ListenLimits, webSocket?: WebSocketEdge):
 interface Connection {
   /** The request read last: a parse error belongs to its body if that is not complete. */
   request: IncomingMessage | undefined;
+  /** Its answer. */
+  response: ServerResponse | undefined;
   openExchanges: number;
   /** `refused`: what still comes on it is not looked at, for nobody knows where a request begins. */
   state: 'taking' | 'refused';
@@ -52,7 +54,7 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
   function connectionOf(socket: Duplex): Connection {
     let connection = connections.get(socket);
     if (connection === undefined) {
-      connection = { request: undefined, openExchanges: 0, state: 'taking', lastWords: '' };
+      connection = { request: undefined, response: undefined, openExchanges: 0, state: 'taking', lastWords: '' };
       connections.set(socket, connection);
       holdBackClose(socket as Socket, connection);
     }
@@ -71,6 +73,7 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
     call.httpVersion = request.httpVersionMinor === 0 ? '1.0' : '1.1';
     const exchange = new Exchange(edge, createSink(response, edge));
+    connection.response = response;
     connection.openExchanges += 1;
     response.on('drain', () => exchange.drained());
     response.on('error', ignore);
@@ -118,14 +121,20 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     const connection = connectionOf(socket);
     if (connection.state === 'refused') return;
     connection.state = 'refused';
-    if (connection.request?.complete === false || !socket.writable) {
+    if (!socket.writable || (connection.request?.complete === false && !mayAnswer(connection))) {
       socket.destroy();
       return;
     }
     connection.lastWords = toErrorWords(error);
+    if (connection.request?.complete === false) return sayLastWords(connection, socket);
     // Answers to the requests before the broken one still come, each its own.
     if (connection.openExchanges === 0) sayLastWords(connection, socket);
   });
+}
+
+/** A body that breaks off can still be refused while its request is the only one and nothing of its answer has left. */
+function mayAnswer({ openExchanges, response }: Connection): boolean {
+  return openExchanges === 1 && response?.headersSent === false;
 }
 
 const BAD_EXPECT: Refusal = { status: 417, text: 'The only Expect taken is "100-continue".\n' };
