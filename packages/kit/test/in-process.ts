@@ -1,4 +1,4 @@
-import { getField, type Fields, type Service } from '@bascule/core';
+import { getField, withoutFields, type Fields, type Service } from '@bascule/core';
 import { createHead } from '@bascule/testing';
 import { Code, ConnectError, type Interceptor, type Transport } from '@connectrpc/connect';
 import { compressionGzip } from '@connectrpc/connect-node';
@@ -6,9 +6,9 @@ import { createTransport as createConnect } from '@connectrpc/connect/protocol-c
 import { createTransport as createGrpc } from '@connectrpc/connect/protocol-grpc';
 import { createTransport as createGrpcWeb } from '@connectrpc/connect/protocol-grpc-web';
 import type { UniversalClientFn } from '@connectrpc/connect/protocol';
-import { createCreditWriter } from '../src/credit-writer.ts';
-import { fieldsOf, headersOf } from '../src/headers.ts';
-import { createRequestBody } from '../src/request-body.ts';
+import { createCreditWriter } from './credit-writer.ts';
+import { headersOf } from '../src/headers.ts';
+import { createRequestBody } from './request-body.ts';
 
 const FACTORIES = { grpc: createGrpc, 'grpc-web': createGrpcWeb, connect: createConnect };
 export type Protocol = keyof typeof FACTORIES;
@@ -54,11 +54,18 @@ function clientOf(service: Service, deadlineMs: number | undefined): UniversalCl
       fields: fieldsOf(request.header),
     });
     head.call.deadlineMs = deadlineMs;
+    let hasHead = false;
+    const resolveHead = (status: number, fields: Fields): void => {
+      hasHead = true;
+      resolve({ status, header: headersOf(fields), body: received, trailer });
+    };
     const body = service(head, {
-      head: ({ status, fields }) => resolve({ status, header: headersOf(fields), body: received, trailer }),
+      head: ({ status, fields }) => resolveHead(status, fields),
       write: (bytes) => received.push(bytes),
       end(trailers: Fields) {
-        headersOf(trailers).forEach((value, name) => trailer.set(name, value));
+        // Trailers-Only: to Connect's client these stand in the head.
+        if (!hasHead) resolveHead(200, ['content-type', 'application/grpc', ...withoutType(trailers)]);
+        else headersOf(trailers).forEach((value, name) => trailer.set(name, value));
         received.end();
       },
       fail(error) {
@@ -79,6 +86,17 @@ function clientOf(service: Service, deadlineMs: number | undefined): UniversalCl
     void upload(request.body, writer).then(() => body.end());
     return promise;
   };
+}
+
+function withoutType(fields: Fields): Fields {
+  return withoutFields(fields, new Set(['content-type']));
+}
+
+/** Headers as fields. */
+function fieldsOf(headers: Headers): string[] {
+  const fields: string[] = [];
+  headers.forEach((value, name) => fields.push(name, value));
+  return fields;
 }
 
 async function upload(chunks: AsyncIterable<Uint8Array> | undefined, writer: ReturnType<typeof createCreditWriter>) {

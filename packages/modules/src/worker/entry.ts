@@ -64,7 +64,7 @@ async function createKitOf({ bundlePath, module, version, maxMessageBytes }: Loa
 
 function serve(id: number, port: MessagePort): void {
   if (kit === undefined) return port.close();
-  const server = servePort(port, kit.service, systemClock);
+  const server = servePort(port, kit.inner, systemClock);
   served.set(id, server);
   void server.onClosed.then(() => {
     served.delete(id);

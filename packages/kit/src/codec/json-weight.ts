@@ -1,0 +1,33 @@
+/** An object or list that parsing makes. */
+const OBJECT_WEIGHT = 8;
+/** Another value in one. */
+const VALUE_WEIGHT = 1;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_LIST = 0x5b;
+const OPEN_OBJECT = 0x7b;
+
+/** The same bound as for binary messages, on JSON: objects and values are counted by what begins and parts them. */
+export function isJsonHeavierThan(bytes: Uint8Array, maxObjects: number): boolean {
+  const limit = maxObjects * OBJECT_WEIGHT;
+  let weight = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (inText) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) inText = false;
+    } else if (byte === QUOTE) {
+      inText = true;
+      weight += VALUE_WEIGHT;
+    } else if (byte === COMMA) {
+      weight += VALUE_WEIGHT;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      weight += OBJECT_WEIGHT;
+      if (weight > limit) return true;
+    }
+  }
+  return weight > limit;
+}

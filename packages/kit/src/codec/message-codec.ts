@@ -1,0 +1,125 @@
+import {
+  create,
+  fromBinary,
+  fromJsonString,
+  toBinary,
+  toJsonString,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+} from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouterOptions } from '@connectrpc/connect';
+import { isHeavierThan } from './binary-weight.ts';
+import { isJsonHeavierThan } from './json-weight.ts';
+
+/** Requests to messages and messages to answers, for one method in one codec. Both throw ConnectErrors. */
+export interface MessageCodec {
+  readonly name: 'proto' | 'json';
+  decode(bytes: Uint8Array): Message;
+  /** Takes what a handler returned: a message, or what one is made of. */
+  encode(output: unknown): Uint8Array;
+}
+
+export interface CodecOptions {
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+  readonly maxMessageObjects: number;
+  readonly binaryOptions: ConnectRouterOptions['binaryOptions'];
+  readonly jsonOptions: ConnectRouterOptions['jsonOptions'];
+}
+
+/** Smaller messages cannot hold enough to stall the loop, so they are not looked through first. */
+const LOOK_THROUGH_BYTES = 65_536;
+
+export function createBinaryCodec({ input, output }: DescMethod, options: CodecOptions): MessageCodec {
+  const { maxMessageObjects, binaryOptions } = options;
+  const lookThroughBytes = Math.min(LOOK_THROUGH_BYTES, maxMessageObjects);
+  return {
+    name: 'proto',
+    decode(bytes) {
+      assertReadable(bytes, options);
+      if (bytes.length > lookThroughBytes && isHeavierThan(input, bytes, maxMessageObjects)) throw tooHeavy(options);
+      try {
+        return fromBinary(input, bytes, binaryOptions);
+      } catch (error) {
+        throw new ConnectError(`parse binary: ${messageOf(error)}`, Code.InvalidArgument);
+      }
+    },
+    encode(message) {
+      let bytes: Uint8Array;
+      try {
+        bytes = toBinary(output, normalize(output, message), binaryOptions);
+      } catch (error) {
+        throw new ConnectError(`serialize binary: ${messageOf(error)}`, Code.Internal);
+      }
+      return assertWritable(bytes, options);
+    },
+  };
+}
+
+const ENCODER = new TextEncoder();
+// Not fatal, as connect-node's: what is no UTF-8 reads as U+FFFD.
+const DECODER = new TextDecoder();
+
+export function createJsonCodec({ input, output }: DescMethod, options: CodecOptions): MessageCodec {
+  const { maxMessageObjects } = options;
+  const lookThroughBytes = Math.min(LOOK_THROUGH_BYTES, maxMessageObjects);
+  const jsonOptions = { ignoreUnknownFields: true, ...options.jsonOptions };
+  return {
+    name: 'json',
+    decode(bytes) {
+      assertReadable(bytes, options);
+      if (bytes.length > lookThroughBytes && isJsonHeavierThan(bytes, maxMessageObjects)) throw tooHeavy(options);
+      try {
+        return fromJsonString(input, DECODER.decode(bytes), jsonOptions);
+      } catch (error) {
+        throw ConnectError.from(error, Code.InvalidArgument);
+      }
+    },
+    encode(message) {
+      let bytes: Uint8Array;
+      try {
+        bytes = ENCODER.encode(toJsonString(output, normalize(output, message), jsonOptions));
+      } catch (error) {
+        throw ConnectError.from(error, Code.Internal);
+      }
+      return assertWritable(bytes, options);
+    },
+  };
+}
+
+/** A full message of what a handler returned. */
+export function normalize(desc: DescMessage, message: unknown): Message {
+  return create(desc, message as Message);
+}
+
+function assertReadable(bytes: Uint8Array, { readMaxBytes }: CodecOptions): void {
+  if (bytes.length > readMaxBytes) throw tooLarge(bytes.length, readMaxBytes);
+}
+
+/** What a caller is told whose message is larger than the limit, before or after decompression. */
+export function tooLarge(bytes: number, readMaxBytes: number): ConnectError {
+  return new ConnectError(
+    `message size ${bytes} is larger than configured readMaxBytes ${readMaxBytes}`,
+    Code.ResourceExhausted,
+  );
+}
+
+function tooHeavy({ maxMessageObjects }: CodecOptions): ConnectError {
+  return new ConnectError(
+    `the message holds more than ${maxMessageObjects} objects: send less at once, or raise maxMessageObjects`,
+    Code.ResourceExhausted,
+  );
+}
+
+function assertWritable(bytes: Uint8Array, { writeMaxBytes }: CodecOptions): Uint8Array {
+  if (bytes.length <= writeMaxBytes) return bytes;
+  throw new ConnectError(
+    `message size ${bytes.length} is larger than configured writeMaxBytes ${writeMaxBytes}`,
+    Code.ResourceExhausted,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
