@@ -1,7 +1,7 @@
+import { createNodeTransport } from '@bascule/client';
 import type { Clock, Endpoint } from '@bascule/core';
 import { createRegistrar, type RegistrarEvent } from '@bascule/discovery';
 import { createBearerInterceptor, type Kit } from '@bascule/kit';
-import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { ServeRegistry } from './options.ts';
 
 const DEFAULT_TTL_MS = 15_000;
@@ -22,11 +22,11 @@ export function startRegistration(options: {
   onEvent: (event: RegistrarEvent) => void;
 }): Registration {
   const { registry, kit } = options;
-  const sessionManager = new Http2SessionManager(registry.url);
   const interceptors = registry.token === undefined ? [] : [createBearerInterceptor(registry.token)];
+  const transport = createNodeTransport({ baseUrl: registry.url, interceptors, clock: options.clock });
   let wasRegistered = false;
   const registrar = createRegistrar({
-    transport: createGrpcTransport({ baseUrl: registry.url, sessionManager, interceptors }),
+    transport,
     endpoint: options.endpoint,
     schema: kit.schema,
     ttlMs: registry.ttlMs ?? DEFAULT_TTL_MS,
@@ -40,7 +40,7 @@ export function startRegistration(options: {
     registered: registrar.registered,
     async close() {
       await registrar.close();
-      sessionManager.abort();
+      await transport.close();
       return wasRegistered;
     },
   };

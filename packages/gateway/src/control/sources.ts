@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createGrpcTransport } from '@connectrpc/connect-node';
 import { createRouterTransport, type ConnectRouter, type Transport } from '@connectrpc/connect';
+import { createNodeTransport, type NodeTransport } from '@bascule/client';
 import type { Clock, Endpoint } from '@bascule/core';
 import {
   createLastKnown,
@@ -68,16 +68,19 @@ export function startSources(options: SourcesOptions): Sources {
     async close() {
       if (saving !== undefined) save();
       await Promise.all([registry?.close(), saved]);
+      await transport?.close();
     },
   };
 }
 
-function transportOf(options: SourcesOptions): Transport | undefined {
+function transportOf(options: SourcesOptions): NodeTransport | undefined {
   const { registry } = options.settings.discovery;
   if (registry !== undefined) {
-    return createGrpcTransport({ baseUrl: registry, interceptors: [createBearerInterceptor(options.token)] });
+    const interceptors = [createBearerInterceptor(options.token)];
+    return createNodeTransport({ baseUrl: registry, interceptors, clock: options.clock });
   }
-  return options.embedded && createRouterTransport(options.embedded);
+  if (options.embedded === undefined) return undefined;
+  return { ...createRouterTransport(options.embedded), close: async () => {} };
 }
 
 function startRegistry(options: SourcesOptions, transport: Transport, known: KnownState | undefined): Source {
