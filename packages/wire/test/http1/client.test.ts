@@ -139,10 +139,9 @@ describe('a request over HTTP/1.1', () => {
     await call.done;
     const [method, url, raw] = JSON.parse(Buffer.from(call.bytes()).toString()) as [string, string, string[]];
     expect([method, url]).toEqual(['POST', '/a?b=%20']);
-    expect(raw).toEqual([
-      ...['host', `127.0.0.1:${port}`, 'x-a', '1', 'x-dup', '2', 'x-dup', '3'],
-      ...['Connection', 'keep-alive', 'Transfer-Encoding', 'chunked'],
-    ]);
+    const own = ['x-a', '1', 'x-dup', '2', 'x-dup', '3'];
+    const added = ['Connection', 'keep-alive', 'Transfer-Encoding', 'chunked'];
+    expect(raw).toEqual(['host', `127.0.0.1:${port}`, ...own, ...added]);
   });
 
   it.each([
@@ -239,7 +238,10 @@ describe('connections over HTTP/1.1', () => {
     let count = 0;
     const port = await serving((request, response) => {
       count += 1;
-      if (count > 1) return void response.end('ok');
+      if (count > 1) {
+        response.end('ok');
+        return;
+      }
       response.on('close', () => closed.resolve());
       request.on('error', () => undefined);
       response.write('started');

@@ -2,6 +2,7 @@ import {
   createCallContext,
   getField,
   type CallContext,
+  type Fields,
   type Idempotency,
   type MethodKind,
   type Service,
@@ -64,4 +65,9 @@ export function codeOf(call: RecordedCall): number | undefined {
   if (call.error !== undefined) return call.error.code;
   const status = getField(call.trailers ?? [], 'grpc-status');
   return status === undefined ? undefined : Number(status);
+}
+
+/** Fields as a person reads them. */
+export function toLines(fields: Fields = []): string[] {
+  return fields.flatMap((name, i) => (i % 2 === 0 ? [`${name} ${fields[i + 1]}`] : []));
 }

@@ -20,7 +20,7 @@ type Text = MessageShape<typeof StringValueSchema>;
 export const text = (value: string): Text => create(StringValueSchema, { value });
 
 /** What the handlers do: echo, with metadata; `fail` fails with details. */
-function routes(router: ConnectRouter): void {
+export function routes(router: ConnectRouter): void {
   router.service(TestService, {
     unary(request: Text, context: HandlerContext) {
       answerMetadata(context);
