@@ -8,13 +8,27 @@ import { createReport } from './report.ts';
 import { formatTables } from './table.ts';
 import { runCheck } from './works/check.ts';
 import { runFailover } from './works/failover.ts';
-import { runGateway } from './works/gateway.ts';
+import { runGateway, runGatewayHttp2 } from './works/gateway.ts';
+
+import { runIdle } from './works/idle.ts';
+import { runLatency } from './works/latency.ts';
+import { runModule } from './works/module.ts';
+import { runServer } from './works/server.ts';
+import { runStream } from './works/stream.ts';
 import { runSwap } from './works/swap.ts';
+import { runWire } from './works/wire.ts';
 import type { Work } from './work.ts';
 
 const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
-  check: { about: 'whether the drivers see what is wrong; takes a second', run: runCheck },
-  gateway: { about: 'CPU per call beside Envoy and grpcwebproxy, gRPC-Web in and gRPC out', run: runGateway },
+  check: { about: 'whether the drivers see what is wrong; takes seconds', run: runCheck },
+  gateway: { about: 'CPU per call, gRPC-Web over HTTP/1.1 in and gRPC out, beside Envoy and others', run: runGateway },
+  'gateway-http2': { about: 'the same over HTTP/2 in; --tls with TLS', run: runGatewayHttp2 },
+  latency: { about: 'latency at rates that Envoy can just carry, from the moment a call was due', run: runLatency },
+  stream: { about: 'CPU per message and per MiB of server streams through a gateway', run: runStream },
+  idle: { about: 'memory of open streams that carry nothing', run: runIdle },
+  server: { about: 'CPU per call of serve() beside grpc-go, grpc-js and connect-node', run: runServer },
+  module: { about: 'what it costs to have handlers in a worker thread', run: runModule },
+  wire: { about: 'all of these, from gateway to module; --resume leaves out what --json has', run: runWire },
   swap: { about: 'versions of a module swapped under unary calls and open streams', run: runSwap },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
 };
@@ -35,7 +49,7 @@ export async function runBench(argv: readonly string[]): Promise<void> {
     try {
       const report = createReport(await describeMachine());
       console.log(`bench ${name}: ${report.machine}, commit ${report.commit}\n`);
-      const verdict = await work.run({ flags, folder, report, print: (line) => console.log(line) });
+      const verdict = await work.run({ name, flags, folder, report, print: (line) => console.log(line) });
       console.log(formatTables(report.rows));
       for (const line of verdict) console.log(line);
       if (verdict.length > 0) process.exitCode = 1;
@@ -52,6 +66,6 @@ export async function runBench(argv: readonly string[]): Promise<void> {
 
 function printNames(): void {
   console.log('npm run bench -- NAME [--quick] [--rounds N] [--seconds N] [--json FILE]\n');
-  for (const [name, { about }] of Object.entries(WORKS)) console.log(`  ${name.padEnd(10)}${about}`);
+  for (const [name, { about }] of Object.entries(WORKS)) console.log(`  ${name.padEnd(15)}${about}`);
   console.log('\nbench/README.md says what each needs, and how to read it.');
 }

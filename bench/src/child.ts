@@ -3,6 +3,8 @@ const ROLES = {
   'unary-driver': () => import('./drivers/unary-process.ts'),
   'stream-driver': () => import('./drivers/stream-process.ts'),
   'ranking-backend': () => import('./backends/ranking-process.ts'),
+  'node-proxy': () => import('./subjects/node-proxy-process.ts'),
+  'echo-server': () => import('./servers/echo-process.ts'),
 } as const satisfies Record<string, () => Promise<{ run(options: never): unknown }>>;
 
 export type Role = keyof typeof ROLES;

@@ -10,10 +10,16 @@ export interface Flags {
   readonly rounds: number | undefined;
   /** A look, not a result: few and short rounds. */
   readonly quick: boolean;
+  /** Proves that a bench works: one round that is too short to judge. */
+  readonly smoke: boolean;
   /** Names of subjects; undefined is all. */
   readonly subjects: readonly string[] | undefined;
   /** Folder for a CPU profile of Bascule; costs CPU itself, so such a run is no result. */
   readonly profile: string | undefined;
+  /** Callers speak TLS. */
+  readonly tls: boolean;
+  /** Leaves out what the file of `json` holds already. */
+  readonly resume: boolean;
 }
 
 /** A command line that cannot be followed. */
@@ -24,6 +30,9 @@ const OPTIONS = {
   seconds: { type: 'string' },
   rounds: { type: 'string' },
   quick: { type: 'boolean' },
+  smoke: { type: 'boolean' },
+  tls: { type: 'boolean' },
+  resume: { type: 'boolean' },
   subjects: { type: 'string' },
   profile: { type: 'string' },
 } as const;
@@ -37,6 +46,9 @@ export function parseFlags(argv: readonly string[]): { name: string | undefined;
     seconds: toNumber('seconds', values.seconds),
     rounds: toNumber('rounds', values.rounds),
     quick: values.quick === true,
+    smoke: values.smoke === true,
+    tls: values.tls === true,
+    resume: values.resume === true,
     subjects: values.subjects?.split(',').map((name) => name.trim().toLowerCase()),
     profile: values.profile,
   };

@@ -107,8 +107,14 @@ function lastLines(logFile: string): string {
   return `It wrote last:\n${lines.slice(-5).join('\n')}`;
 }
 
+export interface RoleOptions extends Pick<ProcessOptions, 'logFile' | 'core'> {
+  /** Folder for a CPU profile. */
+  readonly profile?: string | undefined;
+}
+
 /** Starts this program in one of its roles. */
-export function startRole(role: Role, options: unknown, about: Pick<ProcessOptions, 'logFile' | 'core'>): Process {
-  const args = ['--disable-warning=ExperimentalWarning', ...childArgs(role, options)];
+export function startRole(role: Role, options: unknown, { profile, ...about }: RoleOptions): Process {
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const args = ['--disable-warning=ExperimentalWarning', ...profiling, ...childArgs(role, options)];
   return startProcess({ name: role, command: process.execPath, args, speaksJson: true, ...about });
 }

@@ -5,6 +5,8 @@ import { medianOf } from './statistics.ts';
 
 /** One number with its spread over the rounds. */
 export interface Row {
+  /** The bench it is of, where one run has several. */
+  readonly bench?: string;
   readonly work: string;
   readonly subject: string;
   readonly metric: string;
@@ -14,15 +16,31 @@ export interface Row {
   readonly max: number;
 }
 
+/** A bench that is done, with what it found wrong. */
+interface DoneBench {
+  readonly name: string;
+  readonly verdict: readonly string[];
+}
+
+/** What a file of a run holds. */
+export interface SavedReport extends Machine {
+  /** Where one run has several. */
+  readonly benches?: readonly DoneBench[];
+  readonly rows: readonly Row[];
+}
+
 export interface Report extends Machine {
   readonly rows: readonly Row[];
   /** Adds what all rounds gave for one metric. */
   add(about: Pick<Row, 'work' | 'subject' | 'metric' | 'unit'>, values: readonly number[]): void;
+  /** Takes over what a bench has found: rows of it, or a file's rows, of which those of other benches are left. */
+  adopt(bench: string, rows: readonly Row[], verdict: readonly string[]): void;
   save(file: string): Promise<void>;
 }
 
 export function createReport({ machine, commit }: Machine): Report {
   const rows: Row[] = [];
+  const benches: DoneBench[] = [];
   return {
     machine,
     commit,
@@ -36,9 +54,14 @@ export function createReport({ machine, commit }: Machine): Report {
       ];
       rows.push({ ...about, median, min, max });
     },
+    adopt(bench, others, verdict) {
+      benches.push({ name: bench, verdict });
+      rows.push(...others.filter((row) => (row.bench ?? bench) === bench).map((row) => ({ bench, ...row })));
+    },
     async save(file) {
       await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, `${JSON.stringify({ machine, commit, rows }, undefined, 2)}\n`);
+      const saved: SavedReport = { machine, commit, ...(benches.length > 0 ? { benches } : {}), rows };
+      await writeFile(file, `${JSON.stringify(saved, undefined, 2)}\n`);
     },
   };
 }

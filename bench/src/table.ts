@@ -1,6 +1,8 @@
 import type { Row } from './report.ts';
 
-/** One table per work: a line per subject, a column per metric, each cell the median and its range. */
+const MAX_COLUMNS = 8;
+
+/** One table per work: subjects by metrics, each cell the median and its range. */
 export function formatTables(rows: readonly Row[]): string {
   return [...new Set(rows.map(({ work }) => work))]
     .map((work) =>
@@ -15,18 +17,15 @@ export function formatTables(rows: readonly Row[]): string {
 function formatTable(work: string, rows: readonly Row[]): string {
   const subjects = [...new Set(rows.map(({ subject }) => subject))];
   const metrics = [...new Set(rows.map(({ metric, unit }) => toHeading(metric, unit)))];
-  // Many metrics of one subject read better downwards.
+  const cell = (subject: string, metric: string): string =>
+    toCell(rows.find((row) => row.subject === subject && toHeading(row.metric, row.unit) === metric));
+  // Many metrics, or those of one subject, read better downwards.
   const lines =
-    subjects.length === 1
-      ? [[work, String(subjects[0])], ...rows.map((row) => [toHeading(row.metric, row.unit), toCell(row)])]
+    subjects.length === 1 || metrics.length > MAX_COLUMNS
+      ? [[work, ...subjects], ...metrics.map((metric) => [metric, ...subjects.map((subject) => cell(subject, metric))])]
       : [
           [work, ...metrics],
-          ...subjects.map((subject) => [
-            subject,
-            ...metrics.map((metric) =>
-              toCell(rows.find((row) => row.subject === subject && toHeading(row.metric, row.unit) === metric)),
-            ),
-          ]),
+          ...subjects.map((subject) => [subject, ...metrics.map((metric) => cell(subject, metric))]),
         ];
   return align(lines);
 }

@@ -3,6 +3,8 @@ import type { Report } from './report.ts';
 
 /** What a bench gets. */
 export interface WorkContext {
+  /** Of the bench. */
+  readonly name: string;
   readonly flags: Flags;
   /** Removed after the run. */
   readonly folder: string;

@@ -10,6 +10,8 @@ export interface BasculeOptions {
   /** What bascule.yaml says, beside the ports, which are free ones. */
   readonly config: object;
   readonly profile?: string | undefined;
+  /** Flags of Node. Default none. */
+  readonly nodeArgs?: readonly string[];
   /** Core it is kept on; undefined is any. */
   readonly core: number | undefined;
 }
@@ -20,20 +22,25 @@ export interface BasculeGateway {
   readonly port: number;
   readonly operatorUrl: string;
   readonly token: string;
+  /** What it prints, but for its first line. */
+  readonly logFile: string;
   stop(): Promise<void>;
 }
 
 /** Starts `bascule gateway`; ready when it listens. */
-export async function startBasculeGateway({ home, config, profile, core }: BasculeOptions): Promise<BasculeGateway> {
+export async function startBasculeGateway(options: BasculeOptions): Promise<BasculeGateway> {
+  const { home, config, profile, nodeArgs = [], core } = options;
   const file = join(home, 'bascule.yaml');
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config, undefined, 2));
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const logFile = join(home, 'gateway.log');
   const child = startProcess({
     name: 'bascule gateway',
     command: process.execPath,
     args: [
       ...profiling,
+      ...nodeArgs,
       CLI,
       'gateway',
       `--config=${file}`,
@@ -44,7 +51,7 @@ export async function startBasculeGateway({ home, config, profile, core }: Bascu
       '--exit-with-stdin',
     ],
     core,
-    logFile: join(home, 'gateway.log'),
+    logFile,
     speaksJson: true,
   });
   const { api, operator, stateDir } = (await child.ready) as { api: string; operator: string; stateDir: string };
@@ -53,6 +60,7 @@ export async function startBasculeGateway({ home, config, profile, core }: Bascu
     port: Number(new URL(api).port),
     operatorUrl: operator,
     token: (await readFile(join(stateDir, 'token'), 'utf8')).trim(),
+    logFile,
     stop: () => child.stop(),
   };
 }

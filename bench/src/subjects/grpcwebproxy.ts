@@ -16,7 +16,7 @@ export const startGrpcWebProxy: StartSubject = async ({ folder, backendPorts }) 
   const program = await install();
   if (program === undefined) return 'grpcwebproxy cannot be built: Go, or the way to its module proxy, is missing';
   const home = join(folder, 'grpcwebproxy');
-  await mkdir(home);
+  await mkdir(home, { recursive: true });
   const port = await findFreePort();
   const args = [
     `--backend_addr=127.0.0.1:${backendPorts[0]}`,

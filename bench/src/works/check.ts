@@ -7,6 +7,7 @@ import { createUnaryDriver } from '../drivers/unary-driver.ts';
 import { encodeChunk, encodeFrame } from '../grpc-web/request.ts';
 import { wait } from '../time.ts';
 import type { Work } from '../work.ts';
+import { checkWireDriver } from './check-wire.ts';
 
 const TRAILERS_OK = Buffer.from('\x80\x00\x00\x00\x0fgrpc-status:0\r\n', 'latin1');
 const TRAILERS_14 = Buffer.from('\x80\x00\x00\x00\x10grpc-status:14\r\n', 'latin1');
@@ -56,7 +57,8 @@ interface Said {
 const CALL_ID = 'check';
 
 /** Whether the drivers see what is wrong: numbers of a driver that believes everything are worth nothing. */
-export const runCheck: Work = async ({ report, print }) => {
+export const runCheck: Work = async (context) => {
+  const { report, print } = context;
   const wrong: string[] = [];
   for (const [name, saying] of SAYINGS) {
     const { ok, failed } = await askUnary(saying);
@@ -69,8 +71,10 @@ export const runCheck: Work = async ({ report, print }) => {
     print(`${name}: ${found}`);
     if (found !== expected) wrong.push(`the stream driver calls ${name} ${found}`);
   }
+  const ofWire = await checkWireDriver(context);
+  wrong.push(...(ofWire?.wrong ?? []));
   print('');
-  const lies = SAYINGS.length + STREAMS.length - 2;
+  const lies = SAYINGS.length + STREAMS.length - 2 + (ofWire?.lies ?? 0);
   report.add({ work: 'drivers', subject: 'wrong answers', metric: 'tried', unit: '' }, [lies]);
   report.add({ work: 'drivers', subject: 'wrong answers', metric: 'not found', unit: '' }, [wrong.length]);
   return wrong;
