@@ -1,6 +1,6 @@
-import type { Clock } from '@bascule/core';
 import type { RegistrarEvent } from '@bascule/discovery';
 import type { KitOptions } from '@bascule/kit';
+import type { ListenTls } from '@bascule/wire';
 
 /** Where a server makes itself known. */
 export interface ServeRegistry {
@@ -12,11 +12,13 @@ export interface ServeRegistry {
   ttlMs?: number;
 }
 
-export interface ServeOptions extends Pick<KitOptions, 'routes' | 'interceptors' | 'maxMessageBytes'> {
+export interface ServeOptions extends KitOptions {
   /** Address to listen on. Default 127.0.0.1. */
   host?: string;
   /** Default 0: a free one, told in `Server.port`. */
   port?: number;
+  /** PEM texts. With them the port speaks TLS only. Default: plain HTTP. */
+  tls?: ListenTls;
   /** The host that others reach this server by; needed when `host` is all addresses. Default `host`. */
   advertiseHost?: string;
   /** Default: registers nowhere. */
@@ -35,8 +37,6 @@ export interface ServeOptions extends Pick<KitOptions, 'routes' | 'interceptors'
   drainTimeoutMs?: number;
   /** Between deregistration and the end of listening, so that whoever watches has heard of it. Default 500 ms. */
   propagationMs?: number;
-  /** Default real time. */
-  clock?: Clock;
   /** What happens to the registration and at the end, for logs. */
   onEvent?(event: ServerEvent): void;
 }

@@ -1,5 +1,5 @@
 import { sleep, systemClock, type Endpoint } from '@bascule/core';
-import { createKit } from '@bascule/kit';
+import { createKit, type Kit } from '@bascule/kit';
 import { listen, type Listener } from '@bascule/wire';
 import { createEndpoint, validateOptions } from './endpoint.ts';
 import type { ServeOptions } from './options.ts';
@@ -13,8 +13,8 @@ export interface Server {
   /** Resolves at the first registration, at once without a registry; rejects when the registry refuses for good. */
   readonly registered: Promise<void>;
   /**
-   * Deregisters first, gives watchers time to hear of it, then takes nothing new, lets open calls finish and closes.
-   * Never rejects. Signals of the process are the caller's to handle.
+   * Says so to who asks for its health, deregisters, gives watchers time to hear of it, then takes nothing new, lets
+   * open calls finish and closes. Never rejects. Signals of the process are the caller's to handle.
    */
   close(): Promise<void>;
 }
@@ -26,14 +26,9 @@ const DEFAULT_PROPAGATION_MS = 500;
 export async function serve(options: ServeOptions): Promise<Server> {
   validateOptions(options);
   const clock = options.clock ?? systemClock;
-  const kit = createKit({
-    routes: (router) => options.routes(router),
-    interceptors: options.interceptors ?? [],
-    clock,
-    ...(options.maxMessageBytes === undefined ? {} : { maxMessageBytes: options.maxMessageBytes }),
-  });
-  const { host = '127.0.0.1', port = 0 } = options;
-  const listener = await listen({ host, port, service: kit.service, clock });
+  const kit = createKit(options);
+  const { host = '127.0.0.1', port = 0, tls } = options;
+  const listener = await listen({ host, port, service: kit.service, clock, ...(tls && { tls }) });
   const endpoint = createEndpoint({ ...options, clock, kit, port: listener.port });
   const registration =
     options.registry &&
@@ -49,20 +44,23 @@ export async function serve(options: ServeOptions): Promise<Server> {
     port: listener.port,
     endpoint,
     registered: registration?.registered ?? Promise.resolve(),
-    close: () => (closing ??= close({ options, listener, registration })),
+    close: () => (closing ??= close({ options, kit, listener, registration })),
   };
 }
 
 async function close(parts: {
   options: ServeOptions;
+  kit: Kit;
   listener: Listener;
   registration: Registration | undefined;
 }): Promise<void> {
-  const { options, listener, registration } = parts;
+  const { options, kit, listener, registration } = parts;
   const clock = options.clock ?? systemClock;
+  kit.drain();
   const wasKnown = (await registration?.close()) ?? false;
   // Who has not heard yet still sends calls here, and they are served.
   if (wasKnown) await sleep(clock, options.propagationMs ?? DEFAULT_PROPAGATION_MS);
   options.onEvent?.({ type: 'draining', openCalls: listener.openCalls() });
+  kit.endWatches();
   await listener.close(options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS);
 }

@@ -52,16 +52,17 @@ export class HealthBoard {
     this.watches.add(watch);
     signal.addEventListener('abort', wake);
     try {
-      for (let told: Status | undefined; !signal.aborted && !watch.hasEnded; await watch.next()) {
+      for (let told: Status | undefined; !signal.aborted; await watch.next()) {
         const status = this.names.has(service) ? this.status : Status.SERVICE_UNKNOWN;
         if (status !== told) yield { status };
         told = status;
+        // Not before the last change was told.
+        if (watch.hasEnded) throw new ConnectError('the server is closing', Code.Unavailable);
       }
     } finally {
       this.watches.delete(watch);
       signal.removeEventListener('abort', wake);
     }
-    if (watch.hasEnded) throw new ConnectError('the server is closing', Code.Unavailable);
   }
 }
 
