@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Fields, RequestHead } from '@bascule/core';
 import { toBase64 } from '../base64.ts';
 import { HOP_FIELDS } from '../hop-fields.ts';
@@ -95,7 +96,8 @@ export function mayFitPath(length: number): boolean {
 export function toGetHead(head: RequestHead, message: Uint8Array, compressed: boolean): RequestHead | undefined {
   const { codec, encoding, acceptEncoding, timeoutMs, rest } = readInnerFields(head.fields);
   const packed = compressed && encoding !== undefined;
-  const inBase64 = packed || codec !== 'json';
+  // Bytes that are no text would not come through as text, whatever they claim to be.
+  const inBase64 = packed || codec !== 'json' || !isUtf8(message);
   const text = inBase64 ? toUrlBase64(message) : encodeURIComponent(Buffer.from(message).toString('utf8'));
   const path =
     `${head.path}?connect=v1${inBase64 ? '&base64=1' : ''}` +
