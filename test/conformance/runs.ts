@@ -122,5 +122,6 @@ function narrowTo(upstream: Upstream): Narrowing {
   return {
     protocols: [Object.values(CLIENTS)[protocol - 1]?.protocol ?? ''],
     versions: [`HTTP_VERSION_${httpVersion}`],
+    supportsH2c: httpVersion === 2,
   };
 }
