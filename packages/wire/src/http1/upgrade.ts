@@ -47,6 +47,7 @@ function judgeUpgrade(request: IncomingMessage, head: ParsedHead, webSocket: Web
   if (!asksFor(request.rawHeaders, 'upgrade', 'websocket') || !asksFor(request.rawHeaders, 'connection', 'upgrade')) {
     return refused(426, 'This is the path of WebSockets.', ['upgrade', 'websocket']);
   }
+  if (request.httpVersionMinor === 0) return refused(400, 'A WebSocket handshake needs HTTP/1.1.');
   if (head.hasBody) return refused(400, 'A WebSocket handshake has no body.');
   if (!KEY.test(getField(head.fields, 'sec-websocket-key') ?? '')) {
     return refused(400, 'The Sec-WebSocket-Key is not 16 bytes in base64.');

@@ -182,12 +182,13 @@ export class WebSocketCall implements Reply {
 
   /** Ends the call though the callee has not. */
   private refuse(ending: Ending): void {
-    this.finish(ending);
+    this.phase = 'over';
     try {
       this.body.cancel('protocol-error');
     } catch {
       // Broken for good: nothing is left to tell it.
     }
+    this.finish(ending);
   }
 
   private finish({ code, message, details, fields }: Ending): void {

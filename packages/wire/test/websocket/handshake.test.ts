@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RequestHead } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
+import { TEST_TLS } from '@bascule/testing/tls';
 import { connectRaw, naming, startListener } from '../listener/support.ts';
+import { connectSocket } from './client.ts';
 import { holdingService, startSockets } from './support.ts';
 
 const WAIT = { timeout: 5_000, interval: 2 };
@@ -55,6 +57,22 @@ describe('the handshake of a WebSocket over HTTP/1.1', () => {
     expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(text).toMatch(words);
     expect(text).toMatch(/connection: close\r\n/);
+  });
+
+  it('refuses one over HTTP/1.0', async () => {
+    const { listener } = await startSockets(naming);
+    const client = await connectRaw(listener.port);
+    client.write(handshake().replace('HTTP/1.1', 'HTTP/1.0'));
+    expect(await client.closed()).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('opens over TLS', async () => {
+    const { service, held } = holdingService();
+    const { listener } = await startSockets(service, { tls: TEST_TLS });
+    const client = await connectSocket(`wss://127.0.0.1:${listener.port}/bascule.v1/ws`, { rejectUnauthorized: false });
+    onTestFinished(() => client.webSocket.terminate());
+    startCall(client.service);
+    await expect.poll(() => held[0]?.head.scheme, WAIT).toBe('https');
   });
 
   it('leaves every other upgrade and path as they are without sockets', async () => {

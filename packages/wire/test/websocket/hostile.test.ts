@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Code, INITIAL_CREDIT_BYTES, type Service } from '@bascule/core';
+import { Code, holdWork, INITIAL_CREDIT_BYTES, releaseWork, type CallContext, type Service } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
 import { bigAnswerCallee, echoCallee } from '../../../../test/support/src/contract-callees.ts';
 import { patternBytes } from '../../../../test/support/src/contract-bytes.ts';
@@ -82,6 +82,23 @@ describe('a caller that breaks the rules', () => {
     await taken.done;
     expect(abuses.at(-1)).toBe('rapid-reset');
     expect(held.length).toBe(5);
+  });
+
+  it('has no new place for a call that it cancelled until the work for it has ended', async () => {
+    const contexts: CallContext[] = [];
+    const { connect } = await startSockets(
+      ({ call: context }) => {
+        contexts.push(context);
+        return { write() {}, end() {}, cancel: () => holdWork(context), grant() {} };
+      },
+      { limits: { maxStreams: 2 } },
+    );
+    const client = await connect();
+    for (let i = 0; i < 2; i++) startCall(client.service).body.cancel('caller-gone');
+    expect((await call(client, createHead(), new Uint8Array(0))).code).toBe(Code.resourceExhausted);
+    releaseWork(contexts[0] as CallContext);
+    startCall(client.service);
+    await expect.poll(() => contexts.length, WAIT).toBe(3);
   });
 
   it('is closed for a flood of pings', async () => {
