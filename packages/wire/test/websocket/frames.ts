@@ -10,7 +10,7 @@ export function number(value: number): number[] {
   return [...bytes, rest];
 }
 
-export function text(value: string): number[] {
+function text(value: string): number[] {
   return [...number(value.length), ...Buffer.from(value, 'latin1')];
 }
 

@@ -5,7 +5,7 @@ import { bigAnswerCallee, echoCallee } from '../../../../test/support/src/contra
 import { patternBytes } from '../../../../test/support/src/contract-bytes.ts';
 import { call } from './client.ts';
 import { encode, number } from './frames.ts';
-import { holdingService, quickClock, startSockets } from './support.ts';
+import { holdingService, startSockets } from './support.ts';
 
 const WAIT = { timeout: 10_000, interval: 2 };
 const PATH = { path: '/a.v1.B/C' };
@@ -159,7 +159,7 @@ describe('a caller that breaks the rules', () => {
 
   it('is noticed when it is silent, and kept when it answers', async () => {
     const { service, held } = holdingService();
-    const { connect } = await startSockets(service, { socketLimits: { pingIntervalMs: 60, pongTimeoutMs: 40 } });
+    const { connect } = await startSockets(service, { socketLimits: { pingIntervalMs: 400, pongTimeoutMs: 300 } });
     const alive = await connect();
     const silent = await connect({ autoPong: false });
     const calls = [startCall(alive.service), startCall(silent.service)];
@@ -226,11 +226,11 @@ describe('a socket that goes', () => {
   });
 
   it.each([
-    ['old', { sessionAgeMs: 60_000 }],
-    ['idle', { sessionIdleMs: 60_000 }],
+    ['old', { sessionAgeMs: 300 }],
+    ['idle', { sessionIdleMs: 300 }],
   ])('goes when it is %s, behind its last call', async (name, limits) => {
     const { service, held } = holdingService();
-    const { connect } = await startSockets(service, { clock: quickClock(500), limits });
+    const { connect } = await startSockets(service, { limits });
     const client = await connect();
     if (name === 'old') {
       const last = startCall(client.service);

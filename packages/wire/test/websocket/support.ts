@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import { createRandom, systemClock, type Clock, type Reply, type RequestHead, type Service } from '@bascule/core';
+import type { Reply, RequestHead, Service } from '@bascule/core';
 import type { AbuseKind } from '../../src/listener/abuse.ts';
 import type { Listener, ListenOptions } from '../../src/listener.ts';
 import type { WebSocketLimits } from '../../src/websocket/limits.ts';
@@ -35,16 +35,6 @@ export async function startSockets(
       onTestFinished(() => client.webSocket.terminate());
       return client;
     },
-  };
-}
-
-/** Real time that can be told to run faster, so that a timer of minutes fires in a test. */
-export function quickClock(speed: number): Clock {
-  return {
-    ...systemClock,
-    random: createRandom(1),
-    nowMs: () => systemClock.nowMs() * speed,
-    after: (delayMs, fn) => systemClock.after(delayMs / speed, fn),
   };
 }
 
