@@ -7,6 +7,13 @@ export function isEncoded(encoding: string | undefined): encoding is string {
   return encoding !== undefined && encoding !== '' && encoding !== 'identity';
 }
 
+const COMMON: ReadonlySet<string> = new Set(['gzip', 'br', 'zstd', 'deflate', 'snappy']);
+
+/** Whether an encoding is one that callees of the field may know. */
+export function isCommonEncoding(encoding: string): boolean {
+  return COMMON.has(encoding);
+}
+
 /** Whether a callee may answer in an encoding: only what the caller announced, or used itself, it can read. */
 export function isAccepted(encoding: string, request: Fields): boolean {
   const accepted = getField(request, 'grpc-accept-encoding');

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer as createHttp1Server } from 'node:http';
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { create } from '@bufbuild/protobuf';
 import { StringValueSchema } from '@bufbuild/protobuf/wkt';
 import { systemClock, type Link, type RequestHead, type Service } from '@bascule/core';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from '@connectrpc/connect';
@@ -54,7 +53,7 @@ function allRoutes(router: ConnectRouter): void {
   router.rpc({ ...UNARY, name: 'Stuck', localName: 'stuck' }, async (_request, context) => {
     stuck.began.resolve(context);
     await once(context.signal, 'abort');
-    return create(StringValueSchema);
+    throw context.signal.reason;
   });
 }
 

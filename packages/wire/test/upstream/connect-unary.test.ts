@@ -234,6 +234,21 @@ describe('a unary request in Connect', () => {
     expect(getField(callee.calls[0]?.head.fields ?? [], 'content-encoding')).toBe('gzip');
   });
 
+  it('is refused in an encoding that nobody knows, unless the callee is the one to refuse it', () => {
+    for (const [encoding, flags, code] of [
+      ['foo', 0, Code.unimplemented],
+      ['foo', 1, undefined],
+      ['zstd', 0, undefined],
+      ['identity', 0, undefined],
+    ] as const) {
+      const { call, callee } = open(['grpc-encoding', encoding]);
+      call.body.write(frame('m', flags));
+      expect([encoding, flags, call.error?.code]).toEqual([encoding, flags, code]);
+      const said = getField(callee.calls[0]?.head.fields ?? [], 'content-encoding');
+      expect(said).toBe(flags === 1 ? encoding : undefined);
+    }
+  });
+
   it.each([
     ['no message', [], Code.unimplemented],
     ['two messages', [frame('a'), frame('b')], Code.unimplemented],

@@ -1,10 +1,24 @@
-import { callError, Code, KeptBytes, type Body, type Cancel, type RequestHead, type Service } from '@bascule/core';
+import {
+  callError,
+  Code,
+  getField,
+  KeptBytes,
+  type Body,
+  type Cancel,
+  type RequestHead,
+  type Service,
+} from '@bascule/core';
 import { FLAG_COMPRESSED, PREFIX_BYTES } from '../frame-scanner.ts';
+import { isCommonEncoding, isEncoded } from '../upstream-encodings.ts';
 import { mayFitPath, toGetHead, toPostHead } from './upstream-request.ts';
 import type { UnaryAnswer } from './upstream-unary-answer.ts';
 
 const MANY = callError(Code.unimplemented, 'a unary call takes one message, and the caller sent more');
 const NONE = callError(Code.unimplemented, 'a unary call takes one message, and the caller sent none');
+const UNKNOWN_ENCODING = callError(
+  Code.unimplemented,
+  'the encoding of the request is not known; send gzip, br, zstd, deflate, snappy or identity',
+);
 const TRUNCATED = callError(Code.internal, 'the request ended in the middle of a message');
 
 /** `prefix` until the message's length is known, `passing` to a POST, or `keeping` for a GET. */
@@ -71,6 +85,7 @@ export class UnaryUpstreamRequest implements Body {
     else this.length = this.length * 256 + byte;
     if (++this.prefixRead < PREFIX_BYTES) return;
     this.left = this.length;
+    if (!this.compressed && this.isOddlyEncoded()) return this.answer.refuse(UNKNOWN_ENCODING);
     // The prefix goes no further, so nobody else gives its credit back.
     this.answer.grantRequest(PREFIX_BYTES);
     if (!this.answer.isOpen()) return;
@@ -81,6 +96,15 @@ export class UnaryUpstreamRequest implements Body {
       this.state = 'passing';
       this.start(toPostHead(this.options.head, { compressed: this.compressed, length: this.length }));
     }
+  }
+
+  /**
+   * Connect says an encoding of a message that has it, and of no other, so the callee cannot refuse one that was
+   * declared and not used. A callee in gRPC would: what else comes from such a caller it could not read.
+   */
+  private isOddlyEncoded(): boolean {
+    const encoding = getField(this.options.head.fields, 'grpc-encoding');
+    return isEncoded(encoding) && !isCommonEncoding(encoding);
   }
 
   private pass(bytes: Uint8Array): void {
