@@ -11,6 +11,8 @@ export interface SniffOptions {
   readonly http1: (socket: Socket) => void;
   /** `seen` are the bytes that were read to know it. */
   readonly http2: (socket: Socket, seen: Buffer) => void;
+  /** Told of a connection that speaks neither. It is closed without a word, for nobody knows which words it reads. */
+  readonly stranger: () => void;
   /** Told when the connection has been handed on or has gone. */
   readonly left: () => void;
 }
@@ -19,7 +21,7 @@ export interface SniffOptions {
  * Looks at the first bytes of a connection and hands it on with every byte still to be used. HTTP/1.1 is known at the
  * first byte that differs from HTTP/2's preface (RFC 9113, 3.4), HTTP/2 when the preface is whole.
  */
-export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: SniffOptions): void {
+export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, stranger, left }: SniffOptions): void {
   let seen: Buffer | undefined;
   const timer = clock.after(timeoutMs, abandon);
 
@@ -46,6 +48,9 @@ export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: 
     leave();
     if (isPreface) {
       http2(socket, seen);
+    } else if (isOtherProtocol(seen)) {
+      stranger();
+      socket.destroy();
     } else {
       // node:http goes on reading from the handle itself, past the stream, only if it took the socket before it flows on.
       http1(socket);
@@ -57,4 +62,11 @@ export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, left }: 
   socket.on('end', abandon);
   socket.on('error', abandon);
   socket.on('close', leave);
+}
+
+/** A first line that names no version of HTTP. A line that has not ended yet is for the parser to judge. */
+function isOtherProtocol(seen: Buffer): boolean {
+  const end = seen.indexOf(10);
+  const line = seen.toString('latin1', 0, Math.max(0, end)).trimEnd();
+  return line !== '' && !/HTTP\/\d+(\.\d+)?$/.test(line);
 }

@@ -27,8 +27,8 @@ it('lets a caller take the end of an answer slowly', async () => {
     reply.write(new Uint8Array(60_000));
     reply.end([]);
   });
-  const { port } = await startListener(service, { limits: { writeStallMs: 100 } });
-  const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 6_000 } });
+  const { port } = await startListener(service, { limits: { writeStallMs: 300 } });
+  const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 3_000 } });
   onTestFinished(() => session.destroy());
   const stream = session.request();
   let received = 0;

@@ -40,6 +40,7 @@ export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: LinkTls | undefined;
+  readonly holdsProcess: boolean;
   readonly clock: Clock;
   readonly limits: Http2Limits;
   /** Shared by the connections of a link. */
@@ -273,6 +274,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (this.#state === 'connecting') this.#reason = reasonOfDialError(error);
     });
+    if (!this.#options.holdsProcess) socket.unref();
     // Nothing more can come: open calls need not wait for the socket's own end.
     socket.on('end', () => this.destroy(this.#reason));
     socket.on('close', () => this.#onLost());

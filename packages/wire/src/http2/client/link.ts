@@ -13,6 +13,8 @@ export interface Http2LinkOptions {
   /** Connections at most; more than one is opened when the peer's stream limit is reached. Default 10; 1 to 100. Source: gRFC A105. */
   readonly maxConnections?: number;
   readonly limits?: Partial<Http2Limits>;
+  /** Whether its connections keep the process alive, idle ones too. Default true. */
+  readonly holdsProcess?: boolean;
 }
 
 /** A connection's window cannot start below the protocol's own start value (RFC 9113, 6.9.2). */
@@ -35,6 +37,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
     tls: options.tls,
     clock: options.clock,
     maxConnections: options.maxConnections ?? 10,
+    holdsProcess: options.holdsProcess ?? true,
     limits: toLimits(options.limits),
     onReadyChange: (ready) => listener(ready),
     onClosed: () => closed.resolve(),

@@ -20,6 +20,7 @@ export interface PoolOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: LinkTls | undefined;
+  readonly holdsProcess: boolean;
   readonly clock: Clock;
   readonly maxConnections: number;
   readonly limits: Http2Limits;
@@ -134,13 +135,14 @@ export class Pool implements CallCarrier {
   }
 
   #connect(): void {
-    const { host, port, tls, clock, limits } = this.#options;
+    const { host, port, tls, holdsProcess, clock, limits } = this.#options;
     this.#retry = undefined;
     this.#serving.push(
       new ClientConnection({
         host,
         port,
         tls,
+        holdsProcess,
         clock,
         limits,
         requests: this.#requests,

@@ -37,6 +37,11 @@ export type ShutdownReason = 'drain' | 'max_age' | 'max_idle';
 const LINGER_MS = 1_000;
 /** How long a notice may stay without its PING's answer before the last GOAWAY, in milliseconds. */
 const NOTICE_MS = 5_000;
+/** How long the rest of a request may take after its answer, before the caller is told to stop, in milliseconds. */
+const STOP_UPLOAD_MS = 100;
+/** Between the first two probes of a client that has closed its side; later ones wait ten times as long, up to a minute. */
+const FIRST_PROBE_MS = 100;
+const MAX_PROBE_MS = 60_000;
 /** Answers to floods that may wait for a peer that does not read. */
 const MAX_UNREAD_ANSWERS = 1_000;
 /** A header block may be this many times larger on the wire than its limit, to be read to its end and refused. */
@@ -75,8 +80,9 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
   #closingMs = Infinity;
   /** Closed without a fault: what waits in the socket still goes out. */
   #isOrderly = false;
-  /** The client has closed its side: its answers still go out. */
-  #hasEnded = false;
+  /** When to ask next whether a client that has closed its side is still there to read; Infinity before it has. */
+  #probeDueMs = Infinity;
+  #probeStepMs = FIRST_PROBE_MS;
 
   constructor(socket: Socket, share: ConnectionShare) {
     const { edge } = share;
@@ -121,6 +127,7 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
       isTaking: () => this.#state === 'open' || this.#state === 'notice',
       knowsSettings: () => this.#acknowledgedMs !== Infinity,
       onWaiting: () => this.#watch.by(clock.nowMs() + limits.writeStallMs),
+      onAnsweredEarly: () => this.#watch.by(clock.nowMs() + STOP_UPLOAD_MS),
       onIdle: () => this.#onIdle(),
     });
     this.#watch = new Watch(clock, (nowMs) => this.#check(nowMs));
@@ -265,10 +272,11 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     const acknowledgeDueMs = this.#acknowledgeDueMs();
     if (nowMs >= acknowledgeDueMs) return this.#blame('settings-unacknowledged', ErrorCode.settingsTimeout);
     const drainDueMs = this.#checkSocket(nowMs);
+    const stopDueMs = this.#streams.stopUploads(nowMs - STOP_UPLOAD_MS) + STOP_UPLOAD_MS;
     const stallDueMs = this.#checkStalls(nowMs);
     const lifeDueMs = this.#checkLife(nowMs);
     const aliveDueMs = this.#checkAlive(nowMs);
-    return Math.min(blockDueMs, acknowledgeDueMs, drainDueMs, stallDueMs, lifeDueMs, aliveDueMs);
+    return Math.min(blockDueMs, acknowledgeDueMs, drainDueMs, stopDueMs, stallDueMs, lifeDueMs, aliveDueMs);
   }
 
   /** The last answers may still be on their way to a slow reader; once the system has them all, the peer has to close. */
@@ -322,17 +330,28 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
   /** PINGs to a peer that has been silent, until we have said that we close. */
   #checkAlive(nowMs: number): number {
     const { keepaliveMs, keepaliveTimeoutMs } = this.#share.edge.limits;
-    if (keepaliveMs === 0) return Infinity;
-    // Who has closed its side cannot answer; but where nobody is left, the system answers a PING with a reset.
-    if (this.#state !== 'open' && !(this.#state === 'draining' && this.#hasEnded)) return Infinity;
+    if (this.#probeDueMs !== Infinity) return this.#probe(nowMs);
+    if (keepaliveMs === 0 || this.#state !== 'open') return Infinity;
     const silentMs = nowMs - this.#receivedMs;
     if (silentMs < keepaliveMs) return this.#receivedMs + keepaliveMs;
-    if (this.#pings.sentMs === Infinity || this.#hasEnded) {
+    if (this.#pings.sentMs === Infinity) {
       this.#pings.send('keepalive', nowMs);
-      return nowMs + (this.#hasEnded ? keepaliveMs : keepaliveTimeoutMs);
+      return nowMs + keepaliveTimeoutMs;
     }
     const dueMs = this.#pings.sentMs + keepaliveTimeoutMs;
     return nowMs < dueMs ? dueMs : this.#destroy();
+  }
+
+  /**
+   * A client that has closed its side cannot answer a PING. But where nobody is left, the system answers it with a reset,
+   * which shows when the next one is written.
+   */
+  #probe(nowMs: number): number {
+    if (nowMs < this.#probeDueMs) return this.#probeDueMs;
+    this.#pings.send('keepalive', nowMs);
+    this.#probeDueMs = nowMs + this.#probeStepMs;
+    this.#probeStepMs = Math.min(this.#probeStepMs * 10, MAX_PROBE_MS);
+    return this.#probeDueMs;
   }
 
   #onAcknowledged(): void {
@@ -426,14 +445,13 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
   /** The client has closed its side. */
   #onEnd(): void {
     if (!this.#isReading()) return;
-    this.#hasEnded = true;
     this.#streams.dropUnfinished();
     this.#change('last-stream');
     this.#outbox.schedule();
     if (this.#streams.size === 0) return;
-    // Whether somebody is left to read: to a process that is gone the system answers with a reset.
-    this.#pings.send('keepalive', this.#share.edge.clock.nowMs());
-    this.#watch.by(this.#share.edge.clock.nowMs() + this.#share.edge.limits.keepaliveMs);
+    const nowMs = this.#share.edge.clock.nowMs();
+    this.#probeDueMs = nowMs;
+    this.#watch.by(this.#probe(nowMs));
   }
 
   #cut(kind: AbuseKind): number {

@@ -147,6 +147,7 @@ export class ServerStream extends SendingStream implements Reply {
 
   /** Request bytes have come, within the window. */
   receiveBytes(bytes: Uint8Array): void {
+    if (this.#isAnswered()) return;
     if (this.#upload === 'open' && bytes.length <= this.#creditBytes) {
       this.#creditBytes -= bytes.length;
       return this.#write(bytes);
@@ -193,6 +194,7 @@ export class ServerStream extends SendingStream implements Reply {
   #end(trailers: Fields): void {
     this.#answer = 'over';
     this.#held = undefined;
+    this.#heldAt = 0;
     this.#carrier.putEnd(this, trailers);
   }
 

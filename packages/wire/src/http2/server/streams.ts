@@ -39,6 +39,8 @@ export interface ServerStreamsOptions {
   knowsSettings(): boolean;
   /** An answer waits for a window: somebody has to look after it. */
   onWaiting(): void;
+  /** An answer was whole before its request: see {@link ServerStreams.stopUploads}. */
+  onAnsweredEarly(): void;
   /** The last stream has ended. */
   onIdle(): void;
 }
@@ -52,6 +54,8 @@ export class ServerStreams implements StreamCarrier {
   readonly #service: Service;
   /** One below the first id that a client may use. */
   #lastId = -1;
+  /** Streams whose answer is whole and whose request is not, oldest answer first. */
+  readonly #answered: ServerStream[] = [];
   #firstBlock = true;
 
   constructor(options: ServerStreamsOptions) {
@@ -112,10 +116,11 @@ export class ServerStreams implements StreamCarrier {
       this.#checkNotIdle(streamId, 'RST_STREAM');
       return this.#options.floods.strayReset();
     }
+    const isAnswered = stream.state === 'half-closed-local';
     this.#close(stream);
     this.#closed.add(streamId, 'by-peer');
     stream.drop('caller-gone');
-    this.#options.resets.count('rapid-reset');
+    if (!isAnswered) this.#options.resets.count('rapid-reset');
   }
 
   onPriority(streamId: number, dependsOn: number): void {
@@ -170,7 +175,7 @@ export class ServerStreams implements StreamCarrier {
   /** Nothing more comes from the peer: requests that are not whole never will be. */
   dropUnfinished(): void {
     for (const stream of this.#streams.values()) {
-      if (stream.state !== 'open') continue;
+      if (stream.state === 'half-closed-remote') continue;
       this.#close(stream);
       stream.drop('caller-gone');
     }
@@ -216,12 +221,25 @@ export class ServerStreams implements StreamCarrier {
     const block = trailers.length === 0 ? undefined : responses.trailers(trailers);
     if (block === undefined || block.bytes.length === 0) sending.endStream(stream);
     else this.#putBlock(stream, block, Flag.endStream);
-    const isWhole = transition(stream.state, 'send-end') === 'closed';
-    this.#close(stream);
-    if (isWhole) return;
-    // Tells a caller that still uploads after its whole answer to stop (RFC 9113, 8.1).
-    this.#closed.add(stream.id, 'by-us');
-    putReset(this.#options.outbox, stream.id, ErrorCode.noError);
+    stream.state = transition(stream.state, 'send-end') ?? 'closed';
+    if (stream.state === 'closed') return this.#close(stream);
+    // The end of the request is most often right behind: only who goes on uploading is told to stop.
+    this.#options.edge.openCalls -= 1;
+    stream.movedMs = this.#options.edge.clock.nowMs();
+    this.#answered.push(stream);
+    this.#options.onAnsweredEarly();
+  }
+
+  /** Tells callers that still upload, though they had their whole answer before `beforeMs`, to stop (RFC 9113, 8.1). */
+  stopUploads(beforeMs: number): number {
+    for (let first = this.#answered[0]; first !== undefined; first = this.#answered[0]) {
+      if (first.state !== 'closed') {
+        if (first.movedMs > beforeMs) return first.movedMs;
+        this.reset(first, ErrorCode.noError);
+      }
+      this.#answered.shift();
+    }
+    return Infinity;
   }
 
   reset(stream: ServerStream, code: ErrorCode): void {
@@ -281,6 +299,7 @@ export class ServerStreams implements StreamCarrier {
     if (stream.contentLength >= 0 && stream.receivedBytes !== stream.contentLength) {
       return this.#fault(stream, ErrorCode.protocolError);
     }
+    if (stream.state === 'half-closed-local') return this.#close(stream);
     stream.state = transition(stream.state, 'receive-end') ?? 'closed';
     stream.receiveEnd();
   }
@@ -355,8 +374,8 @@ export class ServerStreams implements StreamCarrier {
     if (!this.#streams.delete(stream.id)) return;
     sending.forget(stream);
     growth.release(stream.receive);
+    if (stream.state !== 'half-closed-local') edge.openCalls -= 1;
     stream.state = 'closed';
-    edge.openCalls -= 1;
     if (this.#streams.size === 0) this.#options.onIdle();
   }
 
