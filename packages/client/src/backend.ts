@@ -9,6 +9,8 @@ import { checkWay } from './way.ts';
 /** Where a transport's calls go. */
 export interface Backend {
   readonly service: Service;
+  /** A call has failed because the server could not be reached, has waited, and comes again. */
+  redial(): void;
   /** A call has begun. */
   enter(): void;
   /** A call is over. */
@@ -37,6 +39,8 @@ class ServiceBackend implements Backend {
 
   readonly service: Service = (head, reply) =>
     this.#state === 'closed' ? refuse(reply, CLOSED) : this.#next(head, reply);
+
+  redial(): void {}
 
   enter(): void {
     this.#calls++;

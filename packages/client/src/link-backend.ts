@@ -9,10 +9,12 @@ import { createWay, type Way } from './way.ts';
 
 const DEFAULT_IDLE_TIMEOUT_MS = 900_000;
 /**
- * A link that cannot reach its server tries again after waits that grow to minutes, since it does so for nobody. A call
- * is somebody: it gets a new link, unless the last one was begun within this time.
+ * A link that cannot reach its server tries again after waits that grow to minutes, since it does so for nobody. Calls
+ * are somebody: for them a new link is opened, at most this often while they wait,
  */
-const REDIAL_MS = 2000;
+const REDIAL_MS = 250;
+/** and at most this often for others, which cannot tell whether the link is just about to stand. */
+const MAX_UNREADY_MS = 10_000;
 
 export const CLOSED = { ...callError(Code.unavailable, 'the transport is closed', 'never-sent'), final: true as const };
 
@@ -41,11 +43,13 @@ export class LinkBackend implements Backend {
 
   readonly service: Service = (head, reply) => {
     if (this.#state === 'closed') return refuse(reply, CLOSED);
-    if (this.#unreadySinceMs !== undefined && this.#settings.clock.nowMs() - this.#unreadySinceMs > REDIAL_MS) {
-      this.#leaveWay();
-    }
+    this.#leaveUnready(MAX_UNREADY_MS);
     return (this.#way ??= this.#open()).service(head, reply);
   };
+
+  redial(): void {
+    this.#leaveUnready(REDIAL_MS);
+  }
 
   enter(): void {
     if (++this.#calls === 1) this.#hold.take();
@@ -62,6 +66,8 @@ export class LinkBackend implements Backend {
   async close(): Promise<void> {
     this.#state = 'closed';
     this.#leaveWay();
+    // Otherwise a program that waits for this, and holds nothing else, would end here.
+    this.#hold.take();
     await Promise.all(this.#closing);
     this.#hold.end();
   }
@@ -85,6 +91,11 @@ export class LinkBackend implements Backend {
       if (leftMs > 0) this.#watch(leftMs);
       else this.#leaveWay();
     });
+  }
+
+  #leaveUnready(afterMs: number): void {
+    const sinceMs = this.#unreadySinceMs;
+    if (sinceMs !== undefined && this.#settings.clock.nowMs() - sinceMs >= afterMs) this.#leaveWay();
   }
 
   #leaveWay(): void {

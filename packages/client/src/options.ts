@@ -40,8 +40,8 @@ export interface NodeTransportOptions {
   /** Connect only: methods without side effects go as GET. Default false. */
   readonly useHttpGet?: boolean;
   /**
-   * How long a call waits for a server that cannot be reached, in ms; never beyond its deadline. 0 fails such calls at
-   * once. Default 1,000.
+   * How long a call waits for a server that cannot be reached or refuses it unseen, in ms; never beyond its deadline.
+   * 0 fails such calls after the repeats that need no wait. Default 1,000.
    */
   readonly connectWaitMs?: number;
   /** Connections without a call close after this long, in ms; the next call opens one anew. Default 900,000 (15 min). */

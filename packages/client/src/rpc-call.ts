@@ -215,7 +215,9 @@ export abstract class RpcCall implements Reply, MessageSink {
     this.#body = undefined;
     this.#upload.rewind();
     const again = (): void => {
-      if (this.#state === 'trying') this.#try();
+      if (this.#state !== 'trying') return;
+      if (delayMs > 0 && error.processed === 'never-sent') this.parts.backend.redial();
+      this.#try();
     };
     // Not at once: the link that failed this call may still be failing others.
     if (delayMs === 0) queueMicrotask(again);

@@ -21,7 +21,8 @@ export function createWay(options: NodeTransportOptions, target: Target, clock: 
   const { host, port, scheme } = target;
   const tls = scheme === 'https' ? (options.tls ?? {}) : undefined;
   const dial = { host, port, clock, ...(tls !== undefined && { tls }) };
-  const link = options.httpVersion === '1.1' ? createHttp1Link(dial) : createHttp2Link(dial);
+  const link =
+    options.httpVersion === '1.1' ? createHttp1Link(dial) : createHttp2Link({ ...dial, holdsProcess: false });
   return { link, service: createUpstream(options, link.service) };
 }
 

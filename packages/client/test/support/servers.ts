@@ -60,6 +60,7 @@ export async function startServer(version: HttpVersion, options: TestServerOptio
     async [Symbol.asyncDispose]() {
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

@@ -1,0 +1,17 @@
+/** A program that makes one call, says what came of it, and does not close its transport. */
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createNodeTransport, processedOf } from '../../src/index.ts';
+import { TestService } from './schema.ts';
+
+const [baseUrl = '', version] = process.argv.slice(2);
+const transport = createNodeTransport({
+  baseUrl,
+  httpVersion: version === '1.1' ? '1.1' : '2',
+  protocol: 'connect',
+  connectWaitMs: 300,
+});
+try {
+  console.log((await createClient(TestService, transport).say({ value: 'answer' })).value);
+} catch (error) {
+  console.log(Code[ConnectError.from(error).code], processedOf(error));
+}

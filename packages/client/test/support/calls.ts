@@ -1,0 +1,18 @@
+import { createClient, type Client } from '@connectrpc/connect';
+import { createNodeTransport, type NodeTransport, type NodeTransportOptions } from '../../src/index.ts';
+import { TestService } from './schema.ts';
+
+/** A client of ours that closes its connections. */
+export interface OurClient extends AsyncDisposable {
+  readonly client: Client<typeof TestService>;
+  readonly transport: NodeTransport;
+}
+
+export function connect(baseUrl: string, options: Partial<NodeTransportOptions> = {}): OurClient {
+  const transport = createNodeTransport({ baseUrl, ...options });
+  return {
+    client: createClient(TestService, transport),
+    transport,
+    [Symbol.asyncDispose]: () => transport.close(),
+  };
+}
