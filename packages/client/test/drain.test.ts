@@ -9,30 +9,29 @@ describe('a server that drains its connections', () => {
   it('loses no call of 64 callers, and answers each once', async () => {
     await using server = await startServer('2');
     await using ours = connect(server.url);
-    let drains = 0;
-    let calls = 0;
+    const counts = { drains: 0, calls: 0 };
     const failures: unknown[] = [];
 
     async function drainAll(): Promise<void> {
-      while (drains < DRAINS) {
+      while (counts.drains < DRAINS) {
         await new Promise((resolve) => setTimeout(resolve, 50));
-        drains++;
+        counts.drains++;
         // Node's own way of an orderly end: GOAWAY with the last stream it has seen, later ones are refused.
         for (const session of server.sessions) session.close();
       }
     }
 
     async function callOnAndOn(): Promise<void> {
-      while (drains < DRAINS) {
-        calls++;
+      while (counts.drains < DRAINS) {
+        counts.calls++;
         await ours.client.say({ value: 'a' }).catch((error: unknown) => failures.push(error));
       }
     }
 
     await Promise.all([drainAll(), ...Array.from({ length: CALLERS }, callOnAndOn)]);
     expect(failures).toEqual([]);
-    expect(server.probe.calls).toBe(calls);
-    expect(calls).toBeGreaterThan(CALLERS);
+    expect(server.probe.calls).toBe(counts.calls);
+    expect(counts.calls).toBeGreaterThan(CALLERS);
   });
 
   it('loses no stream either', async () => {

@@ -11,7 +11,8 @@ const transport = createNodeTransport({
   connectWaitMs: 300,
 });
 try {
-  console.log((await createClient(TestService, transport).say({ value: 'answer' })).value);
+  const { value } = await createClient(TestService, transport).say({ value: 'answer' });
+  process.stdout.write(`${value}\n`);
 } catch (error) {
-  console.log(Code[ConnectError.from(error).code], processedOf(error));
+  process.stdout.write(`${Code[ConnectError.from(error).code]} ${processedOf(error)}\n`);
 }

@@ -4,7 +4,7 @@ import { createServer as createHttp2, createSecureServer, type Http2Server, type
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { compressionBrotli, compressionGzip } from '../../src/index.ts';
+import { compressionBrotli, compressionGzip, compressionZstd } from '../../src/index.ts';
 import { createProbe, createRoutes, type Probe } from './routes.ts';
 
 export type HttpVersion = '2' | '1.1';
@@ -27,7 +27,7 @@ export async function startServer(version: HttpVersion, options: TestServerOptio
   const handler = connectNodeAdapter({
     routes: createRoutes(probe),
     ...(options.compress === true
-      ? { acceptCompression: [compressionGzip, compressionBrotli], compressMinBytes: 0 }
+      ? { acceptCompression: [compressionGzip, compressionBrotli, compressionZstd], compressMinBytes: 0 }
       : { acceptCompression: [] }),
   });
   const { tls } = options;
