@@ -1,9 +1,11 @@
 import { systemClock, type Layer, type Reply, type Service } from '@bascule/core';
-import { createHead, describeServiceContract, type ContractOptions } from '@bascule/testing';
+import { createHead, describeServiceContract, type ContractHarness, type ContractOptions } from '@bascule/testing';
 import { createConnectUpstream } from '../../src/dialect/connect/upstream.ts';
 import { createGrpcUpstream } from '../../src/dialect/grpc/upstream.ts';
 import { createGrpcWebUpstream } from '../../src/dialect/grpc-web/upstream.ts';
 import { createDialectLayer } from '../../src/dialect/layer.ts';
+import { createHttp1Link } from '../../src/http1/client/link.ts';
+import { listen } from '../../src/listener.ts';
 import { callOf, REFUSING } from './support.ts';
 
 const layer: Layer = createDialectLayer({ maxMessageBytes: 4_194_304, other: REFUSING, clock: systemClock });
@@ -62,6 +64,32 @@ describeServiceContract(
 describeServiceContract(
   'a Connect stream out of the gateway and into one',
   (callee) => ({ service: droppingLate(createConnectUpstream(layer(callee))) }),
+  { ...STREAMS, except: { ...STREAMS.except, 'trailers-only': 'a stream of Connect always has a head' } },
+);
+
+/** The same with a listener and an HTTP/1.1 link between the two. */
+async function overHttp1(createUpstream: (next: Service) => Service, callee: Service): Promise<ContractHarness> {
+  const listener = await listen({ host: '127.0.0.1', port: 0, clock: systemClock, service: layer(callee) });
+  const link = createHttp1Link({ host: '127.0.0.1', port: listener.port, clock: systemClock });
+  return {
+    service: droppingLate(createUpstream(link.service)),
+    async close() {
+      link.destroy();
+      await link.close();
+      await listener.close(0);
+    },
+  };
+}
+
+describeServiceContract(
+  'gRPC-Web out of the gateway and into one over HTTP/1.1',
+  (callee) => overHttp1(createGrpcWebUpstream, callee),
+  STREAMS,
+);
+
+describeServiceContract(
+  'a Connect stream out of the gateway and into one over HTTP/1.1',
+  (callee) => overHttp1((next) => createConnectUpstream(next), callee),
   { ...STREAMS, except: { ...STREAMS.except, 'trailers-only': 'a stream of Connect always has a head' } },
 );
 
