@@ -1,11 +1,4 @@
-import {
-  getField,
-  systemClock,
-  type Endpoint,
-  type EndpointProtocol,
-  type RequestHead,
-  type Service,
-} from '@bascule/core';
+import { getField, systemClock, type RequestHead, type Service } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
 import { createDialectLayer, listen } from '@bascule/wire';
 import { describe, expect, it, onTestFinished } from 'vitest';
