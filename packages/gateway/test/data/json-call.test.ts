@@ -184,7 +184,7 @@ describe('transcoding', () => {
     call.body.write(frame('{"text":"plain"}'));
     call.body.end();
     await call.done;
-    expect(getField(seen.head?.fields ?? [], 'grpc-accept-encoding')).toBe('gzip, zstd');
+    expect(getField(seen.head?.fields ?? [], 'grpc-accept-encoding')).toBe('gzip, zstd, deflate');
     const [long, short, plain] = framesOf(seen.bytes);
     expect([long?.flags, short?.flags, plain?.flags]).toEqual([1, 0, 0]);
     expect(gunzipSync(long?.message ?? '')).toEqual(Buffer.from(protoOf({ text })));
@@ -193,7 +193,7 @@ describe('transcoding', () => {
   });
 
   it.each([
-    ['request', Code.unimplemented, /"snappy".*send gzip, br, zstd or identity/],
+    ['request', Code.unimplemented, /"snappy".*send gzip, br, zstd, deflate or identity/],
     ['response', Code.internal, /"snappy".*the service must answer in gzip/],
   ])('names the encoding of a %s that it cannot read', async (side, code, message) => {
     const isRequest = side === 'request';

@@ -1,4 +1,4 @@
-import { gzipSync, brotliCompressSync, zstdCompressSync, gunzipSync } from 'node:zlib';
+import { gzipSync, brotliCompressSync, deflateSync, zstdCompressSync, gunzipSync } from 'node:zlib';
 import {
   create,
   fromBinary,
@@ -393,6 +393,7 @@ describe('compression', () => {
   const encodings = [
     ['gzip', gzipSync],
     ['br', brotliCompressSync],
+    ['deflate', deflateSync],
     ['zstd', zstdCompressSync],
   ] as const;
   const json = JSON.stringify({ text: 'abc'.repeat(2_000) });

@@ -2,8 +2,10 @@ import {
   brotliCompressSync,
   brotliDecompressSync,
   constants,
+  deflateSync,
   gunzipSync,
   gzipSync,
+  inflateSync,
   zstdCompressSync,
   zstdDecompressSync,
 } from 'node:zlib';
@@ -34,6 +36,13 @@ const ENCODINGS: ReadonlyMap<string, Encoding> = new Map<string, Encoding>([
     },
   ],
   [
+    'deflate',
+    {
+      decompress: (bytes, maxOutputLength) => inflateSync(bytes, { maxOutputLength }),
+      compress: (bytes) => deflateSync(bytes, { level: 4 }),
+    },
+  ],
+  [
     'zstd',
     {
       decompress: (bytes, maxOutputLength) => zstdDecompressSync(bytes, { maxOutputLength }),
@@ -43,7 +52,7 @@ const ENCODINGS: ReadonlyMap<string, Encoding> = new Map<string, Encoding>([
 ]);
 
 /** For people: what {@link decompress} reads. */
-export const ENCODING_NAMES = 'gzip, br, zstd or identity';
+export const ENCODING_NAMES = 'gzip, br, zstd, deflate or identity';
 
 export function isKnownEncoding(name: string): boolean {
   return ENCODINGS.has(name);
