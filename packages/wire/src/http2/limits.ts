@@ -2,7 +2,7 @@
 export interface Http2Limits {
   /** Time for the TCP connection to stand, in milliseconds. Default 1,000; 10 to 60,000. */
   readonly connectTimeoutMs: number;
-  /** Time from there until the peer's first SETTINGS, in milliseconds. Default 5,000; 10 to 60,000. */
+  /** Time from there until the peer's first SETTINGS, and before that until TLS stands, in milliseconds. Default 5,000; 10 to 60,000. */
   readonly settingsTimeoutMs: number;
   /** Calls waiting for a connection or a free stream, per link. Beyond: `unavailable`, never sent. Default 1,024. */
   readonly maxQueuedCalls: number;

@@ -316,7 +316,7 @@ describe('connections over HTTP/1.1', () => {
     const link = open(port, { clock, tls: { rejectUnauthorized: false } });
     const call = ask(link);
     await accepted.promise;
-    clock.advance(1_001);
+    clock.advance(10_001);
     expect((await call).error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
   });
 

@@ -83,7 +83,7 @@ describe('a link over TLS', () => {
     onTestFinished(() => link.destroy());
     const call = unary(link);
     await accepted.promise;
-    clock.advance(1_001);
+    clock.advance(5_001);
     expect((await call).error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
   });
 });

@@ -45,13 +45,20 @@ export class LinkAgent extends Agent {
   }
 
   override createConnection(): Socket {
-    const { clock, limits } = this.#options;
+    const { clock, tls, limits } = this.#options;
     const socket = this.#open();
     this.connections.add(socket);
-    const timer = clock.after(limits.connectTimeoutMs, () => {
+    const giveUp = (): void => {
       socket.destroy(Object.assign(new Error('connect timeout'), { code: 'ETIMEDOUT' }));
-    });
-    socket.on(this.#options.tls === undefined ? 'connect' : 'secureConnect', () => {
+    };
+    let timer = clock.after(limits.connectTimeoutMs, giveUp);
+    if (tls !== undefined) {
+      socket.on('connect', () => {
+        timer.cancel();
+        timer = clock.after(limits.tlsTimeoutMs, giveUp);
+      });
+    }
+    socket.on(tls === undefined ? 'connect' : 'secureConnect', () => {
       timer.cancel();
       this.#established.add(socket);
       this.#options.onConnected();

@@ -1,7 +1,9 @@
 /** Bounds on what one backend over HTTP/1.1 may cost. */
 export interface Http1ClientLimits {
-  /** Time for a connection to stand, TLS included, in milliseconds. Default 1,000; 10 to 60,000. */
+  /** Time for a TCP connection to stand, in milliseconds. Default 1,000; 10 to 60,000. */
   readonly connectTimeoutMs: number;
+  /** Time from there until TLS stands, in milliseconds: many handshakes at once take their time. Default 10,000. */
+  readonly tlsTimeoutMs: number;
   /**
    * How long a connection without a call is kept, in milliseconds; less where the backend says less by `keep-alive`.
    * Default 71,000: 4 s less than what most servers wait, since a call on a connection that is being closed is lost.
@@ -19,6 +21,7 @@ export interface Http1ClientLimits {
 
 export const DEFAULT_HTTP1_CLIENT_LIMITS: Http1ClientLimits = {
   connectTimeoutMs: 1000,
+  tlsTimeoutMs: 10_000,
   idleTimeoutMs: 71_000,
   maxQueuedCalls: 1024,
   maxHeaderBytes: 16_384,

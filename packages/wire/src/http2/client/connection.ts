@@ -263,11 +263,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   #connect(): Socket {
-    const { host, port, tls } = this.#options;
+    const { host, port, tls, limits } = this.#options;
     const socket = dial({
       host,
       port,
       tls,
+      onHandshake: () => this.#setTimer(limits.settingsTimeoutMs, 'the backend did not speak TLS in time'),
       onConnect: () => this.#onConnect(),
       onBytes: (bytes, length) => this.#guarded(() => this.#reader.read(bytes, length)),
     });

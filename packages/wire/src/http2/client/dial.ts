@@ -14,6 +14,8 @@ interface DialOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: LinkTls | undefined;
+  /** Over TLS: the connection stands, and the handshake begins. */
+  onHandshake(): void;
   /** The peer can be written to; over TLS: it has agreed on HTTP/2. */
   onConnect(): void;
   /** `bytes` are lent until it returns; only the first `length` count. */
@@ -42,6 +44,7 @@ export function dial(options: DialOptions): Socket {
   const secured = { ...toTlsOptions(host, port, tls), ALPNProtocols: ['h2'], onread };
   const socket = connectTls(secured);
   socket.setNoDelay(true);
+  socket.on('connect', () => options.onHandshake());
   socket.on('secureConnect', () => {
     // Without this a peer of HTTP/1.1 would get our preface, and answer it with an error page.
     if (socket.alpnProtocol === 'h2') options.onConnect();
