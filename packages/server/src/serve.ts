@@ -22,13 +22,26 @@ export interface Server {
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const DEFAULT_PROPAGATION_MS = 500;
 
+/**
+ * One connection of a gateway carries the calls of many, and resets those that they give up. The gateway is strict with
+ * each of them; who were as strict with the gateway would lose the good calls with the bad ones.
+ */
+const LISTEN_LIMITS = { resetBurst: 10_000, resetPerSecond: 1_000 };
+
 /** Serves Connect route functions over gRPC, gRPC-Web and Connect, and registers by itself. */
 export async function serve(options: ServeOptions): Promise<Server> {
   validateOptions(options);
   const clock = options.clock ?? systemClock;
   const kit = createKit(options);
   const { host = '127.0.0.1', port = 0, tls } = options;
-  const listener = await listen({ host, port, service: kit.service, clock, ...(tls && { tls }) });
+  const listener = await listen({
+    host,
+    port,
+    service: kit.service,
+    clock,
+    limits: LISTEN_LIMITS,
+    ...(tls && { tls }),
+  });
   const endpoint = createEndpoint({ ...options, clock, kit, port: listener.port });
   const registration =
     options.registry &&

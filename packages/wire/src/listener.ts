@@ -113,7 +113,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         timeoutMs: limits.prefaceTimeoutMs,
         http1,
         http2: (accepted, seen) => http2.accept(accepted, seen),
-        stranger: () => edge.onAbuse('protocol-error'),
+        refused: (kind) => edge.onAbuse(kind),
         left: () => fresh.delete(socket),
       });
     });

@@ -35,13 +35,13 @@ export class BlockMemory<T> {
     return slot.value;
   }
 
-  put(hash: number, version: number, bytes: Buffer, start: number, end: number, value: T): void {
+  put(hash: number, version: number, bytes: Buffer, value: T): void {
     const at = hash & this.#mask;
     if (this.#missed[at] !== hash) {
       this.#missed[at] = hash;
       return;
     }
-    this.#slots[at] = { hash, version, bytes: Uint8Array.prototype.slice.call(bytes, start, end), value };
+    this.#slots[at] = { hash, version, bytes: new Uint8Array(bytes), value };
   }
 }
 

@@ -116,6 +116,13 @@ export class Outbox {
   }
 }
 
+/** Sends what is left, then the end: the last word of either role. */
+export function endConnection(outbox: Outbox, socket: Socket): void {
+  outbox.flush();
+  outbox.shut();
+  socket.end();
+}
+
 /** Outboxes of this thread that flush at the end of the turn: one immediate serves all connections. */
 let due: Outbox[] = [];
 let flushing: Outbox[] = [];

@@ -11,8 +11,8 @@ export interface SniffOptions {
   readonly http1: (socket: Socket) => void;
   /** `seen` are the bytes that were read to know it. */
   readonly http2: (socket: Socket, seen: Buffer) => void;
-  /** Told of a connection that speaks neither. It is closed without a word, for nobody knows which words it reads. */
-  readonly stranger: () => void;
+  /** Told of a connection that is closed: one that does not speak in time, or speaks neither. */
+  readonly refused: (kind: 'slow-preface' | 'protocol-error') => void;
   /** Told when the connection has been handed on or has gone. */
   readonly left: () => void;
 }
@@ -21,9 +21,12 @@ export interface SniffOptions {
  * Looks at the first bytes of a connection and hands it on with every byte still to be used. HTTP/1.1 is known at the
  * first byte that differs from HTTP/2's preface (RFC 9113, 3.4), HTTP/2 when the preface is whole.
  */
-export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, stranger, left }: SniffOptions): void {
+export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, refused, left }: SniffOptions): void {
   let seen: Buffer | undefined;
-  const timer = clock.after(timeoutMs, abandon);
+  const timer = clock.after(timeoutMs, () => {
+    refused('slow-preface');
+    abandon();
+  });
 
   // Node's own idle close on half-closed sockets is off for HTTP servers, so a FIN before any byte would stay open.
   function abandon(): void {
@@ -49,7 +52,8 @@ export function sniff(socket: Socket, { clock, timeoutMs, http1, http2, stranger
     if (isPreface) {
       http2(socket, seen);
     } else if (isOtherProtocol(seen)) {
-      stranger();
+      // Without a word, for nobody knows which words it reads.
+      refused('protocol-error');
       socket.destroy();
     } else {
       // node:http goes on reading from the handle itself, past the stream, only if it took the socket before it flows on.

@@ -6,28 +6,19 @@ import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
 import { widenSendWindow } from '../flow.ts';
 import { FrameRouter, type FrameHandler } from '../frame-router.ts';
-import {
-  DEFAULT_MAX_FRAME_BYTES,
-  Flag,
-  FRAME_HEADER_BYTES,
-  frameKind,
-  FrameReader,
-  FrameType,
-  writeFrameHeader,
-  type Frame,
-} from '../frames.ts';
+import { DEFAULT_MAX_FRAME_BYTES, Flag, FrameReader, type Frame } from '../frames.ts';
 import { putGreeting } from '../greeting.ts';
 import { createRateGuard, type RateGuard } from '../guards.ts';
 import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
 import type { Http2Limits } from '../limits.ts';
-import { Outbox, type OutboxHooks } from '../outbox.ts';
+import { endConnection, Outbox, type OutboxHooks } from '../outbox.ts';
+import { beginHeaders, endHeaders } from '../header-frames.ts';
 import type { RequestEncoder } from './request.ts';
 import { parseResponseBlock, type ResponseBlocks } from './response.ts';
 import { Receiving } from '../receiving.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
-import { splitHeaders } from '../split-headers.ts';
 import { ClientStreams } from './streams.ts';
 
 /**
@@ -144,8 +135,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   open(call: ClientCall): void {
     const outbox = this.#outbox;
     const out = outbox.bytes;
-    const at = out.reserve(FRAME_HEADER_BYTES);
-    out.length = at + FRAME_HEADER_BYTES;
+    const at = beginHeaders(outbox);
     if (this.#firstBlock) out.append(Uint8Array.of(TABLE_SIZE_ZERO));
     const wrong = this.#options.requests.encode(call.head, out);
     if (wrong !== undefined) {
@@ -154,18 +144,9 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
       return;
     }
     this.#firstBlock = false;
-    const id = this.#streams.add(call, this.#settings.initialWindowBytes);
-    const length = out.length - at - FRAME_HEADER_BYTES;
-    if (length <= this.#settings.maxFrameBytes) {
-      writeFrameHeader(out.bytes, at, frameKind(FrameType.headers, Flag.endHeaders), id, length);
-    } else {
-      splitHeaders(out, at, id, this.#settings.maxFrameBytes);
-    }
+    this.#streams.add(call, this.#settings.initialWindowBytes);
+    endHeaders(outbox, at, call, this.#settings.maxFrameBytes);
     call.headTurn = outbox.turn;
-    call.frameTurn = outbox.turn;
-    call.frameAt = at;
-    outbox.callFrames += 1;
-    outbox.schedule();
     this.#sendEarlyWrites(call);
     if (!this.#streams.hasIds()) this.drain();
   }
@@ -322,9 +303,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#changeTo('closing');
     if (wasConnecting) return this.destroy(this.#reason);
     putGoaway(this.#outbox, 0, code);
-    this.#outbox.flush();
-    this.#outbox.shut();
-    this.#socket.end();
+    endConnection(this.#outbox, this.#socket);
     this.#setTimer(LINGER_MS, this.#reason);
   }
 

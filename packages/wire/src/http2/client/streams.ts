@@ -52,15 +52,14 @@ export class ClientStreams implements CallCarrier {
     return this.#lastId + 2 <= MAX_31_BITS;
   }
 
-  /** Takes a call over; returns its stream id. */
-  add(call: ClientCall, sendWindowBytes: number): number {
+  /** Takes a call over and gives it its stream id. */
+  add(call: ClientCall, sendWindowBytes: number): void {
     this.#lastId += 2;
     call.id = this.#lastId;
     call.state = transition(call.state, 'open') ?? 'closed';
     call.send.available = sendWindowBytes;
     call.carrier = this;
     this.#calls.set(call.id, call);
-    return call.id;
   }
 
   write(call: ClientCall, bytes: Uint8Array): void {

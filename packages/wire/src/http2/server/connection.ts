@@ -8,18 +8,18 @@ import { FrameRouter, type FrameHandler } from '../frame-router.ts';
 import { CLIENT_PREFACE, DEFAULT_MAX_FRAME_BYTES, Flag, FrameReader, MAX_31_BITS, type Frame } from '../frames.ts';
 import { putServerGreeting } from '../greeting.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
-import { Outbox, type OutboxHooks } from '../outbox.ts';
+import { endConnection, Outbox, type OutboxHooks } from '../outbox.ts';
 import { Receiving } from '../receiving.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
 import { nextServerState, type ServerEvent, type ServerState } from './connection-state.ts';
+import { Deadlines, type ShutdownReason, type TimedConnection } from './deadlines.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { Pings } from './pings.ts';
 import { RequestBlocks, type SharedBlocks } from './request-blocks.ts';
 import { ResetGuard } from './reset-guard.ts';
 import type { ResponseEncoder } from './response-encoder.ts';
 import { ServerStreams } from './streams.ts';
-import { Watch } from './watch.ts';
 import { WindowGrowth } from './window-growth.ts';
 
 /** What the connections of one listener share. */
@@ -30,18 +30,6 @@ export interface ConnectionShare {
   onClosed(connection: ServerConnection): void;
 }
 
-/** Why a connection is closed without anybody's fault; told as debug data of GOAWAY. */
-export type ShutdownReason = 'drain' | 'max_age' | 'max_idle';
-
-/** How long a peer may take to read our last GOAWAY and close, in milliseconds. */
-const LINGER_MS = 1_000;
-/** How long a notice may stay without its PING's answer before the last GOAWAY, in milliseconds. */
-const NOTICE_MS = 5_000;
-/** How long the rest of a request may take after its answer, before the caller is told to stop, in milliseconds. */
-const STOP_UPLOAD_MS = 100;
-/** Between the first two probes of a client that has closed its side; later ones wait ten times as long, up to a minute. */
-const FIRST_PROBE_MS = 100;
-const MAX_PROBE_MS = 60_000;
 /** Answers to floods that may wait for a peer that does not read. */
 const MAX_UNREAD_ANSWERS = 1_000;
 /** A header block may be this many times larger on the wire than its limit, to be read to its end and refused. */
@@ -49,9 +37,10 @@ const BLOCK_SLACK = 4;
 const DEFAULT_TABLE_BYTES = 4_096;
 
 /** One connection in the server role. */
-export class ServerConnection implements FrameHandler, OutboxHooks {
+export class ServerConnection implements FrameHandler, OutboxHooks, TimedConnection {
   readonly #share: ConnectionShare;
-  readonly #socket: Socket;
+  readonly socket: Socket;
+  readonly pings: Pings;
   readonly #outbox: Outbox;
   readonly #settings: PeerSettings = createPeerSettings();
   readonly #sending: Sending;
@@ -62,43 +51,22 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
   readonly #blocks: RequestBlocks;
   readonly #floods: FloodGuard;
   readonly #growth: WindowGrowth;
-  readonly #pings: Pings;
-  readonly #watch: Watch;
-  readonly #startedMs: number;
-  readonly #agedMs: number;
+  readonly #deadlines: Deadlines;
   #state: ServerState = 'greeting';
   #prefaceBytes = 0;
-  /** When the peer acknowledged our SETTINGS; Infinity before. */
-  #acknowledgedMs = Infinity;
-  #receivedMs: number;
-  #idleSinceMs: number;
-  #blockSinceMs = Infinity;
-  #noticeMs = Infinity;
-  #socketStalledMs = Infinity;
-  #socketWaitingBytes = 0;
-  /** Since when nothing but the peer's end is waited for. */
-  #closingMs = Infinity;
-  /** Closed without a fault: what waits in the socket still goes out. */
   #isOrderly = false;
-  /** When to ask next whether a client that has closed its side is still there to read; Infinity before it has. */
-  #probeDueMs = Infinity;
-  #probeStepMs = FIRST_PROBE_MS;
 
   constructor(socket: Socket, share: ConnectionShare) {
     const { edge } = share;
     const { clock, limits } = edge;
     this.#share = share;
-    this.#socket = socket;
-    this.#startedMs = clock.nowMs();
-    this.#receivedMs = this.#startedMs;
-    this.#idleSinceMs = this.#startedMs;
-    this.#agedMs = this.#startedMs + limits.sessionAgeMs * (0.9 + 0.2 * clock.random());
+    this.socket = socket;
     this.#floods = new FloodGuard(clock, limits);
     this.#growth = new WindowGrowth(clock, limits.maxStreamWindowBytes, limits.connectionWindowBytes);
     this.#outbox = new Outbox(socket, this, limits.maxSessionBytes);
     this.#sending = new Sending(this.#outbox, this.#settings);
     this.#receiving = new Receiving(this.#outbox, Math.max(65_535, limits.connectionWindowBytes));
-    this.#pings = new Pings(this.#outbox);
+    this.pings = new Pings(this.#outbox);
     this.#router = new FrameRouter(this, {
       maxContinuations: limits.maxContinuations,
       maxBlockBytes: BLOCK_SLACK * limits.maxHeaderBytes,
@@ -125,13 +93,12 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
       floods: this.#floods,
       growth: this.#growth,
       isTaking: () => this.#state === 'open' || this.#state === 'notice',
-      knowsSettings: () => this.#acknowledgedMs !== Infinity,
-      onWaiting: () => this.#watch.by(clock.nowMs() + limits.writeStallMs),
-      onAnsweredEarly: () => this.#watch.by(clock.nowMs() + STOP_UPLOAD_MS),
+      knowsSettings: () => this.#deadlines.isAcknowledged,
+      onWaiting: () => this.#deadlines.waiting(),
+      onAnsweredEarly: () => this.#deadlines.answeredEarly(),
       onIdle: () => this.#onIdle(),
     });
-    this.#watch = new Watch(clock, (nowMs) => this.#check(nowMs));
-    this.#watch.by(this.#startedMs + limits.prefaceTimeoutMs);
+    this.#deadlines = new Deadlines(this, clock, limits);
     this.#listen();
     putServerGreeting(this.#outbox, {
       maxStreams: limits.maxStreams,
@@ -139,6 +106,22 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
       connectionWindowBytes: limits.connectionWindowBytes,
       takesConnect: edge.connect !== undefined,
     });
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  get waitingBytes(): number {
+    return this.#sending.waitingBytes;
+  }
+
+  get isOrderly(): boolean {
+    return this.#isOrderly;
   }
 
   /** Reads what the socket brought. */
@@ -150,8 +133,7 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     } catch (error) {
       this.#onFault(error);
     }
-    this.#receivedMs = this.#share.edge.clock.nowMs();
-    this.#watchBlock();
+    this.#deadlines.received(this.#router.isInBlock);
   }
 
   /** Closes in order, in two steps: streams that cross with the first are served (RFC 9113, 6.8). */
@@ -159,10 +141,41 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     if (this.#state === 'greeting') return this.#sayGoodbye(ErrorCode.noError, reason);
     if (this.#state !== 'open') return;
     this.#change('notice');
-    this.#noticeMs = this.#share.edge.clock.nowMs();
     putGoaway(this.#outbox, MAX_31_BITS, ErrorCode.noError, reason);
-    this.#pings.send('notice');
-    this.#watch.by(this.#noticeMs + NOTICE_MS);
+    this.pings.send('notice');
+    this.#deadlines.noticed();
+  }
+
+  /** Every stream that was on its way when we gave notice has come. */
+  sayLastStream(): void {
+    putGoaway(this.#outbox, this.#streams.lastId, ErrorCode.noError);
+    this.#change('last-stream');
+    this.#outbox.schedule();
+  }
+
+  resetStalled(beforeMs: number): number {
+    return this.#streams.resetStalled(beforeMs);
+  }
+
+  stopUploads(beforeMs: number): number {
+    return this.#streams.stopUploads(beforeMs);
+  }
+
+  /** Ends the connection for a fault that shows in time. */
+  blame(kind: AbuseKind, code: ErrorCode): void {
+    this.#onFault(new ConnectionFault(code, kind, kind));
+  }
+
+  /** Ends the connection without a word, to a peer that would not read it. */
+  cut(kind: AbuseKind): void {
+    if (this.#state === 'closed') return;
+    this.#share.edge.onAbuse(kind);
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+    this.#onLost();
   }
 
   onFlush(): boolean {
@@ -172,16 +185,16 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
 
   onFlushed(): void {
     this.#sending.grant();
-    if (this.#outbox.stalled) this.#onStalled();
+    if (this.#outbox.stalled) this.#deadlines.stalled();
     else if (this.#state === 'draining' && this.#streams.size === 0) this.#sayGoodbye(ErrorCode.noError, '');
   }
 
   onDrain(): void {
-    this.#socketStalledMs = Infinity;
+    this.#deadlines.drained();
   }
 
   onOverflow(): void {
-    this.#cut('slow-reader');
+    this.cut('slow-reader');
   }
 
   onHeaders(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
@@ -238,7 +251,7 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
   }
 
   #listen(): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     socket.setNoDelay(true);
     // A client may close its side after its last request, and still gets its answers.
     socket.allowHalfOpen = true;
@@ -258,144 +271,19 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     return bytes.subarray(count);
   }
 
-  /** One timer looks at everything that may be due. Returns when to look next. */
-  #check(nowMs: number): number {
-    const { limits } = this.#share.edge;
-    if (this.#state === 'closed') return Infinity;
-    if (this.#state === 'closing') return this.#checkClosing(nowMs);
-    if (this.#state === 'greeting') {
-      const dueMs = this.#startedMs + limits.prefaceTimeoutMs;
-      return nowMs < dueMs ? dueMs : this.#cut('slow-preface');
-    }
-    const blockDueMs = this.#blockSinceMs + limits.headersTimeoutMs;
-    if (nowMs >= blockDueMs) return this.#blame('slow-head', ErrorCode.enhanceYourCalm);
-    const acknowledgeDueMs = this.#acknowledgeDueMs();
-    if (nowMs >= acknowledgeDueMs) return this.#blame('settings-unacknowledged', ErrorCode.settingsTimeout);
-    const drainDueMs = this.#checkSocket(nowMs);
-    const stopDueMs = this.#streams.stopUploads(nowMs - STOP_UPLOAD_MS) + STOP_UPLOAD_MS;
-    const stallDueMs = this.#checkStalls(nowMs);
-    const lifeDueMs = this.#checkLife(nowMs);
-    const aliveDueMs = this.#checkAlive(nowMs);
-    return Math.min(blockDueMs, acknowledgeDueMs, drainDueMs, stopDueMs, stallDueMs, lifeDueMs, aliveDueMs);
-  }
-
-  /** The last answers may still be on their way to a slow reader; once the system has them all, the peer has to close. */
-  #checkClosing(nowMs: number): number {
-    const waits = this.#socket.writableLength > 0 && this.#isOrderly;
-    if (waits && this.#socketStalledMs === Infinity) this.#noteStall(nowMs);
-    if (waits) return this.#checkSocket(nowMs);
-    this.#closingMs = Math.min(this.#closingMs, nowMs);
-    return nowMs < this.#closingMs + LINGER_MS ? this.#closingMs + LINGER_MS : this.#destroy();
-  }
-
-  #acknowledgeDueMs(): number {
-    const { settingsAckTimeoutMs } = this.#share.edge.limits;
-    if (this.#acknowledgedMs !== Infinity || settingsAckTimeoutMs === 0) return Infinity;
-    return this.#startedMs + settingsAckTimeoutMs;
-  }
-
-  /** A socket that takes nothing of what waits in it. */
-  #checkSocket(nowMs: number): number {
-    if (this.#socketStalledMs === Infinity) return Infinity;
-    const waiting = this.#socket.writableLength;
-    if (waiting < this.#socketWaitingBytes) this.#socketStalledMs = nowMs;
-    this.#socketWaitingBytes = waiting;
-    const dueMs = this.#socketStalledMs + this.#share.edge.limits.writeStallMs;
-    return nowMs < dueMs ? dueMs : this.#cut('slow-reader');
-  }
-
-  /** Answers that wait for a window that does not open. */
-  #checkStalls(nowMs: number): number {
-    if (this.#state === 'closed' || this.#sending.waitingBytes === 0) return Infinity;
-    const { writeStallMs } = this.#share.edge.limits;
-    return this.#streams.resetStalled(nowMs - writeStallMs) + writeStallMs;
-  }
-
-  /** Age, idleness and the steps of closing. */
-  #checkLife(nowMs: number): number {
-    const { sessionIdleMs } = this.#share.edge.limits;
-    if (this.#state === 'notice') {
-      const dueMs = this.#noticeMs + NOTICE_MS;
-      if (nowMs < dueMs) return dueMs;
-      this.#sayLastStream();
-    }
-    if (this.#state !== 'open') return Infinity;
-    const idleDueMs = this.#streams.size === 0 ? this.#idleSinceMs + sessionIdleMs : nowMs + sessionIdleMs;
-    if (nowMs >= this.#agedMs) this.shutDown('max_age');
-    else if (nowMs >= idleDueMs) this.shutDown('max_idle');
-    else return Math.min(this.#agedMs, idleDueMs);
-    return this.#noticeMs + NOTICE_MS;
-  }
-
-  /** PINGs to a peer that has been silent, until we have said that we close. */
-  #checkAlive(nowMs: number): number {
-    const { keepaliveMs, keepaliveTimeoutMs } = this.#share.edge.limits;
-    if (this.#probeDueMs !== Infinity) return this.#probe(nowMs);
-    if (keepaliveMs === 0 || this.#state !== 'open') return Infinity;
-    const silentMs = nowMs - this.#receivedMs;
-    if (silentMs < keepaliveMs) return this.#receivedMs + keepaliveMs;
-    if (this.#pings.sentMs === Infinity) {
-      this.#pings.send('keepalive', nowMs);
-      return nowMs + keepaliveTimeoutMs;
-    }
-    const dueMs = this.#pings.sentMs + keepaliveTimeoutMs;
-    return nowMs < dueMs ? dueMs : this.#destroy();
-  }
-
-  /**
-   * A client that has closed its side cannot answer a PING. But where nobody is left, the system answers it with a reset,
-   * which shows when the next one is written.
-   */
-  #probe(nowMs: number): number {
-    if (nowMs < this.#probeDueMs) return this.#probeDueMs;
-    this.#pings.send('keepalive', nowMs);
-    this.#probeDueMs = nowMs + this.#probeStepMs;
-    this.#probeStepMs = Math.min(this.#probeStepMs * 10, MAX_PROBE_MS);
-    return this.#probeDueMs;
-  }
-
   #onAcknowledged(): void {
-    if (this.#acknowledgedMs !== Infinity) return;
-    this.#acknowledgedMs = this.#share.edge.clock.nowMs();
-    this.#growth.measured(this.#acknowledgedMs - this.#startedMs);
+    const roundTripMs = this.#deadlines.acknowledged();
+    if (roundTripMs !== undefined) this.#growth.measured(roundTripMs);
   }
 
   #onPong(frame: Frame): void {
     this.#floods.pong();
-    if (this.#pings.take(frame) === 'notice' && this.#state === 'notice') this.#sayLastStream();
-  }
-
-  /** Every stream that was on its way when we gave notice has come. */
-  #sayLastStream(): void {
-    putGoaway(this.#outbox, this.#streams.lastId, ErrorCode.noError);
-    this.#change('last-stream');
-    this.#outbox.schedule();
+    if (this.pings.take(frame) === 'notice' && this.#state === 'notice') this.sayLastStream();
   }
 
   #onIdle(): void {
-    this.#idleSinceMs = this.#share.edge.clock.nowMs();
+    this.#deadlines.idle();
     if (this.#state === 'draining') this.#outbox.schedule();
-  }
-
-  #onStalled(): void {
-    if (this.#socketStalledMs !== Infinity || this.#state === 'closing') return;
-    const nowMs = this.#share.edge.clock.nowMs();
-    this.#noteStall(nowMs);
-    this.#watch.by(nowMs + this.#share.edge.limits.writeStallMs);
-  }
-
-  #noteStall(nowMs: number): void {
-    this.#socketStalledMs = nowMs;
-    this.#socketWaitingBytes = this.#socket.writableLength;
-  }
-
-  #watchBlock(): void {
-    if (!this.#router.isInBlock) {
-      this.#blockSinceMs = Infinity;
-    } else if (this.#blockSinceMs === Infinity) {
-      this.#blockSinceMs = this.#receivedMs;
-      this.#watch.by(this.#receivedMs + this.#share.edge.limits.headersTimeoutMs);
-    }
   }
 
   /** A peer that does not read what it makes us say would fill our memory with it. */
@@ -425,21 +313,14 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     this.#streams.dropAll('protocol-error');
   }
 
-  #blame(kind: AbuseKind, code: ErrorCode): number {
-    this.#onFault(new ConnectionFault(code, kind, kind));
-    return this.#share.edge.clock.nowMs() + LINGER_MS;
-  }
-
   /** GOAWAY, then the end of the socket; a peer that does not react is cut off. */
   #sayGoodbye(code: ErrorCode, debug: string): void {
     if (!this.#isReading()) return;
     this.#change('goodbye');
     if (code !== ErrorCode.noError || debug !== '') putGoaway(this.#outbox, this.#streams.lastId, code, debug);
-    this.#outbox.flush();
-    this.#outbox.shut();
-    this.#socket.end();
     this.#isOrderly = code === ErrorCode.noError;
-    this.#watch.by(this.#share.edge.clock.nowMs() + LINGER_MS);
+    endConnection(this.#outbox, this.socket);
+    this.#deadlines.closing();
   }
 
   /** The client has closed its side. */
@@ -449,26 +330,13 @@ export class ServerConnection implements FrameHandler, OutboxHooks {
     this.#change('last-stream');
     this.#outbox.schedule();
     if (this.#streams.size === 0) return;
-    const nowMs = this.#share.edge.clock.nowMs();
-    this.#probeDueMs = nowMs;
-    this.#watch.by(this.#probe(nowMs));
-  }
-
-  #cut(kind: AbuseKind): number {
-    if (this.#state !== 'closed') this.#share.edge.onAbuse(kind);
-    return this.#destroy();
-  }
-
-  #destroy(): number {
-    this.#socket.destroy();
-    this.#onLost();
-    return Infinity;
+    this.#deadlines.halfClosed();
   }
 
   #onLost(): void {
     if (this.#state === 'closed') return;
     this.#change('lost');
-    this.#watch.stop();
+    this.#deadlines.stop();
     this.#outbox.shut();
     this.#streams.dropAll('caller-gone');
     this.#share.onClosed(this);

@@ -8,8 +8,8 @@ export interface ResetLimits {
   readonly resetPerSecond: number;
 }
 
-/** From here on a client is judged by the share of its streams that it reset. */
-const LIFETIME_RESETS = 500;
+/** After so many bursts a client is judged by the share of its streams that it reset: 500 streams with the usual burst. */
+const LIFETIME_BURSTS = 2.5;
 
 /**
  * Counts streams that ended before their answer was whole, by RST_STREAM (CVE-2023-44487) or by a frame that makes us
@@ -37,7 +37,11 @@ export class ResetGuard {
   /** Counts one; throws when there were too many. */
   count(kind: 'rapid-reset' | 'provoked-reset' | 'too-many-streams'): void {
     this.#resets += 1;
-    if (this.#takeToken() && !(this.#resets > LIFETIME_RESETS && this.#resets * 2 > this.#opened)) return;
+    if (
+      this.#takeToken() &&
+      !(this.#resets > LIFETIME_BURSTS * this.#limits.resetBurst && this.#resets * 2 > this.#opened)
+    )
+      return;
     throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many streams were reset', kind);
   }
 

@@ -1,4 +1,4 @@
-import { createCallContext, type Fields, type RequestHead, type Service } from '@bascule/core';
+import { createCallContext, type Fields, type RequestHead } from '@bascule/core';
 import { IdTable } from '../../id-table.ts';
 import type { AbuseKind } from '../../listener/abuse.ts';
 import type { Edge } from '../../listener/edge.ts';
@@ -6,20 +6,21 @@ import { answerStray, ClosedStreams } from '../closed-streams.ts';
 import { putReset } from '../control.ts';
 import { ConnectionFault, ErrorCode } from '../errors.ts';
 import { takeReceived, widenSendWindow } from '../flow.ts';
-import { Flag, FRAME_HEADER_BYTES, frameKind, FrameType, writeFrameHeader, type Frame } from '../frames.ts';
+import { Flag, type Frame } from '../frames.ts';
+import { beginHeaders, endHeaders, type HeadStream } from '../header-frames.ts';
 import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
 import type { Outbox } from '../outbox.ts';
 import type { Receiving } from '../receiving.ts';
 import type { Sending } from '../sending.ts';
 import type { PeerSettings } from '../settings.ts';
-import { splitHeaders } from '../split-headers.ts';
 import { transition } from '../stream.ts';
 import type { FloodGuard } from './flood-guard.ts';
 import { TOO_LARGE, type RequestBlock } from './request-block.ts';
 import type { ResetGuard } from './reset-guard.ts';
 import type { EncodedBlock, ResponseEncoder } from './response-encoder.ts';
-import { SkippedIds } from './skipped-ids.ts';
+import { StreamIds } from './stream-ids.ts';
 import { ServerStream, type StreamCarrier } from './stream.ts';
+import { toTunnel } from './tunnel.ts';
 import type { WindowGrowth } from './window-growth.ts';
 
 export interface ServerStreamsOptions {
@@ -49,18 +50,14 @@ export interface ServerStreamsOptions {
 export class ServerStreams implements StreamCarrier {
   readonly #streams = new IdTable<ServerStream>();
   readonly #closed = new ClosedStreams();
-  readonly #skipped = new SkippedIds();
+  readonly #ids = new StreamIds();
   readonly #options: ServerStreamsOptions;
-  readonly #service: Service;
-  /** One below the first id that a client may use. */
-  #lastId = -1;
   /** Streams whose answer is whole and whose request is not, oldest answer first. */
   readonly #answered: ServerStream[] = [];
   #firstBlock = true;
 
   constructor(options: ServerStreamsOptions) {
     this.#options = options;
-    this.#service = options.edge.service;
   }
 
   get size(): number {
@@ -69,11 +66,11 @@ export class ServerStreams implements StreamCarrier {
 
   /** The highest stream that was taken, for GOAWAY. */
   get lastId(): number {
-    return Math.max(0, this.#lastId);
+    return this.#ids.last;
   }
 
   onBlock(streamId: number, endStream: boolean, block: RequestBlock, dependsOnItself: boolean): void {
-    if (streamId > this.#lastId) return this.#open(streamId, endStream, block, dependsOnItself);
+    if (this.#ids.isNew(streamId)) return this.#open(streamId, endStream, block, dependsOnItself);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return this.#onStray(streamId, 'HEADERS');
     if (stream.state === 'half-closed-remote') return this.#fault(stream, ErrorCode.streamClosed);
@@ -113,7 +110,7 @@ export class ServerStreams implements StreamCarrier {
   onReset(streamId: number): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      this.#checkNotIdle(streamId, 'RST_STREAM');
+      this.#ids.checkUsed(streamId, 'RST_STREAM');
       return this.#options.floods.strayReset();
     }
     const isAnswered = stream.state === 'half-closed-local';
@@ -129,14 +126,14 @@ export class ServerStreams implements StreamCarrier {
     const stream = this.#streams.get(streamId);
     if (stream !== undefined) return this.#fault(stream, ErrorCode.protocolError);
     // RST_STREAM on an idle stream would itself be an error at the peer.
-    if (streamId > this.#lastId) {
+    if (this.#ids.isNew(streamId)) {
       throw new ConnectionFault(ErrorCode.protocolError, 'an idle stream that depends on itself');
     }
   }
 
   onWindowUpdate(streamId: number, increment: number): void {
     const stream = this.#streams.get(streamId);
-    if (stream === undefined) return this.#checkNotIdle(streamId, 'WINDOW_UPDATE');
+    if (stream === undefined) return this.#ids.checkUsed(streamId, 'WINDOW_UPDATE');
     if (increment === 0) return this.#fault(stream, ErrorCode.protocolError);
     if (!widenSendWindow(stream.send, increment)) {
       this.#options.edge.onAbuse('window-overflow');
@@ -244,8 +241,7 @@ export class ServerStreams implements StreamCarrier {
 
   reset(stream: ServerStream, code: ErrorCode): void {
     this.#close(stream);
-    this.#closed.add(stream.id, 'by-us');
-    putReset(this.#options.outbox, stream.id, code);
+    this.#putReset(stream.id, code);
   }
 
   moved(stream: ServerStream): void {
@@ -258,11 +254,10 @@ export class ServerStreams implements StreamCarrier {
   }
 
   #open(streamId: number, endStream: boolean, block: RequestBlock, dependsOnItself: boolean): void {
-    if (streamId % 2 === 0) throw new ConnectionFault(ErrorCode.protocolError, 'a stream with an even id');
     const { edge, resets, settings } = this.#options;
+    // Not counted: the last GOAWAY has said which stream is the last.
     if (!this.#options.isTaking()) return putReset(this.#options.outbox, streamId, ErrorCode.refusedStream);
-    this.#skipped.add(this.#lastId + 2, streamId);
-    this.#lastId = streamId;
+    this.#ids.use(streamId);
     resets.opened();
     if (this.#streams.size >= edge.limits.maxStreams) return this.#refuse(streamId);
     if (block.kind === 'malformed' || block.kind === 'trailers' || dependsOnItself) {
@@ -280,19 +275,8 @@ export class ServerStreams implements StreamCarrier {
     const call = createCallContext(edge.nextCallId(), nowMs, this.#options.peer);
     call.httpVersion = '2';
     const head: RequestHead = { method, path, authority, scheme: edge.scheme, fields, call };
-    stream.start(protocol === '' ? this.#service : this.#connecting(protocol), head);
+    stream.start(protocol === '' ? edge.service : toTunnel(edge, protocol), head);
     if (endStream && (stream.state as string) !== 'closed') stream.receiveEnd();
-  }
-
-  /** An extended CONNECT goes to whoever speaks the other protocol (RFC 8441, 4). */
-  #connecting(protocol: string): Service {
-    return (head, reply) => {
-      const body = this.#options.edge.connect?.(protocol, head, reply);
-      if (body !== undefined) return body;
-      reply.head({ status: 501, fields: [] });
-      reply.end([]);
-      return { write() {}, end() {}, cancel() {}, grant() {} };
-    };
   }
 
   #receiveEnd(stream: ServerStream): void {
@@ -304,50 +288,28 @@ export class ServerStreams implements StreamCarrier {
     stream.receiveEnd();
   }
 
-  #putBlock(stream: ServerStream, block: EncodedBlock, flags: number): void {
+  #putBlock(stream: HeadStream, block: EncodedBlock, flags: number): void {
     const { outbox, settings } = this.#options;
-    stream.frameAt = outbox.bytes.length;
-    stream.frameTurn = outbox.turn;
-    this.#putHeaders(stream.id, block.bytes, flags, settings.maxFrameBytes);
-  }
-
-  #putHeaders(streamId: number, block: Uint8Array, flags: number, maxFrameBytes: number): void {
-    const { outbox } = this.#options;
-    const out = outbox.bytes;
-    const at = out.reserve(FRAME_HEADER_BYTES);
-    out.length = at + FRAME_HEADER_BYTES;
+    const at = beginHeaders(outbox);
     // Says once that our encoder never uses the dynamic table, whatever the peer allows later.
-    if (this.#firstBlock) out.append(Uint8Array.of(TABLE_SIZE_ZERO));
+    if (this.#firstBlock) outbox.bytes.append(Uint8Array.of(TABLE_SIZE_ZERO));
     this.#firstBlock = false;
-    out.append(block);
-    const length = out.length - at - FRAME_HEADER_BYTES;
-    if (length <= maxFrameBytes) {
-      writeFrameHeader(out.bytes, at, frameKind(FrameType.headers, Flag.endHeaders | flags), streamId, length);
-    } else {
-      splitHeaders(out, at, streamId, maxFrameBytes);
-      out.bytes[at + 4] = (out.bytes[at + 4] as number) | flags;
-    }
-    outbox.callFrames += 1;
-    outbox.schedule();
+    outbox.bytes.append(block.bytes);
+    endHeaders(outbox, at, stream, settings.maxFrameBytes, flags);
   }
 
   /** A lawful request that gets no further than this. */
   #answerRefused(streamId: number, endStream: boolean, block: RequestBlock): void {
     if (block === TOO_LARGE) this.#options.edge.onAbuse('header-list-size');
     const head = this.#options.responses.head(block.status, []);
-    if (head !== undefined) {
-      this.#putHeaders(streamId, head.bytes, Flag.endStream, this.#options.settings.maxFrameBytes);
-    }
-    if (endStream) return;
-    this.#closed.add(streamId, 'by-us');
-    putReset(this.#options.outbox, streamId, ErrorCode.noError);
+    if (head !== undefined) this.#putBlock({ id: streamId, frameAt: 0, frameTurn: 0 }, head, Flag.endStream);
+    if (!endStream) this.#putReset(streamId, ErrorCode.noError);
   }
 
   /** One stream more than announced (RFC 9113, 5.1.2). */
   #refuse(streamId: number): void {
     this.#options.edge.onAbuse('too-many-streams');
-    this.#closed.add(streamId, 'by-us');
-    putReset(this.#options.outbox, streamId, ErrorCode.refusedStream);
+    this.#putReset(streamId, ErrorCode.refusedStream);
     if (this.#options.knowsSettings()) this.#options.resets.count('too-many-streams');
   }
 
@@ -359,9 +321,13 @@ export class ServerStreams implements StreamCarrier {
   }
 
   #faultUnopened(streamId: number, code: ErrorCode): void {
+    this.#putReset(streamId, code);
+    this.#countFault();
+  }
+
+  #putReset(streamId: number, code: ErrorCode): void {
     this.#closed.add(streamId, 'by-us');
     putReset(this.#options.outbox, streamId, code);
-    this.#countFault();
   }
 
   #countFault(): void {
@@ -380,14 +346,7 @@ export class ServerStreams implements StreamCarrier {
   }
 
   #onStray(streamId: number, name: string): void {
-    this.#checkNotIdle(streamId, name);
+    this.#ids.checkUsed(streamId, name);
     if (answerStray(this.#closed, this.#options.outbox, streamId, name)) this.#countFault();
-  }
-
-  /** Frames on streams that nobody has opened (RFC 9113, 5.1). */
-  #checkNotIdle(streamId: number, name: string): void {
-    if (streamId > this.#lastId || streamId % 2 === 0 || this.#skipped.has(streamId)) {
-      throw new ConnectionFault(ErrorCode.protocolError, `${name} on an idle stream`);
-    }
   }
 }
