@@ -16,7 +16,7 @@ export interface DueSlot {
 }
 
 /** Nothing falls due earlier than asked, and at most this much later. */
-const FINEST_GRAIN_MS = 4;
+export const DEADLINE_GRAIN_MS = 4;
 /** Each grain is so many of the next finer. */
 const GRAIN_RATIO = 64;
 
@@ -35,7 +35,7 @@ export class Deadlines {
 
   add(due: Due): void {
     const leftMs = (due.deadlineMs as number) - this.clock.nowMs();
-    let grainMs = FINEST_GRAIN_MS;
+    let grainMs = DEADLINE_GRAIN_MS;
     let level = 0;
     while (leftMs > grainMs * GRAIN_RATIO && level < 4) {
       grainMs *= GRAIN_RATIO;

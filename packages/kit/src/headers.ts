@@ -7,6 +7,13 @@ export function headersOf(fields: Fields): Headers {
   return headers;
 }
 
+/** What a caller sent, with the host that HTTP/1.1 says as a field. */
+export function requestHeadersOf({ fields, authority, call }: RequestHead): Headers {
+  const headers = headersOf(fields);
+  if (call.httpVersion.startsWith('1.') && authority !== '') headers.set('host', authority);
+  return headers;
+}
+
 /** The address that was called, as connect-node writes it. */
 export function urlOf({ scheme, authority, path }: RequestHead): string {
   // A made-up authority must not be able to break the parsing of a GET's query.

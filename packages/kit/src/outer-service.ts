@@ -17,6 +17,7 @@ export function createOuterService({ methods, inner, clock, pathPrefix }: OuterO
   const translated = createDialectLayer({
     // What a method takes of it, it checks itself; this bounds what is kept of requests of unknown length.
     maxMessageBytes: Math.max(1, ...methods.values().map(({ readMaxBytes }) => readMaxBytes)),
+    maxFramedBytes: Number.POSITIVE_INFINITY,
     maxAnswerBytes: Number.POSITIVE_INFINITY,
     other: answerUnknownPath,
     clock,

@@ -1,6 +1,6 @@
 import type { RequestHead } from '@bascule/core';
 import type { ContextValues } from '@connectrpc/connect';
-import { headersOf, urlOf } from '../headers.ts';
+import { requestHeadersOf, urlOf } from '../headers.ts';
 import { protocolOf, type KitParts, type Method, type ProtocolName } from '../method.ts';
 import { createResponseHeader, createResponseTrailer } from './response-fields.ts';
 
@@ -44,7 +44,7 @@ export abstract class CallView {
   }
 
   get requestHeader(): Headers {
-    return (this.requestHeaders ??= headersOf(this.received.fields));
+    return (this.requestHeaders ??= requestHeadersOf(this.received));
   }
 
   get responseHeader(): Headers {

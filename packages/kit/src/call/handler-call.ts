@@ -2,7 +2,7 @@ import { holdWork, releaseWork, type Body, type Cancel, type Fields, type Reply 
 import { Code, ConnectError } from '@connectrpc/connect';
 import { headFields, type Negotiated } from '../codec/encodings.ts';
 import type { MessageCodec } from '../codec/message-codec.ts';
-import type { Due, DueSlot } from '../deadlines.ts';
+import { DEADLINE_GRAIN_MS, type Due, type DueSlot } from '../deadlines.ts';
 import type { Method } from '../method.ts';
 import { CallView } from './call-view.ts';
 import { createContext } from './context.ts';
@@ -88,7 +88,10 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
   }
 
   cancel(reason: Cancel): void {
-    if (this.over === undefined) this.close(reason === 'deadline' ? timedOut() : gaveUp(reason));
+    if (this.over !== undefined) return;
+    // Who waits no longer than it said it would leaves at its deadline, which is then as good as over here.
+    const leftMs = this.timeoutMs() ?? Number.POSITIVE_INFINITY;
+    this.close(reason === 'deadline' || leftMs <= DEADLINE_GRAIN_MS ? timedOut() : gaveUp(reason));
   }
 
   onDue(): void {

@@ -6,6 +6,8 @@ export interface EdgeContext {
   readonly next: Service;
   readonly clock: Clock;
   readonly maxMessageBytes: number;
+  /** Largest length-prefixed message passed on. */
+  readonly maxFramedBytes: number;
   /** Largest answer kept for a caller that needs it whole. */
   readonly maxAnswerBytes: number;
 }

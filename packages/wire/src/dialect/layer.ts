@@ -21,6 +21,11 @@ import { refuse } from './refusal.ts';
 export interface DialectOptions {
   /** Largest message taken from a caller. Bytes, at least 1. */
   readonly maxMessageBytes: number;
+  /**
+   * Largest message of a caller whose messages are passed on piece by piece, not kept. Default `maxMessageBytes`;
+   * Infinity where the callee judges by itself.
+   */
+  readonly maxFramedBytes?: number;
   /** Largest answer kept for a caller that needs it whole, as Connect's unary calls do. Default `maxMessageBytes`. */
   readonly maxAnswerBytes?: number;
   /** Gets what is not RPC, as it came. */
@@ -37,11 +42,11 @@ export interface DialectOptions {
  * dialect only; the caller gets HTTP answers only: a head always comes first, and failures are said in its dialect.
  */
 export function createDialectLayer(options: DialectOptions): Layer {
-  const { other, clock, maxMessageBytes, maxAnswerBytes = maxMessageBytes } = options;
+  const { other, clock, maxMessageBytes, maxFramedBytes = maxMessageBytes, maxAnswerBytes = maxMessageBytes } = options;
   const cors = options.cors === undefined ? undefined : createCors(options.cors);
   const allowGet = (path: string): boolean => options.allowGet?.(path) ?? false;
   return (next) => {
-    const context = { next, clock, maxMessageBytes, maxAnswerBytes };
+    const context = { next, clock, maxMessageBytes, maxFramedBytes, maxAnswerBytes };
     const contentTypes = createContentTypes(context);
     const startGet = createConnectGetEdge(context);
     return (head, reply) => {

@@ -20,7 +20,7 @@ const MAX_GET_PATH_CHARS = 8_192;
 export const ANY_UNARY_FORMAT: ConnectUnaryFormat = createConnectUnaryFormat('json');
 
 /** Connect streams. */
-export function createConnectStreamEdge({ next, clock, maxMessageBytes }: EdgeContext): Edge<StreamFormat> {
+export function createConnectStreamEdge({ next, clock, maxFramedBytes }: EdgeContext): Edge<StreamFormat> {
   return (head, reply, format) => {
     const request = toStreamRequest(head, format);
     if (isRefusal(request)) return refuse(reply, head.call, format, request);
@@ -29,7 +29,12 @@ export function createConnectStreamEdge({ next, clock, maxMessageBytes }: EdgeCo
     const inner = next(request.head, response);
     response.connect(inner);
     const { compressible } = request;
-    return new FramedRequest(inner, { response, maxMessageBytes, compressible, truncatedCode: Code.invalidArgument });
+    return new FramedRequest(inner, {
+      response,
+      maxMessageBytes: maxFramedBytes,
+      compressible,
+      truncatedCode: Code.invalidArgument,
+    });
   };
 }
 

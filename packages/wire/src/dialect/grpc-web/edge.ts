@@ -9,7 +9,7 @@ import { refuse } from '../refusal.ts';
 import { TextRequest } from './request.ts';
 
 /** gRPC-Web, binary and text. */
-export function createGrpcWebEdge({ next, clock, maxMessageBytes }: EdgeContext): Edge<StreamFormat> {
+export function createGrpcWebEdge({ next, clock, maxFramedBytes }: EdgeContext): Edge<StreamFormat> {
   return (head, reply, format) => {
     const request = toInnerRequest(head, format);
     if (isRefusal(request)) return refuse(reply, head.call, format, request);
@@ -18,7 +18,7 @@ export function createGrpcWebEdge({ next, clock, maxMessageBytes }: EdgeContext)
     const inner = next(request.head, response);
     response.connect(inner);
     const { compressible } = request;
-    const options = { response, maxMessageBytes, compressible, truncatedCode: Code.internal };
+    const options = { response, maxMessageBytes: maxFramedBytes, compressible, truncatedCode: Code.internal };
     return format.text ? new TextRequest(inner, options) : new FramedRequest(inner, options);
   };
 }

@@ -8,7 +8,7 @@ import { refuse } from '../refusal.ts';
 import { toInnerRequest } from './request.ts';
 
 /** gRPC as it comes: messages pass, limits and metadata are checked. */
-export function createGrpcEdge({ next, clock, maxMessageBytes }: EdgeContext): Edge<StreamFormat> {
+export function createGrpcEdge({ next, clock, maxFramedBytes }: EdgeContext): Edge<StreamFormat> {
   return (head, reply, format) => {
     const request = toInnerRequest(head, format);
     if (isRefusal(request)) return refuse(reply, head.call, format, request);
@@ -17,6 +17,11 @@ export function createGrpcEdge({ next, clock, maxMessageBytes }: EdgeContext): E
     const inner = next(request.head, response);
     response.connect(inner);
     const { compressible } = request;
-    return new FramedRequest(inner, { response, maxMessageBytes, compressible, truncatedCode: Code.internal });
+    return new FramedRequest(inner, {
+      response,
+      maxMessageBytes: maxFramedBytes,
+      compressible,
+      truncatedCode: Code.internal,
+    });
   };
 }
