@@ -20,7 +20,9 @@ const MAX_VALUE = 99_999_999;
 export function encodeTimeout(remainingMs: number): string {
   // Zero is no lawful value; one nanosecond says the same.
   if (!(remainingMs > 0)) return '1n';
-  if (remainingMs < 10) return `${Math.max(1, Math.floor(remainingMs * 1000))}u`;
+  // As exact as it goes: a callee that is told a millisecond less resets the call before our own deadline says why.
+  const remainingUs = Math.max(1, Math.floor(remainingMs * 1000));
+  if (remainingUs <= MAX_VALUE) return `${remainingUs}u`;
   if (remainingMs <= MAX_VALUE) return `${Math.floor(remainingMs)}m`;
   const seconds = Math.floor(remainingMs / 1000);
   if (seconds <= MAX_VALUE) return `${seconds}S`;

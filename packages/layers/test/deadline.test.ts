@@ -94,8 +94,8 @@ describe('createTimeoutFieldLayer', () => {
     clock.advance(120);
     startCall(service, head);
     expect(callee.calls.map(({ head }) => head.fields)).toEqual([
-      ['grpc-timeout', '500m', 'x', 'y'],
-      ['grpc-timeout', '380m', 'x', 'y'],
+      ['grpc-timeout', '500000u', 'x', 'y'],
+      ['grpc-timeout', '380000u', 'x', 'y'],
     ]);
     expect(head.fields[1]).toBe('9S');
   });
@@ -115,8 +115,10 @@ describe('encodeTimeout', () => {
     [0.0001, '1u'],
     [0.4, '400u'],
     [9.9999, '9999u'],
-    [10.9, '10m'],
-    [15_000, '15000m'],
+    [10.9, '10900u'],
+    [15_000, '15000000u'],
+    [99_999.9999, '99999999u'],
+    [100_000.9, '100000m'],
     [99_999_999, '99999999m'],
     [100_000_000, '100000S'],
     [1e14, '27777777H'],
