@@ -1,5 +1,5 @@
 import { serve } from '@bascule/server';
-import { createKit } from '../../packages/kit/src/kit.ts';
+import { createKit } from '@bascule/kit';
 import { expect, it } from 'vitest';
 import { createCallers, runCall } from './callers.ts';
 import { createChance, pause, type Chance } from './chance.ts';

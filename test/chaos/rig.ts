@@ -86,7 +86,7 @@ export async function startRig(): Promise<Rig> {
         endpoints,
         methods: METHODS,
       };
-      plane.apply({ revision, clusters: [cluster], policies: POLICIES }, new Map(ports));
+      plane.apply({ revision, clusters: [cluster], schemas: [], policies: POLICIES }, new Map(ports));
       ports.clear();
     },
     openModule(service, incarnation) {
@@ -112,7 +112,7 @@ export function createEndpoint(overrides: Partial<Endpoint>): Endpoint {
     host: '127.0.0.1',
     port: 0,
     protocol: 'grpc',
-    codecs: ['proto'],
+    codecs: ['proto', 'json'],
     weight: 1,
     priority: 0,
     zone: '',
