@@ -16,7 +16,7 @@ export function planOf(flags: Flags, usual: Pick<Plan, 'rounds' | 'seconds'>): P
   return {
     rounds: flags.rounds ?? (smoke ? 1 : quick ? 2 : usual.rounds),
     seconds: flags.seconds ?? (smoke ? 0.3 : quick ? 1 : usual.seconds),
-    firstWarmUpSeconds: smoke ? 0.2 : quick ? 1 : 3,
-    warmUpSeconds: smoke ? 0.1 : 0.5,
+    firstWarmUpSeconds: smoke ? 0.2 : quick ? 1 : 2,
+    warmUpSeconds: smoke ? 0.1 : 0.3,
   };
 }

@@ -15,40 +15,52 @@ export function toCounts(counts: SharedCounts): Counts {
   return { calls: counts[0] ?? 0, messages: counts[1] ?? 0, held: 0 };
 }
 
-/** The trivial handlers that each server in JavaScript runs. */
-export interface EchoHandlers {
-  readonly echo: (request: StringValue) => StringValue;
-  readonly repeat: (request: StringValue) => Generator<StringValue>;
+export function countCall(counts: SharedCounts): void {
+  counts[0] = (counts[0] ?? 0) + 1;
 }
 
-export function createEchoHandlers(counts: SharedCounts): EchoHandlers {
-  return {
-    echo(request) {
-      counts[0] = (counts[0] ?? 0) + 1;
-      return create(StringValueSchema, { value: request.value });
-    },
-    /** The request's text is "CALLID COUNT CHARACTERS end ....". */
-    *repeat(request) {
-      const [callId = '', count, characters] = request.value.split(' ');
-      const filler = '.'.repeat(Math.max(0, Number(characters) - callId.length - 8));
-      for (let number = 1; number <= Number(count); number++) {
-        const sequence = number.toString(16).padStart(8, '0');
-        yield create(StringValueSchema, { value: callId + sequence + filler });
-        counts[1] = (counts[1] ?? 0) + 1;
-      }
-      counts[0] = (counts[0] ?? 0) + 1;
-    },
-  };
+export function countMessage(counts: SharedCounts): void {
+  counts[1] = (counts[1] ?? 0) + 1;
 }
 
-/** The handlers as Connect's route function. */
+/** The unary handler of every server in JavaScript. */
+export function echo(request: StringValue): StringValue {
+  return create(StringValueSchema, { value: request.value });
+}
+
+/** What a request for a stream asks: "CALLID COUNT CHARACTERS end ....". */
+export interface Order {
+  readonly callId: string;
+  readonly messages: number;
+  readonly filler: string;
+}
+
+export function parseOrder({ value }: StringValue): Order {
+  const [callId = '', count, characters] = value.split(' ');
+  return { callId, messages: Number(count), filler: '.'.repeat(Math.max(0, Number(characters) - callId.length - 8)) };
+}
+
+/** A message of the stream, by its number from 1. */
+export function toMessage({ callId, filler }: Order, number: number): StringValue {
+  const sequence = number.toString(16).padStart(8, '0');
+  return create(StringValueSchema, { value: callId + sequence + filler });
+}
+
+/** The handlers as Connect's route function, written as people write them. */
 export function createEchoRoutes(counts: SharedCounts): (router: ConnectRouter) => void {
-  const { echo, repeat } = createEchoHandlers(counts);
   return (router) =>
     void router.service(EchoService, {
-      echo,
+      echo(request) {
+        countCall(counts);
+        return echo(request);
+      },
       async *repeat(request) {
-        yield* repeat(request);
+        const order = parseOrder(request);
+        for (let number = 1; number <= order.messages; number++) {
+          yield toMessage(order, number);
+          countMessage(counts);
+        }
+        countCall(counts);
       },
     });
 }

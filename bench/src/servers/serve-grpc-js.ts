@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { StringValueSchema, type StringValue } from '@bufbuild/protobuf/wkt';
 import { Server, ServerCredentials, type MethodDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { createEchoHandlers } from './echo-handlers.ts';
+import { countCall, countMessage, echo, parseOrder, toMessage, type SharedCounts } from './echo-handlers.ts';
 import type { ServeEcho } from './echo-process.ts';
 import { ECHO, REPEAT } from './echo-schema.ts';
 
@@ -25,12 +25,13 @@ function define(method: string, responseStream: boolean): MethodDefinition<Strin
 }
 
 export const serveEcho: ServeEcho = async (counts) => {
-  const { echo, repeat } = createEchoHandlers(counts);
   const server = new Server();
   const implementation: UntypedServiceImplementation = {
-    echo: (call: { request: StringValue }, answer: (error: null, value: StringValue) => void) =>
-      answer(null, echo(call.request)),
-    repeat: (call: NodeJS.WritableStream & { request: StringValue }) => void writeAll(call, repeat(call.request)),
+    echo(call: { request: StringValue }, answer: (error: null, value: StringValue) => void) {
+      countCall(counts);
+      answer(null, echo(call.request));
+    },
+    repeat: (call: StreamCall) => void repeat(call, counts),
   };
   server.addService({ echo: define(ECHO, false), repeat: define(REPEAT, true) }, implementation);
   return new Promise((resolve, reject) => {
@@ -40,7 +41,16 @@ export const serveEcho: ServeEcho = async (counts) => {
   });
 };
 
-async function writeAll(call: NodeJS.WritableStream, messages: Iterable<StringValue>): Promise<void> {
-  for (const message of messages) if (!call.write(message as never)) await once(call, 'drain');
+type StreamCall = NodeJS.WritableStream & { readonly request: StringValue };
+
+async function repeat(call: StreamCall, counts: SharedCounts): Promise<void> {
+  const order = parseOrder(call.request);
+  for (let number = 1; number <= order.messages; number++) {
+    // A message is what this stream takes, whatever the type of a stream in general says.
+    const hasRoom = call.write(toMessage(order, number) as never);
+    countMessage(counts);
+    if (!hasRoom) await once(call, 'drain');
+  }
+  countCall(counts);
   call.end();
 }

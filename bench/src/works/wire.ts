@@ -18,13 +18,13 @@ interface Part {
 
 /** Lengths that make twelve minutes of all. A part is what `--resume` can leave out. */
 const PARTS: readonly Part[] = [
-  { name: 'gateway-http2', run: runGatewayHttp2, flags: { rounds: 5, seconds: 2 } },
-  { name: 'gateway-tls', run: runGatewayHttp2, flags: { rounds: 5, seconds: 2, tls: true } },
+  { name: 'gateway-http2', run: runGatewayHttp2, flags: { rounds: 5, seconds: 1.5 } },
+  { name: 'gateway-tls', run: runGatewayHttp2, flags: { rounds: 5, seconds: 1.5, tls: true } },
   { name: 'gateway', run: runGateway, flags: { rounds: 5, seconds: 2 } },
-  { name: 'latency', run: runLatency, flags: { rounds: 5, seconds: 3 } },
-  { name: 'stream', run: runStream, flags: { rounds: 5, seconds: 1 } },
-  { name: 'idle', run: runIdle, flags: { rounds: 5 } },
-  { name: 'server', run: runServer, flags: { rounds: 5, seconds: 1 } },
+  { name: 'latency', run: runLatency, flags: { rounds: 5, seconds: 2.5 } },
+  { name: 'stream', run: runStream, flags: { rounds: 5, seconds: 0.8 } },
+  { name: 'idle', run: runIdle, flags: { rounds: 5, seconds: 4 } },
+  { name: 'server', run: runServer, flags: { rounds: 5, seconds: 0.8 } },
   { name: 'module', run: runModule, flags: { rounds: 5, seconds: 2 } },
 ];
 
