@@ -24,13 +24,15 @@ export interface CallWish {
   readonly signalKeepsDeadline?: true;
 }
 
+/** Of all transports, since ids of calls are unique within the process. */
+let calls = 0;
+
 /** Makes calls: the innermost part of a transport, inside its interceptors. */
 export class Caller {
   readonly #settings: TransportSettings;
   readonly #target: Target;
   readonly #backend: Backend;
   readonly #baseFields: Fields;
-  #calls = 0;
 
   constructor(settings: TransportSettings, target: Target, backend: Backend) {
     this.#settings = settings;
@@ -61,7 +63,7 @@ export class Caller {
     const { plan, signal, deadlineMs } = wish;
     if (signal?.aborted === true) throw errorOfAbort(signal);
     const nowMs = this.#settings.clock.nowMs();
-    const call = createCallContext(String(++this.#calls), nowMs, '');
+    const call = createCallContext(String(++calls), nowMs, '');
     call.dialect = 'grpc';
     call.method = plan.facts;
     call.deadlineMs = deadlineMs;

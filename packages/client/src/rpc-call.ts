@@ -192,6 +192,8 @@ export abstract class RpcCall implements Reply, MessageSink {
     const { backend, head } = this.parts;
     this.#body = backend.service(head, this);
     this.#pump();
+    // What was sent during a pause has left only now.
+    if (this.hasRoom()) this.onRoom();
   }
 
   #pump(): void {

@@ -47,6 +47,8 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
   }
 
   async next(): Promise<Result> {
+    // A reader may ask again before it has its answer.
+    while (this.#reader !== undefined) await this.#reader.promise.catch(() => undefined);
     const unread = this.#unread.shift() ?? (await this.#wait());
     if (unread === undefined) return DONE;
     const { bytes, compression } = unread;

@@ -17,6 +17,8 @@ export class Upload {
   #state: 'open' | 'ending' | 'ended' = 'open';
   #keeps = true;
   #pumping = false;
+  /** Counts attempts: one that fails while it is written to must not get the next one's bytes. */
+  #attempt = 0;
 
   /** `frame` is ours from now on. */
   push(frame: Uint8Array): void {
@@ -54,6 +56,8 @@ export class Upload {
     this.#index = 0;
     this.#offset = 0;
     this.#credit = INITIAL_CREDIT_BYTES;
+    this.#attempt++;
+    this.#pumping = false;
     if (this.#state === 'ended') this.#state = 'ending';
   }
 
@@ -61,6 +65,7 @@ export class Upload {
   pump(body: Body, call: { isOver(): boolean }): void {
     if (this.#pumping) return;
     this.#pumping = true;
+    const attempt = this.#attempt;
     while (this.#index < this.#frames.length && this.#credit > 0) {
       const frame = this.#frames[this.#index] as Uint8Array;
       const from = this.#offset;
@@ -72,10 +77,9 @@ export class Upload {
         this.#offset = 0;
       }
       body.write(count === frame.length ? frame : frame.subarray(from, from + count));
-      if (call.isOver()) break;
+      if (call.isOver() || attempt !== this.#attempt) return;
     }
     this.#pumping = false;
-    if (call.isOver()) return;
     if (!this.#keeps) this.#drop();
     if (this.#state !== 'ending' || this.#index < this.#frames.length) return;
     this.#state = 'ended';

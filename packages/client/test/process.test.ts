@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startServer, type HttpVersion } from './support/servers.ts';
 
-const PROGRAM = join(import.meta.dirname, 'support/caller-process.ts');
+const PROGRAM = fileURLToPath(import.meta.resolve('./support/caller-process.ts'));
 
 async function run(...parameters: string[]): Promise<{ code: unknown; output: string }> {
   const child = spawn(process.execPath, [PROGRAM, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] });

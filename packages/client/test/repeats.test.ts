@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { processedOf } from '../src/index.ts';
 import { Repeats } from '../src/repeats.ts';
 import { connect } from './support/calls.ts';
-import { seeError, toMessages } from './support/scenarios.ts';
+import { createTurns, seeError, toMessages } from './support/scenarios.ts';
 import { startServer } from './support/servers.ts';
 
 /** A gRPC server that does with each stream what it is told. */
@@ -108,10 +108,20 @@ describe('repeats', () => {
     await once(place, 'close');
     await using ours = connect(`http://127.0.0.1:${port}`, { connectWaitMs: 10_000 });
     const call = ours.client.say({ value: 'a' });
+    const turns = createTurns();
+    const stream = ours.client.join(turns);
+    turns.send('at once');
     const server = createServer();
     server.on('stream', (stream) => answerWell(stream));
     setTimeout(() => server.listen(port, '127.0.0.1'), 300);
+    // Requests that come while the call pauses.
+    for (let i = 0; i < 10; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      turns.send('later');
+    }
+    turns.end();
     await call;
+    await stream;
     await ours.transport.close();
     server.close();
     await once(server, 'close');
