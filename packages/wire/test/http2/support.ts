@@ -16,6 +16,9 @@ import {
 } from '@bascule/core';
 import { createHttp2Link } from '../../src/http2/client/link.ts';
 import type { Http2Limits } from '../../src/http2/limits.ts';
+import { frame } from './frame.ts';
+
+export { frame, uint32 } from './frame.ts';
 
 /** What a call came to. */
 export interface CallRecord {
@@ -218,22 +221,6 @@ interface SeenFrame {
   flags: number;
   streamId: number;
   payload: Buffer;
-}
-
-/** A frame out of its parts; nothing is checked, so that wrong ones can be made. */
-export function frame(type: number, flags: number, streamId: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
-}
-
-export function uint32(...values: number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((value, i) => bytes.writeUInt32BE(value, i * 4));
-  return bytes;
 }
 
 /** A server of bytes: shows the client's frames and sends what it is told. */
