@@ -1,11 +1,11 @@
 import { Code, type RequestHead } from '@bascule/core';
 import { createKit } from '@bascule/kit';
 import { createGrpcUpstream } from '@bascule/wire';
-import { refuseUnder } from './support/refusing.ts';
+import { awayFor, refuseUnder } from './support/refusing.ts';
 import { describe, expect, it } from 'vitest';
 import { connect } from './support/calls.ts';
 import { createProbe, createRoutes } from './support/routes.ts';
-import { DUPLEX_SCENARIOS, SCENARIOS, seeError } from './support/scenarios.ts';
+import { DUPLEX_SCENARIOS, SCENARIOS, createTurns, seeError } from './support/scenarios.ts';
 import { startServer } from './support/servers.ts';
 
 const scenarios = Object.entries({ ...SCENARIOS, ...DUPLEX_SCENARIOS });
@@ -17,6 +17,20 @@ describe('a Service in place of a connection', () => {
     const kit = createKit({ routes: createRoutes(createProbe()) });
     await using ours = connect('http://in.process', { service: createGrpcUpstream(kit.service) });
     expect(await see(ours.client, ours.transport)).toEqual(await see(over.client, over.transport));
+  });
+
+  it('gets requests that came while a call paused between attempts', async () => {
+    const service = awayFor(8);
+    await using ours = connect('http://in.process', { service });
+    const turns = createTurns();
+    const call = ours.client.join(turns);
+    // The first pauses are of 5 ms and more.
+    while (service.calls < 5) await new Promise((resolve) => setImmediate(resolve));
+    turns.send('in a pause');
+    while (service.calls < 9) await new Promise((resolve) => setImmediate(resolve));
+    turns.send('afterwards');
+    turns.end();
+    expect((await call).value).toBe('');
   });
 
   it('gets what layers read of a call', async () => {
