@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Protocol } from './messages.ts';
 import { UPSTREAMS, type Upstream } from './upstreams.ts';
 
 const HERE = import.meta.dirname;
@@ -38,6 +39,18 @@ const NARROW: Readonly<Record<Tier, Narrowing>> = {
   short: { ...PLAIN, compressions: ['COMPRESSION_IDENTITY', 'COMPRESSION_GZIP'] },
   full: {},
 };
+
+/**
+ * Backends of Connect and gRPC-Web compress the frame that says how a call ended as they do messages, and the gateway
+ * must read it; Node reads no snappy. gRPC says it in HTTP trailers, so that there snappy passes as well.
+ */
+const READABLE_COMPRESSIONS = [
+  'COMPRESSION_IDENTITY',
+  'COMPRESSION_GZIP',
+  'COMPRESSION_BR',
+  'COMPRESSION_ZSTD',
+  'COMPRESSION_DEFLATE',
+];
 
 /** Our own transport calls Connect backends (see client-mode.ts), and it speaks neither deflate nor snappy. */
 const NODE_COMPRESSIONS = ['COMPRESSION_IDENTITY', 'COMPRESSION_GZIP', 'COMPRESSION_BR', 'COMPRESSION_ZSTD'];
@@ -82,7 +95,8 @@ export function listRuns(tier: Tier): Run[] {
       mode: 'client',
       config: 'gateway-client.yaml',
       narrow: {
-        ...(UPSTREAMS[upstream].title.startsWith('Connect') ? { compressions: NODE_COMPRESSIONS } : {}),
+        ...compressionsOf(upstream),
+        ...(UPSTREAMS[upstream].protocol === Protocol.connect ? { compressions: NODE_COMPRESSIONS } : {}),
         ...narrow,
         ...narrowTo(upstream),
       },
@@ -94,7 +108,12 @@ export function listRuns(tier: Tier): Run[] {
         title: `${title} > ${UPSTREAMS[upstream].title}`,
         mode: 'server',
         config: 'gateway.yaml',
-        narrow: { ...narrow, ...(isHttp1(upstream) ? NOT_FULL_DUPLEX : {}), protocols: [protocol] },
+        narrow: {
+          ...compressionsOf(upstream),
+          ...narrow,
+          ...(isHttp1(upstream) ? NOT_FULL_DUPLEX : {}),
+          protocols: [protocol],
+        },
         program: [join(HERE, 'gateway/server-mode.ts'), upstream],
         cell: { client, upstream },
       })),
@@ -120,6 +139,10 @@ function listClientRuns(tier: Tier): Run[] {
 
 function upstreams(): Upstream[] {
   return Object.keys(UPSTREAMS) as Upstream[];
+}
+
+function compressionsOf(upstream: Upstream): Narrowing {
+  return upstream === 'grpc' ? {} : { compressions: READABLE_COMPRESSIONS };
 }
 
 function isHttp1(upstream: Upstream): boolean {
