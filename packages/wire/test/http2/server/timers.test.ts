@@ -90,7 +90,7 @@ test('frees answers that wait for a window, and leaves those alone that move', a
       client.frames
         .filter((seen) => seen.type === Kind.reset)
         .map((seen) => seen.id)
-        .toSorted(),
+        .toSorted((a, b) => a - b),
     )
     .toEqual([1, 5]);
   expect(abuses).toEqual(['zero-window', 'zero-window']);
