@@ -1,6 +1,6 @@
 import { create, type DescMethodStreaming, type DescMethodUnary } from '@bufbuild/protobuf';
 import { Code, type Transport } from '@connectrpc/connect';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { KindsService, NoteSchema, type Note } from './differential/kinds.ts';
 import { errorFacts, type Seen } from './differential/seen-routes.ts';
 import { startConnectNode, startServe, WAYS, type Subject, type Way } from './differential/servers.ts';
@@ -67,9 +67,14 @@ describe.each([
 ])('serve and connect-node, %s', (_, isIntercepted) => {
   let subjects: readonly [Subject, Subject];
   beforeAll(async () => {
+    // connect-node prints what callers do to it.
+    vi.spyOn(console, 'error').mockImplementation(() => {});
     subjects = await Promise.all([startConnectNode(isIntercepted), startServe(isIntercepted)]);
   });
-  afterAll(() => Promise.all(subjects.map((subject) => subject.close())));
+  afterAll(async () => {
+    await Promise.all(subjects.map((subject) => subject.close()));
+    vi.restoreAllMocks();
+  });
 
   describe.each(WAYS.map((way) => [way.name, way] as const))('over %s', (_, way) => {
     const cases = CASES.filter(({ method }) => method !== 'bidi' || way.httpVersion === '2');

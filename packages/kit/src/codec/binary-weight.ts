@@ -1,121 +1,114 @@
-import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import type { DescMessage } from '@bufbuild/protobuf';
+import { NO_FIELDS_KNOWN, shapeOf, Wire, type FieldShape, type MessageShape } from './message-shape.ts';
 
 /** An object that decoding makes: a message, an unknown field, a text, a map's entry. */
 const OBJECT_WEIGHT = 8;
 /** A value without an object of its own. */
 const VALUE_WEIGHT = 1;
-/** Decoding refuses what is deeper; so far the scan follows. */
-const MAX_DEPTH = 100;
 
-/** What a length-delimited field holds: a message, numbers in a row, or bytes that are only skipped. */
-type Content = Shape | 'packed' | 'bytes';
-
-/** The fields of a message, as far as the scan must tell them apart. */
-type Shape = ReadonlyMap<number, Content>;
-
-const shapes = new WeakMap<DescMessage, Shape>();
+interface WeightLimits {
+  readonly maxObjects: number;
+  readonly maxDepth: number;
+}
 
 /**
- * How much decoding a message would make, in {@link OBJECT_WEIGHT}s, without making any of it; the scan stops at
- * `maxObjects`. Within 4 MiB fit two million empty messages: half a second of a blocked loop and sixty times the
- * memory. Malformed input counts up to where it breaks: the decoder says what is wrong.
+ * Judges a message without decoding any of it. Within 4 MiB fit two million empty messages: half a second of a blocked
+ * loop and sixty times the memory. The decoder takes fields in wire types that are not theirs, and reads on elsewhere
+ * than this scan would: so such a message is `malformed`, and must not be decoded either.
  */
-export function isHeavierThan(desc: DescMessage, bytes: Uint8Array, maxObjects: number): boolean {
-  const scan = new Scan(bytes, maxObjects * OBJECT_WEIGHT);
-  scan.message(shapeOf(desc), bytes.length, 1);
-  return scan.weight > scan.limit;
+export function weighBinary(
+  desc: DescMessage,
+  bytes: Uint8Array,
+  limits: WeightLimits,
+): 'fine' | 'heavy' | 'malformed' {
+  const scan = new Scan(bytes, limits);
+  const isWhole = scan.message(shapeOf(desc), bytes.length, 1);
+  if (scan.isHeavy()) return 'heavy';
+  return isWhole ? 'fine' : 'malformed';
 }
 
 class Scan {
-  weight = 0;
-  readonly limit: number;
-  private readonly bytes: Uint8Array;
+  private weight = 0;
   private at = 0;
+  private readonly bytes: Uint8Array;
+  private readonly maxWeight: number;
+  private readonly maxDepth: number;
 
-  constructor(bytes: Uint8Array, limit: number) {
+  constructor(bytes: Uint8Array, { maxObjects, maxDepth }: WeightLimits) {
     this.bytes = bytes;
-    this.limit = limit;
+    this.maxWeight = maxObjects * OBJECT_WEIGHT;
+    this.maxDepth = maxDepth;
   }
 
-  /** False once there is nothing more to learn. A group's fields are counted as if they were of the message itself. */
-  message(shape: Shape, end: number, depth: number): boolean {
+  isHeavy(): boolean {
+    return this.weight > this.maxWeight;
+  }
+
+  /** Reads fields up to `end`, or up to the end of `group`. False once there is nothing more to learn. */
+  message(shape: MessageShape, end: number, depth: number, group?: number): boolean {
+    if (depth > this.maxDepth) return false;
     while (this.at < end) {
       const tag = this.varint();
-      const content = shape.get(tag >>> 3);
-      this.weight += content === undefined ? OBJECT_WEIGHT : VALUE_WEIGHT;
-      if (this.weight > this.limit || !this.value(tag & 7, content, end, depth)) return false;
+      const number = Math.floor(tag / 8);
+      const wire = tag % 8;
+      if (wire === Wire.endGroup) return number === group;
+      const field = shape.get(number);
+      if (!this.field({ number, wire, end, depth }, field) || this.isHeavy()) return false;
     }
-    return this.at === end;
+    return this.at === end && group === undefined;
   }
 
-  private value(wireType: number, content: Content | undefined, end: number, depth: number): boolean {
-    switch (wireType) {
-      case 0:
+  private field(read: { number: number; wire: number; end: number; depth: number }, field?: FieldShape): boolean {
+    const { number, wire, end, depth } = read;
+    const isPacked = wire === Wire.delimited && field?.packedWeight !== undefined;
+    if (field !== undefined && wire !== field.wire && !isPacked) return false;
+    const isObject = field === undefined || wire === Wire.delimited || wire === Wire.startGroup;
+    this.weight += isObject && !isPacked ? OBJECT_WEIGHT : VALUE_WEIGHT;
+    if (wire === Wire.startGroup) return this.message(field?.message ?? NO_FIELDS_KNOWN, end, depth + 1, number);
+    if (wire !== Wire.delimited) return this.skip(wire) && this.at <= end;
+    const length = this.varint();
+    const last = this.at + length;
+    if (last > end) return false;
+    if (field?.message !== undefined) return this.message(field.message, last, depth + 1);
+    this.at = last;
+    if (field?.packedWeight === undefined) return true;
+    this.weight += length * field.packedWeight;
+    return this.endsNumbers(field.wire, length);
+  }
+
+  /** Whether numbers in a row end where their field does: the decoder reads the last of them beyond it otherwise. */
+  private endsNumbers(wire: number, length: number): boolean {
+    if (wire === Wire.fixed64) return length % 8 === 0;
+    if (wire === Wire.fixed32) return length % 4 === 0;
+    return length === 0 || (this.bytes[this.at - 1] as number) < 0x80;
+  }
+
+  private skip(wire: number): boolean {
+    switch (wire) {
+      case Wire.varint:
         this.varint();
-        return this.at <= end;
-      case 1:
-        this.at += 8;
-        return this.at <= end;
-      case 2:
-        return this.delimited(content, end, depth);
-      case 3:
-      case 4:
         return true;
-      case 5:
+      case Wire.fixed64:
+        this.at += 8;
+        return true;
+      case Wire.fixed32:
         this.at += 4;
-        return this.at <= end;
+        return true;
       default:
         return false;
     }
   }
 
-  private delimited(content: Content | undefined, end: number, depth: number): boolean {
-    const length = this.varint();
-    const last = this.at + length;
-    if (last > end) return false;
-    if (typeof content === 'object') {
-      this.weight += OBJECT_WEIGHT;
-      return depth < MAX_DEPTH && this.message(content, last, depth + 1);
-    }
-    // At the shortest, an element of a byte each.
-    this.weight += content === 'packed' ? (length * VALUE_WEIGHT) / 8 : OBJECT_WEIGHT;
-    this.at = last;
-    return this.weight <= this.limit;
-  }
-
-  /** At most ten bytes; more than 32 bits only have to be skipped. */
+  /** Exact up to 2^53; what ends too early counts as read beyond the end. */
   private varint(): number {
     let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
+    for (let i = 0; i < 10; i++) {
       const byte = this.bytes[this.at++];
-      if (byte === undefined) return 0;
-      if (shift < 35) value += (byte & 0x7f) * 2 ** shift;
+      if (byte === undefined) break;
+      value += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) return value;
     }
-    return value;
+    this.at = Number.POSITIVE_INFINITY;
+    return 0;
   }
-}
-
-function shapeOf(desc: DescMessage): Shape {
-  const known = shapes.get(desc);
-  if (known !== undefined) return known;
-  const shape = new Map<number, Content>();
-  // Before its fields: a message may hold itself.
-  shapes.set(desc, shape);
-  for (const field of desc.fields) shape.set(field.number, contentOf(field));
-  return shape;
-}
-
-function contentOf(field: DescField): Content {
-  if (field.fieldKind === 'message') return shapeOf(field.message);
-  if (field.fieldKind === 'map') {
-    return new Map<number, Content>([
-      [1, 'bytes'],
-      [2, field.mapKind === 'message' ? shapeOf(field.message) : 'bytes'],
-    ]);
-  }
-  if (field.fieldKind !== 'list') return 'bytes';
-  if (field.listKind === 'message') return shapeOf(field.message);
-  const isText = field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES;
-  return isText ? 'bytes' : 'packed';
 }

@@ -9,7 +9,7 @@ import {
   type Message,
 } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouterOptions } from '@connectrpc/connect';
-import { isHeavierThan } from './binary-weight.ts';
+import { weighBinary } from './binary-weight.ts';
 import { isJsonHeavierThan } from './json-weight.ts';
 
 /** Requests to messages and messages to answers, for one method in one codec. Both throw ConnectErrors. */
@@ -30,15 +30,20 @@ export interface CodecOptions {
 
 /** Smaller messages cannot hold enough to stall the loop, so they are not looked through first. */
 const LOOK_THROUGH_BYTES = 65_536;
+/** Messages within messages, as protobuf-es counts them. */
+const DEFAULT_MAX_DEPTH = 100;
 
 export function createBinaryCodec({ input, output }: DescMethod, options: CodecOptions): MessageCodec {
   const { maxMessageObjects, binaryOptions } = options;
   const lookThroughBytes = Math.min(LOOK_THROUGH_BYTES, maxMessageObjects);
+  const limits = { maxObjects: maxMessageObjects, maxDepth: binaryOptions?.recursionLimit ?? DEFAULT_MAX_DEPTH };
   return {
     name: 'proto',
     decode(bytes) {
       assertReadable(bytes, options);
-      if (bytes.length > lookThroughBytes && isHeavierThan(input, bytes, maxMessageObjects)) throw tooHeavy(options);
+      const judgement = bytes.length > lookThroughBytes ? weighBinary(input, bytes, limits) : 'fine';
+      if (judgement === 'heavy') throw tooHeavy(options);
+      if (judgement === 'malformed') throw new ConnectError('parse binary: malformed', Code.InvalidArgument);
       try {
         return fromBinary(input, bytes, binaryOptions);
       } catch (error) {

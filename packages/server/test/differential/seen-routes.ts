@@ -14,7 +14,7 @@ import { KindsService, NoteSchema, type Note } from './kinds.ts';
 /** What handlers and interceptors saw of one call, in order. Plain data, so that two servers can be compared. */
 export type Seen = Record<string, unknown>[];
 
-export const GREETING = createContextKey('nobody', { description: 'who calls' });
+const GREETING = createContextKey('nobody', { description: 'who calls' });
 
 /** Context values as a server makes them for each call. */
 export function createValues(): ContextValues {
