@@ -27,15 +27,11 @@ export async function readMessage<T extends Message>(
   throw new Error(`the input ends before its ${schema.name}`);
 }
 
-/** The bytes of a message with its length. */
-export function withLength(bytes: Uint8Array): Uint8Array {
+/** A message to be written. */
+export function encodeMessage<T extends Message>(schema: GenMessage<T>, message: T): Uint8Array {
+  const bytes = toBinary(schema, message);
   const out = Buffer.allocUnsafe(LENGTH_BYTES + bytes.length);
   out.writeUInt32BE(bytes.length);
   out.set(bytes, LENGTH_BYTES);
   return out;
-}
-
-/** A message to be written. */
-export function encodeMessage<T extends Message>(schema: GenMessage<T>, message: T): Uint8Array {
-  return withLength(toBinary(schema, message));
 }

@@ -30,12 +30,7 @@ export interface Stubs {
  */
 export async function loadStubs(): Promise<Stubs> {
   const schemaFile = await compile();
-  return stubsOf(readFileSync(schemaFile), schemaFile);
-}
-
-/** The same from bytes that are at hand, as in a module's worker. */
-export function stubsOf(schema: Uint8Array, schemaFile: string): Stubs {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, schema));
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(schemaFile)));
   const service = registry.getService(`${PACKAGE}.ConformanceService`);
   if (service === undefined) throw new Error(`${schemaFile} holds no ${PACKAGE}.ConformanceService: remove the file`);
   return {

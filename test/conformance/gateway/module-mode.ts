@@ -18,7 +18,7 @@ const front = await startFront(stubs, {
   credentials: serverCreds,
   clientCa: clientTlsCert,
 });
-const module = await createServiceModule(stubs, front.gateway);
+const module = await createServiceModule(front.gateway);
 await module.deploy('1.0.0');
 const response = create(stubs.message('ServerCompatResponse'), {
   host: '127.0.0.1',

@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Gateway } from '@bascule/gateway';
-import type { Stubs } from '../stubs.ts';
 
 const HERE = import.meta.dirname;
 const CLI = join(HERE, '../../../packages/cli/bin/bascule.mjs');
@@ -18,13 +16,12 @@ export interface ServiceModule {
   close(): Promise<void>;
 }
 
-export async function createServiceModule(stubs: Stubs, gateway: Gateway): Promise<ServiceModule> {
+export async function createServiceModule(gateway: Gateway): Promise<ServiceModule> {
   const folder = await mkdtemp(join(tmpdir(), 'bascule-conformance-module-'));
-  const schema = readFileSync(stubs.schemaFile).toString('base64');
   const source = `
 import { createRoutes } from ${JSON.stringify(join(HERE, '../service/routes.ts'))};
-import { stubsOf } from ${JSON.stringify(join(HERE, '../stubs.ts'))};
-export default createRoutes(stubsOf(Buffer.from(${JSON.stringify(schema)}, 'base64'), 'the module'));
+import { loadStubs } from ${JSON.stringify(join(HERE, '../stubs.ts'))};
+export default createRoutes(await loadStubs());
 `;
   return {
     async deploy(version) {

@@ -326,6 +326,20 @@ describe('shapes', () => {
     expect(readAnswer(call)).toEqual({ http, contentType: 'application/json', code: 12 });
   });
 
+  it.each([
+    [100, { http: 200, code: 0 }],
+    [101, { http: 429, code: 8 }],
+  ])('Connect unary gets %i bytes where requests may have 10 and answers 100', async (length, answer) => {
+    const edge = createEdge({ maxMessageBytes: 10, maxAnswerBytes: 100 });
+    const call = startAs(edge, 'application/proto');
+    const { reply } = onlyCall(edge);
+    reply.head(HEAD);
+    reply.write(frame('x'.repeat(length)));
+    reply.end(['grpc-status', '0']);
+    await call.done;
+    expect(readAnswer(call)).toMatchObject(answer);
+  });
+
   it('Connect GET hands the message of its query on', () => {
     const edge = createEdge();
     const query = '?connect=v1&base64=1&compression=gzip&encoding=proto&message=AP8_';
