@@ -4,6 +4,8 @@ export interface Http2Limits {
   readonly connectTimeoutMs: number;
   /** Time from there until the peer's first SETTINGS, and before that until TLS stands, in milliseconds. Default 5,000; 10 to 60,000. */
   readonly settingsTimeoutMs: number;
+  /** Time from the peer's first SETTINGS until it has acknowledged ours, in milliseconds. Default 10,000; 10 to 60,000. */
+  readonly settingsAckTimeoutMs: number;
   /** Calls waiting for a connection or a free stream, per link. Beyond: `unavailable`, never sent. Default 1,024. */
   readonly maxQueuedCalls: number;
   /** Header list size (names + values + 32 per field) of one response head or trailer. Default 16,384. RFC 9113, 6.5.2. */
@@ -33,6 +35,7 @@ export interface Http2Limits {
 export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   connectTimeoutMs: 1000,
   settingsTimeoutMs: 5000,
+  settingsAckTimeoutMs: 10_000,
   maxQueuedCalls: 1024,
   maxHeaderListBytes: 16_384,
   maxHeaderPairs: 100,

@@ -96,9 +96,10 @@ export class Outbox {
 
   #write(): void {
     const buffer = this.#buffer;
-    if (buffer === undefined || buffer.length === 0) return;
-    this.turn += 1;
+    if (buffer === undefined) return;
     this.#buffer = undefined;
+    if (buffer.length === 0) return takeBack(buffer);
+    this.turn += 1;
     const socket = this.#socket;
     const bytes = buffer.bytes.subarray(0, buffer.length);
     let roomy: boolean;

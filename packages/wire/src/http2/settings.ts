@@ -20,6 +20,8 @@ export interface PeerSettings {
   maxConcurrentStreams: number;
   initialWindowBytes: number;
   maxFrameBytes: number;
+  /** Advisory: what is larger need not be taken. */
+  maxHeaderListBytes: number;
 }
 
 export function createPeerSettings(): PeerSettings {
@@ -28,6 +30,7 @@ export function createPeerSettings(): PeerSettings {
     maxConcurrentStreams: MAX_31_BITS,
     initialWindowBytes: 65_535,
     maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
+    maxHeaderListBytes: Infinity,
   };
 }
 
@@ -76,6 +79,9 @@ function applySetting(settings: PeerSettings, id: number, value: number, peerIsS
         throw new ConnectionFault(ErrorCode.protocolError, `SETTINGS_MAX_FRAME_SIZE ${value}`);
       }
       settings.maxFrameBytes = value;
+      return;
+    case SettingId.maxHeaderListSize:
+      settings.maxHeaderListBytes = value;
       return;
     default:
     // Unknown settings are ignored (RFC 9113, 6.5.2).

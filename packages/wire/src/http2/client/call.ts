@@ -5,8 +5,10 @@ import {
   type Body,
   type Cancel,
   type CallError,
+  type Fields,
   type Reply,
   type RequestHead,
+  type ResponseHead,
 } from '@bascule/core';
 import { ErrorCode } from '../errors.ts';
 import { SendingStream } from '../sending-stream.ts';
@@ -41,7 +43,8 @@ export class ClientCall extends SendingStream implements Body {
   readonly reply: Reply;
   /** Request bytes the caller may still write; checked, since a caller that ignores credit would fill our memory. */
   creditBytes = INITIAL_CREDIT_BYTES;
-  /** Outbox turn of HEADERS: as long as it lasts, no byte of the call has left. */
+  /** Where HEADERS stand in the outbox, and in which turn: as long as that lasts, no byte of the call has left. */
+  headAt = 0;
   headTurn = 0;
   /** Announced content-length of the response, or -1, and what has come of it. */
   contentLength = -1;
@@ -59,10 +62,7 @@ export class ClientCall extends SendingStream implements Body {
     if (this.state === 'closed' || this.upload !== 'open' || bytes.length === 0) return;
     this.creditBytes -= bytes.length;
     if (this.creditBytes < 0) {
-      const { carrier } = this;
-      this.fail(callError(Code.internal, 'the caller wrote beyond its credit; write only what reply.grant allows'));
-      carrier.abandon(this, ErrorCode.cancel);
-      return;
+      return this.#giveUp('the caller wrote beyond its credit; write only what reply.grant allows');
     }
     this.carrier.write(this, bytes);
   }
@@ -75,9 +75,7 @@ export class ClientCall extends SendingStream implements Body {
 
   cancel(_reason: Cancel): void {
     if (this.state === 'closed') return;
-    this.state = 'closed';
-    this.waiting = undefined;
-    this.carrier.abandon(this, ErrorCode.cancel);
+    this.#abandon();
   }
 
   grant(bytes: number): void {
@@ -86,21 +84,81 @@ export class ClientCall extends SendingStream implements Body {
     this.carrier.granted(this);
   }
 
+  /** The response has begun. */
+  begin(head: ResponseHead): void {
+    try {
+      this.reply.head(head);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** Response bytes have come, within the window. */
+  take(bytes: Uint8Array): void {
+    try {
+      this.reply.write(bytes);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** The response is whole. The call is closed already. */
+  finish(trailers: Fields): void {
+    try {
+      this.reply.end(trailers);
+    } catch (error) {
+      warn(error);
+    }
+  }
+
   /** Ends the call for its caller. Nothing is told to the peer. */
   fail(error: CallError): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.waiting = undefined;
-    this.reply.fail(error);
+    this.#tell(error);
   }
 
   onLeft(bytes: number): void {
     if (this.upload !== 'open') return;
     this.creditBytes += bytes;
-    this.reply.grant(bytes);
+    try {
+      this.reply.grant(bytes);
+    } catch (error) {
+      this.#break(error);
+    }
   }
 
   onCaughtUp(): void {
     if (this.upload === 'ending') this.carrier.end(this);
   }
+  /** A reply that throws is a bug of a layer, and costs its own call alone: the others of the connection go on. */
+  #break(error: unknown): void {
+    warn(error);
+    if (this.state !== 'closed') this.#giveUp('a layer before the link failed');
+  }
+
+  #giveUp(message: string): void {
+    this.#abandon();
+    this.#tell(callError(Code.internal, message));
+  }
+
+  #abandon(): void {
+    this.state = 'closed';
+    this.carrier.abandon(this, ErrorCode.cancel);
+    this.waiting = undefined;
+  }
+
+  #tell(error: CallError): void {
+    try {
+      this.reply.fail(error);
+    } catch (thrown) {
+      warn(thrown);
+    }
+  }
+}
+
+/** A bug of a layer must be seen, though it may not take the process with it. */
+export function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
 }

@@ -1,21 +1,20 @@
 import type { Socket } from 'node:net';
-import { callError, Code, type Clock, type Timer } from '@bascule/core';
-import { failLater, type ClientCall } from './call.ts';
-import { dial, reasonOfDialError, type LinkTls } from './dial.ts';
+import type { Timer } from '@bascule/core';
+import { failLater, warn, type ClientCall } from './call.ts';
+import type { ConnectionOptions } from './connection-options.ts';
+import { dial, reasonOfDialError } from './dial.ts';
 import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
 import { widenSendWindow } from '../flow.ts';
 import { FrameRouter, type FrameHandler } from '../frame-router.ts';
 import { DEFAULT_MAX_FRAME_BYTES, Flag, FrameReader, type Frame } from '../frames.ts';
 import { putGreeting } from '../greeting.ts';
-import { createRateGuard, type RateGuard } from '../guards.ts';
-import { TABLE_SIZE_ZERO } from '../hpack/encoder.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
-import type { Http2Limits } from '../limits.ts';
 import { endConnection, Outbox, type OutboxHooks } from '../outbox.ts';
-import { beginHeaders, endHeaders } from '../header-frames.ts';
-import type { RequestEncoder } from './request.ts';
-import { parseResponseBlock, type ResponseBlocks } from './response.ts';
+import { RequestHeads } from './heads.ts';
+import { Floods } from './floods.ts';
+import { Liveness } from './liveness.ts';
+import { parseResponseBlock } from './response.ts';
 import { Receiving } from '../receiving.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
@@ -26,21 +25,6 @@ import { ClientStreams } from './streams.ts';
  * to their end, `closing` has said GOAWAY and waits for the socket, `closed` is the end.
  */
 export type ConnectionState = 'connecting' | 'greeting' | 'open' | 'draining' | 'closing' | 'closed';
-
-export interface ConnectionOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: LinkTls | undefined;
-  readonly holdsProcess: boolean;
-  readonly clock: Clock;
-  readonly limits: Http2Limits;
-  /** Shared by the connections of a link. */
-  readonly requests: RequestEncoder;
-  readonly blocks: ResponseBlocks;
-  onChange(connection: ClientConnection): void;
-  /** A stream has ended, or the socket took what it held back: there may be room for a call. */
-  onRoom(connection: ClientConnection): void;
-}
 
 /** How long a peer may take to read our GOAWAY and close, in milliseconds. */
 const LINGER_MS = 1000;
@@ -60,13 +44,13 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   readonly #reader: FrameReader;
   readonly #router: FrameRouter;
   readonly #decoder: HpackDecoder;
-  readonly #settingsRate: RateGuard;
-  readonly #pingRate: RateGuard;
+  readonly #liveness: Liveness;
+  readonly #floods: Floods;
   #state: ConnectionState = 'connecting';
   #timer: Timer | undefined;
-  #firstBlock = true;
-  #probedFrames = 0;
+  #isAcknowledged = false;
   #goawayId = Infinity;
+  #wasCalmed = false;
   #reason = 'the connection to the backend was lost';
 
   constructor(options: ConnectionOptions) {
@@ -74,8 +58,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#options = options;
     this.startedMs = clock.nowMs();
     this.idleSinceMs = this.startedMs;
-    this.#settingsRate = createRateGuard(clock, limits.maxSettingsPerSecond);
-    this.#pingRate = createRateGuard(clock, limits.maxPingsPerSecond);
+    this.#floods = new Floods(clock, limits);
     this.#decoder = new HpackDecoder({
       maxTableBytes: limits.headerTableBytes,
       maxListBytes: limits.maxHeaderListBytes,
@@ -93,10 +76,13 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#outbox = new Outbox(this.#socket, this, limits.maxOutboundBytes);
     this.#sending = new Sending(this.#outbox, this.#settings);
     this.#receiving = new Receiving(this.#outbox, limits.connectionWindowBytes);
+    this.#liveness = new Liveness(clock, this.#outbox, options.keepaliveMs, (reason) => this.destroy(reason));
     this.#streams = new ClientStreams({
       outbox: this.#outbox,
       sending: this.#sending,
       receiving: this.#receiving,
+      heads: new RequestHeads(this.#outbox, this.#settings, options.requests),
+      heldWork: this.#liveness.heldWork,
       limits,
       onEnded: () => this.#onStreamEnded(),
     });
@@ -111,6 +97,11 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   /** Why it closed, for the error of calls that cannot be sent. */
   get reason(): string {
     return this.#reason;
+  }
+
+  /** Whether the peer went with ENHANCE_YOUR_CALM. */
+  get wasCalmed(): boolean {
+    return this.#wasCalmed;
   }
 
   get openCalls(): number {
@@ -133,20 +124,9 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   /** Sends a call's HEADERS. Only while {@link canOpen}. */
   open(call: ClientCall): void {
-    const outbox = this.#outbox;
-    const out = outbox.bytes;
-    const at = beginHeaders(outbox);
-    if (this.#firstBlock) out.append(Uint8Array.of(TABLE_SIZE_ZERO));
-    const wrong = this.#options.requests.encode(call.head, out);
-    if (wrong !== undefined) {
-      out.length = at;
-      failLater(call, callError(Code.internal, wrong, 'never-sent'));
-      return;
-    }
-    this.#firstBlock = false;
-    this.#streams.add(call, this.#settings.initialWindowBytes);
-    endHeaders(outbox, at, call, this.#settings.maxFrameBytes);
-    call.headTurn = outbox.turn;
+    const refusal = this.#streams.open(call, this.#settings.initialWindowBytes);
+    if (refusal !== undefined) return failLater(call, refusal);
+    this.#liveness.begin();
     this.#sendEarlyWrites(call);
     if (!this.#streams.hasIds()) this.drain();
   }
@@ -169,7 +149,10 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   onFlush(): boolean {
     this.#receiving.announce();
-    return this.#sending.pump();
+    const hasMore = this.#sending.pump();
+    if (this.#isReading()) this.#liveness.heldWork.ask();
+    this.#streams.cutWithdrawn();
+    return hasMore;
   }
 
   onFlushed(): void {
@@ -186,6 +169,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   onHeaders(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const { blocks, limits } = this.#options;
+    this.#liveness.onCallFrame();
     const block =
       limits.headerTableBytes === 0
         ? blocks.read(this.#decoder, bytes, start, end)
@@ -194,6 +178,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   onData(frame: Frame, flowBytes: number): void {
+    this.#liveness.onCallFrame();
     this.#streams.onData(frame, flowBytes);
   }
 
@@ -204,8 +189,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   onSettings(frame: Frame): void {
-    if (!this.#settingsRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many SETTINGS');
-    if ((frame.flags & Flag.ack) !== 0) return;
+    this.#floods.settings();
+    if ((frame.flags & Flag.ack) !== 0) return this.#onAcknowledged();
     const before = this.#settings.initialWindowBytes;
     applySettings(this.#settings, frame, true);
     const difference = this.#settings.initialWindowBytes - before;
@@ -216,10 +201,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   onPing(frame: Frame): void {
-    // gRPC servers measure their path with a PING per round trip while calls come in: those are no flood.
-    const isProbe = this.#outbox.callFrames !== this.#probedFrames;
-    this.#probedFrames = this.#outbox.callFrames;
-    if (!isProbe && !this.#pingRate.allow()) throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many PINGs');
+    if (this.#liveness.onPing(frame)) return;
+    this.#floods.ping(this.#outbox.callFrames);
     if ((frame.flags & Flag.ack) === 0) putPingAck(this.#outbox, frame.bytes.subarray(frame.start, frame.end));
   }
 
@@ -229,6 +212,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     }
     this.#goawayId = lastStreamId;
     this.#reason = `the backend closed the connection with ${errorName(code)}`;
+    this.#wasCalmed ||= code === ErrorCode.enhanceYourCalm;
+    this.#liveness.rest();
     this.#changeTo('draining');
     this.#streams.refuseAbove(lastStreamId);
     this.#closeIfDone();
@@ -251,7 +236,10 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
       tls,
       onHandshake: () => this.#setTimer(limits.settingsTimeoutMs, 'the backend did not speak TLS in time'),
       onConnect: () => this.#onConnect(),
-      onBytes: (bytes, length) => this.#guarded(() => this.#reader.read(bytes, length)),
+      onBytes: (bytes, length) => {
+        this.#liveness.heard();
+        this.#guarded(() => this.#reader.read(bytes, length));
+      },
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (this.#state === 'connecting') this.#reason = reasonOfDialError(error);
@@ -275,6 +263,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     if (call.receive.returned > 0) this.#streams.granted(call);
   }
 
+  #onAcknowledged(): void {
+    if (this.#isAcknowledged) return;
+    this.#isAcknowledged = true;
+    this.#clearTimer();
+  }
+
   #isReading(): boolean {
     return this.#state !== 'closed' && this.#state !== 'closing';
   }
@@ -282,12 +276,25 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #changeTo(state: ConnectionState): void {
     if (this.#state === state || this.#state === 'closed') return;
     this.#state = state;
-    if (state === 'open') this.#clearTimer();
+    if (state === 'open') this.#awaitAcknowledgement();
+    if (state === 'closing') this.#liveness.rest();
     this.#options.onChange(this);
   }
 
+  #awaitAcknowledgement(): void {
+    const { settingsAckTimeoutMs } = this.#options.limits;
+    const message = `the backend did not acknowledge SETTINGS within ${settingsAckTimeoutMs} ms`;
+    this.#clearTimer();
+    this.#timer = this.#options.clock.after(settingsAckTimeoutMs, () => {
+      this.#onFault(new ConnectionFault(ErrorCode.settingsTimeout, message));
+    });
+  }
+
   #onStreamEnded(): void {
-    if (this.#streams.size === 0) this.idleSinceMs = this.#options.clock.nowMs();
+    if (this.#streams.size === 0) {
+      this.idleSinceMs = this.#options.clock.nowMs();
+      this.#liveness.rest();
+    }
     if (this.#state === 'draining') this.#closeIfDone();
     else this.#options.onRoom(this);
   }
@@ -319,8 +326,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   #onFault(error: unknown): void {
     const isPeers = error instanceof ConnectionFault;
-    // A bug of a layer must be seen, though it may not take the process with it.
-    if (!isPeers) process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+    if (!isPeers) warn(error);
     this.#reason = isPeers
       ? `the connection to the backend was closed: ${error.message}`
       : 'the connection to the backend was closed after an internal error';
@@ -334,6 +340,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#outbox.shut();
     this.#changeTo('closed');
     this.#streams.failAll(this.#reason);
+    this.#liveness.end();
   }
 
   #setTimer(delayMs: number, reason: string): void {

@@ -15,7 +15,16 @@ export interface Http2LinkOptions {
   readonly limits?: Partial<Http2Limits>;
   /** Whether its connections keep the process alive, idle ones too. Default true. */
   readonly holdsProcess?: boolean;
+  /**
+   * While calls are open and the backend has been silent this long, in milliseconds, it is asked for a sign of life; the
+   * connection is given up when none comes within 20 s. Default 0: never; at least 10,000. Servers of gRPC close
+   * connections that ask more often than every 5 minutes, unless they are told to permit it; after such a close the time
+   * is doubled. Source: gRFC A8.
+   */
+  readonly keepaliveMs?: number;
 }
+
+const MIN_KEEPALIVE_MS = 10_000;
 
 /** A connection's window cannot start below the protocol's own start value (RFC 9113, 6.9.2). */
 function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
@@ -23,10 +32,16 @@ function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
   return { ...limits, connectionWindowBytes: Math.max(65_535, limits.connectionWindowBytes) };
 }
 
+function toKeepaliveMs(given: number): number {
+  if (given === 0 || given >= MIN_KEEPALIVE_MS) return given;
+  throw new RangeError(`keepaliveMs is ${given}; give 0 (off) or at least ${MIN_KEEPALIVE_MS}`);
+}
+
 /**
  * A way to one backend over HTTP/2, with prior knowledge or over TLS. Connects at once and again after a loss; is ready while a
  * connection has both sides' SETTINGS. Calls made while it connects for the first time, or while all streams are taken,
  * wait (bounded); calls made while the backend cannot be reached fail `never-sent` at once.
+ * Throws a RangeError for an option outside of its range.
  */
 export function createHttp2Link(options: Http2LinkOptions): Link {
   let listener: (ready: boolean) => void = () => undefined;
@@ -38,6 +53,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
     clock: options.clock,
     maxConnections: options.maxConnections ?? 10,
     holdsProcess: options.holdsProcess ?? true,
+    keepaliveMs: toKeepaliveMs(options.keepaliveMs ?? 0),
     limits: toLimits(options.limits),
     onReadyChange: (ready) => listener(ready),
     onClosed: () => closed.resolve(),

@@ -21,6 +21,7 @@ export interface PoolOptions {
   readonly port: number;
   readonly tls: LinkTls | undefined;
   readonly holdsProcess: boolean;
+  readonly keepaliveMs: number;
   readonly clock: Clock;
   readonly maxConnections: number;
   readonly limits: Http2Limits;
@@ -57,9 +58,11 @@ export class Pool implements CallCarrier {
   #sweep: Timer | undefined;
   #ready = false;
   #reason = '';
+  #keepaliveMs: number;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#keepaliveMs = options.keepaliveMs;
     this.#requests = new RequestEncoder(
       `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`,
       options.tls === undefined ? undefined : 'https',
@@ -143,6 +146,7 @@ export class Pool implements CallCarrier {
         port,
         tls,
         holdsProcess,
+        keepaliveMs: this.#keepaliveMs,
         clock,
         limits,
         requests: this.#requests,
@@ -184,6 +188,8 @@ export class Pool implements CallCarrier {
     if (index < 0) return;
     this.#serving.splice(index, 1);
     this.#leaving.add(connection);
+    // Source: gRFC A8, "ENHANCE_YOUR_CALM".
+    if (connection.wasCalmed) this.#keepaliveMs *= 2;
     if (this.#state !== 'running') return;
     const livedMs = this.#options.clock.nowMs() - connection.startedMs;
     this.#failures = connection.hasAnswered || livedMs >= GOOD_LIFE_MS ? 0 : this.#failures + 1;

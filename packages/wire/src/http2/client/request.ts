@@ -20,6 +20,12 @@ const MAX_KNOWN_PATHS = 1024;
 /** What goes before a value, by field name; empty for fields that are not forwarded. Names repeat from call to call. */
 const knownNames = new Map<string, Uint8Array>();
 
+/** What every field counts in a header list beside name and value (RFC 9113, 6.5.2). */
+const FIELD_BYTES = 32;
+/** Room for a field that the static table codes as one byte. */
+const MAX_STATIC_BYTES = FIELD_BYTES + 32;
+const PSEUDO_FIELDS = 4;
+
 /** Undefined for a name that HTTP/2 forbids. */
 function encodedName(name: string): Uint8Array | undefined {
   const known = knownNames.get(name);
@@ -64,6 +70,25 @@ export class RequestEncoder {
     return encodeFields(head.fields, out);
   }
 
+  /** A bound on {@link listBytes}, cheap to get: Huffman coding spares less than half. */
+  maxListBytes(head: RequestHead, codedBytes: number): number {
+    return 2 * codedBytes + (head.fields.length / 2 + PSEUDO_FIELDS) * MAX_STATIC_BYTES;
+  }
+
+  /** Size of the header list by which peers limit it. Source: RFC 9113, 6.5.2. */
+  listBytes(head: RequestHead): number {
+    const { method, path, fields } = head;
+    const authority = head.authority === '' ? this.#authority : head.authority;
+    let bytes = ':method:scheme:path:authority'.length + PSEUDO_FIELDS * FIELD_BYTES;
+    bytes += method.length + path.length + authority.length + (this.#scheme ?? head.scheme).length;
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i] as string;
+      const value = fields[i + 1] as string;
+      if (isForwarded(name, value)) bytes += name.length + value.length + FIELD_BYTES;
+    }
+    return bytes;
+  }
+
   #pseudoFields(head: RequestHead): Uint8Array | undefined {
     const known = this.#prepared.get(head.path);
     if (
@@ -80,6 +105,10 @@ export class RequestEncoder {
     this.#prepared.set(head.path, { method: head.method, authority: head.authority, scheme: head.scheme, bytes });
     return bytes;
   }
+}
+
+function isForwarded(name: string, value: string): boolean {
+  return !NOT_FORWARDED.has(name) && (name !== 'te' || value === 'trailers');
 }
 
 function encodePseudoFields(head: RequestHead, ownAuthority: string, scheme: string): Uint8Array | undefined {

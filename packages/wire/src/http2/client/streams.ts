@@ -1,5 +1,7 @@
 import { callError, Code, NO_FIELDS, withoutFields, type CallError, type Fields } from '@bascule/core';
 import type { CallCarrier, ClientCall } from './call.ts';
+import type { RequestHeads } from './heads.ts';
+import type { HeldWork } from './held-work.ts';
 import { answerStray, ClosedStreams } from '../closed-streams.ts';
 import { putReset } from '../control.ts';
 import { callErrorOfReset, ConnectionFault, ErrorCode } from '../errors.ts';
@@ -12,6 +14,7 @@ import type { ResponseBlock } from './response.ts';
 import { transition } from '../stream.ts';
 import type { Receiving } from '../receiving.ts';
 import type { Sending } from '../sending.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 /** What a Trailers-Only answer says about a body it does not have; everything else of it is trailers. */
 const HEAD_ONLY_FIELDS = new Set(['content-type', 'content-length']);
@@ -20,6 +23,8 @@ export interface StreamsOptions {
   readonly outbox: Outbox;
   readonly sending: Sending;
   readonly receiving: Receiving;
+  readonly heads: RequestHeads;
+  readonly heldWork: HeldWork;
   readonly limits: Http2Limits;
   /** A stream has ended: there may be room for another, or nothing left to do. */
   onEnded(): void;
@@ -30,12 +35,14 @@ export class ClientStreams implements CallCarrier {
   readonly #calls = new IdTable<ClientCall>();
   readonly #closed = new ClosedStreams();
   readonly #options: StreamsOptions;
+  readonly #withdrawals: Withdrawals;
   #lastId = -1;
   #emptyData = 0;
   #answered = 0;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
+    this.#withdrawals = new Withdrawals(options.outbox);
   }
 
   get size(): number {
@@ -52,14 +59,17 @@ export class ClientStreams implements CallCarrier {
     return this.#lastId + 2 <= MAX_31_BITS;
   }
 
-  /** Takes a call over and gives it its stream id. */
-  add(call: ClientCall, sendWindowBytes: number): void {
-    this.#lastId += 2;
-    call.id = this.#lastId;
+  /** Takes a call over and adds its HEADERS. Returns why that cannot be, or undefined. */
+  open(call: ClientCall, sendWindowBytes: number): CallError | undefined {
+    call.id = this.#lastId + 2;
+    const refusal = this.#options.heads.put(call);
+    if (refusal !== undefined) return refusal;
+    this.#lastId = call.id;
     call.state = transition(call.state, 'open') ?? 'closed';
     call.send.available = sendWindowBytes;
     call.carrier = this;
     this.#calls.set(call.id, call);
+    return undefined;
   }
 
   write(call: ClientCall, bytes: Uint8Array): void {
@@ -75,8 +85,17 @@ export class ClientStreams implements CallCarrier {
 
   abandon(call: ClientCall, code: ErrorCode): void {
     if (!this.#remove(call)) return;
-    this.#closed.add(call.id, 'by-us');
-    putReset(this.#options.outbox, call.id, code);
+    const { heads, outbox, sending } = this.#options;
+    if (call.headTurn === outbox.turn && heads.canTakeBack(call.id, this.#lastId)) {
+      heads.takeBack(call.id);
+      this.#withdrawals.add(call.id, call.headAt);
+      // All of its DATA is of this turn, too.
+      sending.window.available += call.leftBytes;
+    } else {
+      this.#closed.add(call.id, 'by-us');
+      putReset(outbox, call.id, code);
+      this.#options.heldWork.hold(call.head.call);
+    }
     this.#options.onEnded();
   }
 
@@ -117,7 +136,7 @@ export class ClientStreams implements CallCarrier {
     }
     // Padding never reaches the caller, so the caller cannot give it back.
     call.receive.returned += flowBytes - length;
-    if (length > 0) call.reply.write(frame.bytes.subarray(frame.start, frame.end));
+    if (length > 0) call.take(frame.bytes.subarray(frame.start, frame.end));
     if (call.state === 'closed') return;
     if (endStream) this.#finish(call, NO_FIELDS);
     else this.granted(call);
@@ -141,6 +160,11 @@ export class ClientStreams implements CallCarrier {
       return this.#reset(call, ErrorCode.flowControlError, error);
     }
     if (call.send.available > 0) this.#options.sending.resume(call);
+  }
+
+  /** The last thing in a turn. */
+  cutWithdrawn(): void {
+    this.#withdrawals.cut();
   }
 
   /** SETTINGS_INITIAL_WINDOW_SIZE moves all open windows by the difference (RFC 9113, 6.9.2). */
@@ -188,7 +212,7 @@ export class ClientStreams implements CallCarrier {
       return this.#finish(call, withoutFields(block.fields, HEAD_ONLY_FIELDS));
     }
     if (endStream && call.contentLength > 0) return this.#malformed(call, 'no DATA although content-length says so');
-    call.reply.head(head);
+    call.begin(head);
     if (endStream && (call.state as string) !== 'closed') this.#finish(call, NO_FIELDS);
   }
 
@@ -218,7 +242,7 @@ export class ClientStreams implements CallCarrier {
       call.state = 'closed';
       putReset(this.#options.outbox, call.id, ErrorCode.noError);
     }
-    call.reply.end(trailers);
+    call.finish(trailers);
     this.#options.onEnded();
   }
 
