@@ -35,20 +35,42 @@ export class BlockMemory<T> {
     return slot.value;
   }
 
-  put(hash: number, version: number, bytes: Buffer, value: T): void {
+  /** Takes what `bytes[start..end)` came to; `key` is its hash and the table's version. */
+  put(key: BlockKey, bytes: Buffer, start: number, end: number, value: T): void {
+    const { hash, version } = key;
     const at = hash & this.#mask;
-    if (this.#missed[at] !== hash) {
-      this.#missed[at] = hash;
-      return;
+    // Of all bytes: blocks that differ in one value must not be copied again and again.
+    const whole = fnv(bytes, start, end);
+    if (this.#missed[at] === whole) {
+      this.#slots[at] = { hash, version, bytes: Uint8Array.prototype.slice.call(bytes, start, end), value };
     }
-    this.#slots[at] = { hash, version, bytes: new Uint8Array(bytes), value };
+    this.#missed[at] = whole;
   }
 }
 
-/** FNV-1a of `bytes[start..end)`. */
-export function hashOf(bytes: Uint8Array, start: number, end: number): number {
+export interface BlockKey {
+  readonly hash: number;
+  readonly version: number;
+}
+
+const FNV_PRIME = 0x0100_0193;
+
+function fnv(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c_9dc5;
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x0100_0193);
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), FNV_PRIME);
+  return hash | 0;
+}
+
+/** Every byte of a short block counts, one in four of what is longer: equal hashes cost a comparison, no more. */
+const DENSE_BYTES = 64;
+
+/** A hash of `bytes[start..end)`. */
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c_9dc5 ^ (end - start);
+  const sparse = Math.min(end, start + DENSE_BYTES);
+  let at = start;
+  for (; at < sparse; at++) hash = Math.imul(hash ^ (bytes[at] as number), FNV_PRIME);
+  for (; at < end; at += 4) hash = Math.imul(hash ^ (bytes[at] as number), FNV_PRIME);
   // The low bits of the product hang on the low bits of the input alone.
   return hash ^ (hash >>> 15);
 }

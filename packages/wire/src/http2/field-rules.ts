@@ -1,8 +1,10 @@
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
+const BAD_OCTET = /[\0\r\n]/;
+const SPACE = 32;
+const TAB = 9;
 
 /** Fields that speak about one HTTP/1.1 connection and have no place in HTTP/2 (RFC 9113, 8.2.2). */
-export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   'connection',
   'proxy-connection',
   'keep-alive',
@@ -17,19 +19,25 @@ const lawfulNames = new Set<string>();
 
 /** What makes a field malformed (RFC 9113, 8.2), or undefined. */
 export function faultOfField(name: string, value: string): string | undefined {
-  if (!lawfulNames.has(name)) {
-    const fault = faultOfName(name);
-    if (fault !== undefined) return fault;
-    // Starting over is enough: hostile peers cost a miss, honest names are back after one call.
-    if (lawfulNames.size >= MAX_KNOWN_NAMES) lawfulNames.clear();
-    lawfulNames.add(name);
-  }
-  return BAD_VALUE.test(value) ? `the value of ${name}` : undefined;
+  return faultOfName(name) ?? (isLawfulValue(value) ? undefined : `the value of ${name}`);
 }
 
-function faultOfName(name: string): string | undefined {
+/** Whether a value may stand in a field (RFC 9113, 8.2.1). */
+export function isLawfulValue(value: string): boolean {
+  const first = value.charCodeAt(0);
+  const last = value.charCodeAt(value.length - 1);
+  return first !== SPACE && first !== TAB && last !== SPACE && last !== TAB && !BAD_OCTET.test(value);
+}
+
+/** The same of a name alone (RFC 9113, 8.2.1 and 8.2.2). */
+export function faultOfName(name: string): string | undefined {
+  if (lawfulNames.has(name)) return undefined;
   if (!NAME.test(name)) return `the field name ${JSON.stringify(name.slice(0, 40))}`;
-  return CONNECTION_FIELDS.has(name) ? `the connection-specific field ${name}` : undefined;
+  if (CONNECTION_FIELDS.has(name)) return `the connection-specific field ${name}`;
+  // Starting over is enough: hostile peers cost a miss, honest names are back after one call.
+  if (lawfulNames.size >= MAX_KNOWN_NAMES) lawfulNames.clear();
+  lawfulNames.add(name);
+  return undefined;
 }
 
 /** The number that a content-length says, or -1 where it is none. */

@@ -72,7 +72,7 @@ export class ResponseBlocks {
     const known = this.#memory.get(hash, 0, bytes, start, end);
     if (known !== undefined) return known;
     const block = parseResponseBlock(decoder.decode(bytes, start, end));
-    this.#memory.put(hash, 0, bytes.subarray(start, end), block);
+    this.#memory.put({ hash, version: 0 }, bytes, start, end, block);
     return block;
   }
 }

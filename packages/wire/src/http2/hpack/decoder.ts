@@ -1,7 +1,9 @@
 import { ConnectionFault, ErrorCode } from '../errors.ts';
 import { DynamicTable, ENTRY_OVERHEAD_BYTES } from './dynamic-table.ts';
 import { decodeHuffman } from './huffman.ts';
+import { isLawfulValue } from '../field-rules.ts';
 import { STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from './static-table.ts';
+import { MAX_REMEMBERED_STRING_BYTES, StringMemory } from './string-memory.ts';
 
 export interface HpackDecoderOptions {
   /** Largest dynamic table the peer's encoder may use, in bytes: our SETTINGS_HEADER_TABLE_SIZE. */
@@ -12,8 +14,13 @@ export interface HpackDecoderOptions {
   readonly maxPairs: number;
 }
 
+/** First bits of a literal field that no intermediary may put into a table (RFC 7541, 6.2.3). */
+const NEVER_INDEXED = 0x10;
 /** Largest integer taken: no length or index in a lawful block comes near. */
 const MAX_INTEGER = 0xff_ffff;
+
+/** One memory serves all connections of a thread: what equal bytes say hangs on nothing else. */
+const strings = new StringMemory();
 
 function fault(message: string): ConnectionFault {
   return new ConnectionFault(ErrorCode.compressionError, `header block: ${message}`);
@@ -36,6 +43,10 @@ export class HpackDecoder {
   tableVersion = 0;
   /** Whether the last block read or changed the dynamic table: if not, its bytes alone say what it means. */
   usedTable = false;
+  /** Whether the last block may hold a value that RFC 9113, 8.2.1 forbids; if not, nobody need look at its values again. */
+  mayBeUnlawful = false;
+  /** Whether such a value has ever entered the dynamic table. */
+  #tableMayBeUnlawful = false;
 
   constructor(options: HpackDecoderOptions) {
     this.#options = options;
@@ -54,6 +65,7 @@ export class HpackDecoder {
     this.#end = end;
     this.#listBytes = 0;
     this.usedTable = false;
+    this.mayBeUnlawful = false;
     const fields: string[] = [];
     this.#fields = fields;
     this.#resizeTable();
@@ -82,10 +94,12 @@ export class HpackDecoder {
     if ((first & 0xe0) === 0x20) throw fault('a table size update after a field');
     const indexed = first >= 0x40;
     const index = this.#integer(indexed ? 6 : 4);
-    const name = index === 0 ? this.#string() : this.#nameAt(index);
-    const value = this.#string();
+    const name = index === 0 ? this.#string(true) : this.#nameAt(index);
+    // What may enter no table is secret, and enters no memory of ours.
+    const value = this.#string((first & 0xf0) !== NEVER_INDEXED);
     if (indexed) {
       this.#table.add(name, value);
+      if (this.mayBeUnlawful) this.#tableMayBeUnlawful = true;
       this.#noteChange();
     }
     this.#keep(name, value);
@@ -103,7 +117,10 @@ export class HpackDecoder {
   }
 
   #nameAt(index: number): string {
-    if (index > STATIC_ENTRIES) this.usedTable = true;
+    if (index > STATIC_ENTRIES) {
+      this.usedTable = true;
+      if (this.#tableMayBeUnlawful) this.mayBeUnlawful = true;
+    }
     const name = index <= STATIC_ENTRIES ? STATIC_NAMES[index] : this.#table.nameAt(index - STATIC_ENTRIES - 1);
     if (name === undefined || index === 0) throw fault(`no entry ${index}`);
     return name;
@@ -132,15 +149,19 @@ export class HpackDecoder {
     return this.#bytes[this.#at++] as number;
   }
 
-  #string(): string {
+  #string(isPublic: boolean): string {
     const coded = this.#at < this.#end && (this.#bytes[this.#at] as number) >= 0x80;
     const length = this.#integer(7);
     const start = this.#at;
     if (length > this.#end - start) throw fault('a string longer than the block');
     this.#at = start + length;
-    if (!coded) return this.#bytes.toString('latin1', start, this.#at);
-    const text = decodeHuffman(this.#bytes, start, this.#at);
+    const isShort = isPublic && length <= MAX_REMEMBERED_STRING_BYTES;
+    const known = isShort ? strings.find(this.#bytes, start, this.#at, coded) : undefined;
+    if (known !== undefined) return known;
+    const text = coded ? decodeHuffman(this.#bytes, start, this.#at) : this.#bytes.toString('latin1', start, this.#at);
     if (text === undefined) throw fault('a wrong Huffman code');
+    if (!isLawfulValue(text)) this.mayBeUnlawful = true;
+    else if (isShort) strings.remember(this.#bytes.subarray(start, this.#at), coded, text);
     return text;
   }
 }

@@ -1,5 +1,5 @@
 import { isAuthority } from '../../listener/target.ts';
-import { faultOfField, parseContentLength } from '../field-rules.ts';
+import { faultOfName, isLawfulValue, parseContentLength } from '../field-rules.ts';
 
 /**
  * What a header block of a request came to.
@@ -60,8 +60,16 @@ interface Collected {
   cookieAt: number;
 }
 
-/** Judges the fields of a block; undefined stands for a block above the limits. `takesConnect`: RFC 8441 is on. */
-export function parseRequestBlock(all: readonly string[] | undefined, takesConnect: boolean): RequestBlock {
+/** How a block is judged. */
+export interface BlockRules {
+  /** RFC 8441 is on. */
+  readonly takesConnect: boolean;
+  /** Values may be unlawful; if not, whoever decoded them has looked. */
+  readonly checksValues: boolean;
+}
+
+/** Judges the fields of a block; undefined stands for a block above the limits. */
+export function parseRequestBlock(all: readonly string[] | undefined, rules: BlockRules): RequestBlock {
   if (all === undefined) return TOO_LARGE;
   const pseudo: Pseudo = {
     method: undefined,
@@ -74,14 +82,18 @@ export function parseRequestBlock(all: readonly string[] | undefined, takesConne
   for (; at < all.length; at += 2) {
     const name = all[at] as string;
     if (name.charCodeAt(0) !== COLON) break;
-    const fault = takePseudo(pseudo, name, all[at + 1] as string, takesConnect);
+    const fault = takePseudo(pseudo, name, all[at + 1] as string);
     if (fault !== undefined) return malformed(fault);
   }
+  if (pseudo.protocol !== undefined && !rules.takesConnect) return malformed(':protocol, which was not announced');
   const hasPseudo = at > 0;
   const collected: Collected = { fields: [], host: undefined, contentLength: -1, cookieAt: -1 };
   for (; at < all.length; at += 2) {
-    const fault = takeField(collected, all[at] as string, all[at + 1] as string);
+    const name = all[at] as string;
+    const value = all[at + 1] as string;
+    const fault = faultOfName(name) ?? takeField(collected, name, value);
     if (fault !== undefined) return malformed(fault);
+    if (rules.checksValues && !isLawfulValue(value)) return malformed(`the value of ${name}`);
   }
   const { fields, contentLength } = collected;
   if (!hasPseudo) return { ...MALFORMED, kind: 'trailers', fields, contentLength };
@@ -91,19 +103,36 @@ export function parseRequestBlock(all: readonly string[] | undefined, takesConne
 const COLON = 58;
 
 /** Pseudo-fields stand once each, before all others, and only the known ones (RFC 9113, 8.3). */
-function takePseudo(pseudo: Pseudo, name: string, value: string, takesConnect: boolean): string | undefined {
-  const key = name.slice(1) as keyof Pseudo;
-  if (!Object.hasOwn(pseudo, key)) return `the pseudo-field ${JSON.stringify(name.slice(0, 40))}`;
-  if (key === 'protocol' && !takesConnect) return ':protocol, which was not announced';
-  if (pseudo[key] !== undefined) return `${name} twice`;
-  pseudo[key] = value;
-  return undefined;
+function takePseudo(pseudo: Pseudo, name: string, value: string): string | undefined {
+  let before: string | undefined;
+  switch (name) {
+    case ':method':
+      before = pseudo.method;
+      pseudo.method = value;
+      break;
+    case ':scheme':
+      before = pseudo.scheme;
+      pseudo.scheme = value;
+      break;
+    case ':path':
+      before = pseudo.path;
+      pseudo.path = value;
+      break;
+    case ':authority':
+      before = pseudo.authority;
+      pseudo.authority = value;
+      break;
+    case ':protocol':
+      before = pseudo.protocol;
+      pseudo.protocol = value;
+      break;
+    default:
+      return `the pseudo-field ${JSON.stringify(name.slice(0, 40))}`;
+  }
+  return before === undefined ? undefined : `${name} twice`;
 }
 
 function takeField(collected: Collected, name: string, value: string): string | undefined {
-  if (name.charCodeAt(0) === COLON) return 'a pseudo-field after other fields';
-  const fault = faultOfField(name, value);
-  if (fault !== undefined) return fault;
   const { fields } = collected;
   switch (name) {
     case 'host':

@@ -35,10 +35,10 @@ export class RequestBlocks {
     if (known !== undefined) return known;
     const block = this.#parse(bytes, start, end);
     if (!decoder.usedTable) {
-      this.#shared.put(hash, 0, bytes.subarray(start, end), block);
+      this.#shared.put({ hash, version: 0 }, bytes, start, end, block);
     } else if (decoder.tableVersion === version) {
       this.#own ??= new BlockMemory<RequestBlock>(OWN_SLOTS);
-      this.#own.put(hash, version, bytes.subarray(start, end), block);
+      this.#own.put({ hash, version }, bytes, start, end, block);
     }
     return block;
   }
@@ -49,6 +49,7 @@ export class RequestBlocks {
   }
 
   #parse(bytes: Buffer, start: number, end: number): RequestBlock {
-    return parseRequestBlock(this.#decoder.decode(bytes, start, end), this.#takesConnect);
+    const all = this.#decoder.decode(bytes, start, end);
+    return parseRequestBlock(all, { takesConnect: this.#takesConnect, checksValues: this.#decoder.mayBeUnlawful });
   }
 }
