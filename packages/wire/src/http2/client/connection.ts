@@ -50,6 +50,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #timer: Timer | undefined;
   #isAcknowledged = false;
   #goawayId = Infinity;
+  #hasServed = false;
   #wasCalmed = false;
   #reason = 'the connection to the backend was lost';
 
@@ -108,9 +109,9 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     return this.#streams.size;
   }
 
-  /** Whether it has answered a call: a peer that only accepts and closes gets a backoff. */
-  get hasAnswered(): boolean {
-    return this.#streams.answered > 0;
+  /** Whether it has taken a call to answer it: a peer that only accepts and closes gets a backoff. */
+  get hasServed(): boolean {
+    return this.#hasServed || this.#streams.answered > 0;
   }
 
   /** At the peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
@@ -212,6 +213,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     }
     this.#goawayId = lastStreamId;
     this.#reason = `the backend closed the connection with ${errorName(code)}`;
+    this.#hasServed ||= code === ErrorCode.noError && this.#streams.hasUpTo(lastStreamId);
     this.#wasCalmed ||= code === ErrorCode.enhanceYourCalm;
     this.#liveness.rest();
     this.#changeTo('draining');

@@ -192,7 +192,7 @@ export class Pool implements CallCarrier {
     if (connection.wasCalmed) this.#keepaliveMs *= 2;
     if (this.#state !== 'running') return;
     const livedMs = this.#options.clock.nowMs() - connection.startedMs;
-    this.#failures = connection.hasAnswered || livedMs >= GOOD_LIFE_MS ? 0 : this.#failures + 1;
+    this.#failures = connection.hasServed || livedMs >= GOOD_LIFE_MS ? 0 : this.#failures + 1;
     this.#reason = connection.reason;
     if (this.#serving.length > 0) {
       if (this.#failures > 0) {

@@ -177,6 +177,11 @@ export class ClientStreams implements CallCarrier {
     }
   }
 
+  /** Whether there is an open stream with an id of at most `lastId`. */
+  hasUpTo(lastId: number): boolean {
+    return this.#calls.values().some((call) => call.id <= lastId);
+  }
+
   /** GOAWAY: the peer has not processed streams above `lastId` and never will. */
   refuseAbove(lastId: number): void {
     for (const call of this.#calls.values()) {
