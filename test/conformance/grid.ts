@@ -1,8 +1,9 @@
+import { CALLERS } from './callers.ts';
 import type { Outcome } from './run.ts';
-import { CLIENTS, type Run } from './runs.ts';
+import type { Run } from './runs.ts';
 import { UPSTREAMS } from './upstreams.ts';
 
-/** The outcomes as two tables in Markdown: pairs of protocols, then the rest. */
+/** The outcomes as tables in Markdown: pairs of protocols in both modes, then the rest. */
 export function formatGrid(runs: readonly Run[], outcomes: readonly Outcome[]): string {
   const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]));
   const show = (run: Run | undefined): string => {
@@ -10,15 +11,23 @@ export function formatGrid(runs: readonly Run[], outcomes: readonly Outcome[]): 
     return outcome === undefined ? '-' : `${group(outcome.passed)} / ${group(outcome.total)}`;
   };
   const columns = Object.entries(UPSTREAMS);
-  const pairs = Object.entries(CLIENTS).map(([client, { title }]) => [
-    title,
-    ...columns.map(([upstream]) =>
-      show(runs.find(({ cell }) => cell?.client === client && cell.upstream === upstream)),
-    ),
-  ]);
+  const gridOf = (mode: Run['mode']): string =>
+    formatTable(
+      ['caller \\ backend', ...columns.map(([, { title }]) => title)],
+      Object.entries(CALLERS).map(([caller, { title }]) => [
+        title,
+        ...columns.map(([upstream]) =>
+          show(runs.find((run) => run.mode === mode && run.cell?.caller === caller && run.cell.upstream === upstream)),
+        ),
+      ]),
+    );
   const others = runs.filter((run) => run.cell === undefined).map((run) => [run.title, run.mode, show(run)]);
   return [
-    formatTable(['client \\ backend', ...columns.map(([, { title }]) => title)], pairs),
+    'The gateway as a server: what callers get',
+    gridOf('server'),
+    'The gateway as a client: what backends get',
+    gridOf('client'),
+    'The rest',
     formatTable(['under test', 'mode', 'passed / total'], others),
   ].join('\n\n');
 }

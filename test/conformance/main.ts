@@ -7,8 +7,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GO_TOOLS, hasGo } from '@bascule/testing/go-tool';
 import { formatGrid } from './grid.ts';
+import type { Tier } from './narrowing.ts';
 import { runSuite, type Outcome } from './run.ts';
-import { listRuns, type Tier } from './runs.ts';
+import { listRuns } from './runs.ts';
 
 const names = process.argv.slice(2).filter((argument) => argument !== '--full');
 const tier: Tier = process.argv.includes('--full') ? 'full' : 'short';

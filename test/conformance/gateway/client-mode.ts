@@ -1,7 +1,6 @@
 /**
- * The gateway under test as a client: `node client-mode.ts [CALLER]`. Each ClientCompatRequest goes to a client that
- * speaks CALLER (connect, grpc, grpc-web; default: what the case asks for), which calls the case's server
- * through a gateway. That server checks what the gateway sends to it.
+ * The gateway under test as a client: `node client-mode.ts CALLER`. Each ClientCompatRequest goes to a client that speaks
+ * CALLER (connect, grpc, grpc-web), which calls the case's server through a gateway. That server checks what the gateway sends to it.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,22 +8,14 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { goTool } from '@bascule/testing/go-tool';
+import { CALLERS, isCalledByNode, parseCaller } from '../callers.ts';
 import { encodeMessage, readMessages } from '../framing.ts';
-import { HttpVersion, Protocol, type ClientCompatRequest } from '../messages.ts';
+import { HttpVersion, type ClientCompatRequest } from '../messages.ts';
 import { loadStubs } from '../stubs.ts';
 import { UPSTREAMS, type Upstream } from '../upstreams.ts';
 import { startFront, type Front } from './front.ts';
 
-const CALLERS: Readonly<Record<string, number>> = {
-  connect: Protocol.connect,
-  grpc: Protocol.grpc,
-  'grpc-web': Protocol.grpcWeb,
-};
-
-const caller = process.argv[2] === undefined ? undefined : CALLERS[process.argv[2]];
-if (process.argv[2] !== undefined && caller === undefined) {
-  throw new Error(`no caller "${process.argv[2]}": write one of ${Object.keys(CALLERS).join(', ')}`);
-}
+const caller = parseCaller(process.argv[2]);
 const stubs = await loadStubs();
 const schema = stubs.message('ClientCompatRequest');
 const fronts = new Map<string, Promise<Front>>();
@@ -34,7 +25,7 @@ for await (const bytes of readMessages(process.stdin)) {
   const request = fromBinary(schema, bytes);
   const { gateway } = await frontOf(request);
   const redirected = redirect(request, gateway.apiPort);
-  const client = await clientOf(redirected);
+  const client = await clientOf(request);
   if (!client.stdin.write(encodeMessage(schema, redirected))) await once(client.stdin, 'drain');
 }
 for (const client of callers.values()) {
@@ -45,15 +36,11 @@ for (const client of callers.values()) {
 }
 for (const front of fronts.values()) await (await front).close();
 
-/**
- * The program that calls. For Connect it is our own transport: connect-go's client calls a stream that stops inside a
- * message its own fault (invalid_argument), also without a gateway, where the suite asks for internal or unknown.
- */
+/** The program that calls. */
 async function clientOf({ protocol }: ClientCompatRequest): Promise<ChildProcessByStdio<Writable, null, null>> {
-  const command =
-    protocol === Protocol.connect
-      ? [process.execPath, join(import.meta.dirname, '../client/main.ts')]
-      : [await goTool('referenceclient')];
+  const command = isCalledByNode(caller, protocol)
+    ? [process.execPath, join(import.meta.dirname, '../client/main.ts')]
+    : [await goTool('referenceclient')];
   const key = command.join(' ');
   const known = callers.get(key);
   if (known !== undefined) return known;
@@ -87,12 +74,13 @@ function upstreamOf({ protocol, httpVersion }: ClientCompatRequest): Upstream {
 
 /** The same case through the gateway. What the server is told to expect is what the gateway makes of it. */
 function redirect(request: ClientCompatRequest, port: number): ClientCompatRequest {
-  const translated = caller !== undefined && caller !== request.protocol;
+  const { protocol } = CALLERS[caller];
+  const translated = protocol !== request.protocol;
   return create(schema, {
     ...request,
     host: '127.0.0.1',
     port,
-    ...(translated ? { protocol: caller, httpVersion: HttpVersion.two, useGetHttpMethod: false } : {}),
+    ...(translated ? { protocol, httpVersion: HttpVersion.two, useGetHttpMethod: false } : {}),
     // A call's HTTP method ends at the gateway: behind it all is POST.
     requestHeaders: request.requestHeaders.map((header) =>
       header.name.toLowerCase() === 'x-expect-http-method' ? { ...header, value: ['POST'] } : header,
