@@ -167,8 +167,9 @@ describe.each([0, 2])('bad input with %i workers', (workers) => {
 
     it('bytes that are no message', async () => {
       // Field 1 as a length that reaches beyond the end.
-      const { answer } = await ask(spoken, { body: spoken.encode(frame(2, Uint8Array.from([10, 99]))) }, 'internal');
-      expect(spoken.failureOf(answer)).toBe('internal');
+      const body = spoken.encode(frame(2, Uint8Array.from([10, 99])));
+      const { answer } = await ask(spoken, { body }, 'invalid_argument');
+      expect(spoken.failureOf(answer)).toBe('invalid_argument');
     });
   });
 
