@@ -22,9 +22,9 @@ export const NODE_CALLER: Narrowing = {
 
 /**
  * Backends of Connect and gRPC-Web compress the frame that says how a call ended as they do messages, and the gateway
- * must read it; Node reads no snappy. gRPC says it in HTTP trailers, so that there snappy passes as well.
+ * must read it, as it must read JSON that it transcodes; Node reads no snappy. gRPC says it in HTTP trailers, so that there snappy passes as well.
  */
-const READABLE: Narrowing = {
+export const READABLE: Narrowing = {
   compressions: [
     'COMPRESSION_IDENTITY',
     'COMPRESSION_GZIP',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CALLERS, isCalledByNode, type Caller } from './callers.ts';
-import { narrowingOf, NODE_CALLER, TIER_NARROWING, type Narrowing, type Tier } from './narrowing.ts';
+import { narrowingOf, NODE_CALLER, READABLE, TIER_NARROWING, type Narrowing, type Tier } from './narrowing.ts';
 import { UPSTREAMS, type Upstream } from './upstreams.ts';
 
 const HERE = import.meta.dirname;
@@ -51,6 +51,14 @@ export function listRuns(tier: Tier): Run[] {
       config: 'kit.yaml',
       narrow,
       program: [join(HERE, 'gateway/module-mode.ts')],
+    },
+    {
+      id: 'transcoded',
+      title: 'gateway, JSON for a gRPC backend that reads none',
+      mode: 'server',
+      config: 'gateway.yaml',
+      narrow: { ...READABLE, ...narrow, codecs: ['CODEC_JSON'] },
+      program: [join(HERE, 'gateway/server-mode.ts'), 'grpc', 'proto'],
     },
     ...listPairs().map((pair) => inServerMode(pair, narrow)),
     ...listPairs()

@@ -24,8 +24,8 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   random: () => Math.random(),
   after(delayMs, fn) {
-    // Longer delays than 2^31-1 ms would fire at once.
-    const timer = setTimeout(fn, Math.min(delayMs, 2_147_483_647));
+    // Longer delays than 2^31-1 ms would fire at once, and Node warns of those below 0: a deadline that just went by.
+    const timer = setTimeout(fn, Math.max(0, Math.min(delayMs, 2_147_483_647)));
     (timer as Unrefable).unref?.();
     return { cancel: () => clearTimeout(timer) };
   },

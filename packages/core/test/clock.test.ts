@@ -41,6 +41,17 @@ describe('virtual clock', () => {
 });
 
 describe('system clock', () => {
+  it('takes a delay that has gone by as none, without a warning', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    await sleep(systemClock, -0.5);
+    // Warnings are emitted on a later turn.
+    await sleep(systemClock, 1);
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('does not fire at once for a delay beyond 32 bits', async () => {
     let fired = false;
     const timer = systemClock.after(2 ** 40, () => {

@@ -18,7 +18,7 @@ async function answer(bytes: Uint8Array): Promise<void> {
 }
 
 /** The suite asks for all calls at once, and some of them are to be cancelled within milliseconds. */
-const MAX_RUNNING = 64;
+const MAX_RUNNING = 16;
 
 for await (const bytes of readMessages(process.stdin)) {
   if (running.size >= MAX_RUNNING) await Promise.race(running);

@@ -1,27 +1,26 @@
 /**
- * The gateway under test as a server: `node server-mode.ts UPSTREAM [BACKEND]`. One ServerCompatRequest in, one
- * ServerCompatResponse out; a backend that speaks UPSTREAM answers behind the gateway.
+ * The gateway under test as a server: `node server-mode.ts UPSTREAM [proto]`. One ServerCompatRequest in, one
+ * ServerCompatResponse out; a backend that speaks UPSTREAM answers behind the gateway. With "proto" the gateway is told
+ * that it reads no JSON, and transcodes.
  */
 import { create } from '@bufbuild/protobuf';
 import { encodeMessage, readMessage } from '../framing.ts';
 import { loadStubs } from '../stubs.ts';
 import { parseUpstream } from '../upstreams.ts';
-import { BACKENDS, startBackend } from './backend.ts';
+import { startBackend } from './backend.ts';
 import { startFront } from './front.ts';
 
 const upstream = parseUpstream(process.argv[2]);
-const kind = BACKENDS.find((name) => name === (process.argv[3] ?? 'connect-go'));
-if (kind === undefined) throw new Error(`no backend "${process.argv[3]}": write one of ${BACKENDS.join(', ')}`);
+const codecs = process.argv[3] === 'proto' ? (['proto'] as const) : (['proto', 'json'] as const);
 const stubs = await loadStubs();
 const request = await readMessage(process.stdin, stubs.message('ServerCompatRequest'));
 const { serverCreds, clientTlsCert, messageReceiveLimit } = request;
 // Both hold the limit: the gateway on bytes as they come, the backend on what they decompress to, which passes the
 // gateway as it is.
-const backend = await startBackend(stubs, kind, { upstream, messageReceiveLimit });
+const backend = await startBackend(stubs, { upstream, messageReceiveLimit });
 const front = await startFront(stubs, {
   backend: { ...backend, upstream },
-  // grpc-go reads binary messages alone.
-  codecs: kind === 'grpc-go' ? ['proto'] : ['proto', 'json'],
+  codecs,
   maxMessageBytes: messageReceiveLimit,
   credentials: serverCreds,
   clientCa: clientTlsCert,
