@@ -74,8 +74,10 @@ const MAX_VALUE = 99_999_999;
 
 /** At most 8 digits and a unit, never more than what remains. Source: grpc PROTOCOL-HTTP2, Timeout. */
 function encodeTimeout(remainingMs: number): string {
-  // Zero is no lawful value.
-  if (remainingMs < 1) return `${Math.max(1, Math.floor(remainingMs * 1000))}u`;
+  // As exact as it goes, since a server that is told a millisecond less resets the call before our own deadline says
+  // why. Zero is no lawful value.
+  const remainingUs = Math.max(1, Math.floor(remainingMs * 1000));
+  if (remainingUs <= MAX_VALUE) return `${remainingUs}u`;
   if (remainingMs <= MAX_VALUE) return `${Math.floor(remainingMs)}m`;
   const seconds = Math.floor(remainingMs / 1000);
   return seconds <= MAX_VALUE ? `${seconds}S` : `${Math.min(MAX_VALUE, Math.floor(seconds / 3600))}H`;

@@ -55,7 +55,7 @@ describe('a Service in place of a connection', () => {
     });
     expect(first?.call.deadlineMs).toBeGreaterThan(first?.call.startedMs ?? Infinity);
     expect(first?.fields.join('|')).toMatch(
-      /^content-type\|application\/grpc\+proto\|te\|trailers\|grpc-accept-encoding\|gzip,br,zstd\|grpc-timeout\|(4\d{3}|5000)m\|x-a\|1\|user-agent\|bascule-node/,
+      /^content-type\|application\/grpc\+proto\|te\|trailers\|grpc-accept-encoding\|gzip,br,zstd\|grpc-timeout\|(4\d{6}|5000000)u\|x-a\|1\|user-agent\|bascule-node/,
     );
     expect(second?.fields.slice(6)).toEqual(['user-agent', 'mine']);
   });
