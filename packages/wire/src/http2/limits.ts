@@ -26,6 +26,11 @@ export interface Http2Limits {
   readonly maxOutboundBytes: number;
   /** Receive window of a connection in bytes, given back on receipt. Default 4 MiB; 65,535 to 2^31-1. */
   readonly connectionWindowBytes: number;
+  /**
+   * Largest window of one response in bytes; windows start at 65,535 and grow while their reader keeps up, all of a
+   * connection by `connectionWindowBytes` together. Default 1 MiB; 65,535 (no growth) to 2^31-1.
+   */
+  readonly maxStreamWindowBytes: number;
   /** HPACK dynamic table we allow the peer, in bytes. 0 makes header blocks stateless and cheap to remember. Default 0. */
   readonly headerTableBytes: number;
   /** A connection beyond the first closes after being idle this long, in milliseconds. Default 30,000. */
@@ -46,6 +51,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   maxInformational: 20,
   maxOutboundBytes: 10 * 1024 * 1024,
   connectionWindowBytes: 4 * 1024 * 1024,
+  maxStreamWindowBytes: 1024 * 1024,
   headerTableBytes: 0,
   surplusIdleMs: 30_000,
 };

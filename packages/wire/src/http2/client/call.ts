@@ -11,6 +11,7 @@ import {
   type ResponseHead,
 } from '@bascule/core';
 import { ErrorCode } from '../errors.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { SendingStream } from '../sending-stream.ts';
 
 /** Who carries a call: the queue of a link first, then the streams of a connection. */
@@ -49,7 +50,15 @@ export class ClientCall extends SendingStream implements Body {
   /** Announced content-length of the response, or -1, and what has come of it. */
   contentLength = -1;
   receivedBytes = 0;
+  /** `receivedBytes` and the clock when growth of the window was thought of last; see `window-growth.ts`. */
+  thoughtBytes = 0;
+  thoughtMs = -Infinity;
   informational = 0;
+  /** Response bytes the caller can take. */
+  #roomBytes = INITIAL_CREDIT_BYTES;
+  #held: HeldBytes | undefined;
+  /** The end of a response of which bytes are held. */
+  #trailers: Fields | undefined;
 
   constructor(head: RequestHead, reply: Reply, carrier: CallCarrier) {
     super(0, INITIAL_CREDIT_BYTES);
@@ -74,14 +83,22 @@ export class ClientCall extends SendingStream implements Body {
   }
 
   cancel(_reason: Cancel): void {
-    if (this.state === 'closed') return;
+    if (this.#isOver()) return;
     this.#abandon();
   }
 
   grant(bytes: number): void {
-    if (this.state === 'closed' || !(bytes > 0)) return;
+    if (!(bytes > 0) || this.#isOver()) return;
+    this.#roomBytes += bytes;
+    if (this.#held !== undefined) this.#deliver();
+    if (this.state === 'closed') return;
     this.receive.returned += bytes;
     this.carrier.granted(this);
+  }
+
+  /** Whether the caller has been given all that came. */
+  get isCaughtUp(): boolean {
+    return this.#held === undefined;
   }
 
   /** The response has begun. */
@@ -95,15 +112,21 @@ export class ClientCall extends SendingStream implements Body {
 
   /** Response bytes have come, within the window. */
   take(bytes: Uint8Array): void {
-    try {
-      this.reply.write(bytes);
-    } catch (error) {
-      this.#break(error);
+    if (this.#held === undefined && bytes.length <= this.#roomBytes) {
+      this.#roomBytes -= bytes.length;
+      return this.#pass(bytes);
     }
+    this.#held ??= new HeldBytes(bytes.length);
+    this.#held.add(bytes);
+    this.#deliver();
   }
 
-  /** The response is whole. The call is closed already. */
+  /** The response is whole. The stream is closed already. */
   finish(trailers: Fields): void {
+    if (this.#held !== undefined) {
+      this.#trailers = trailers;
+      return;
+    }
     try {
       this.reply.end(trailers);
     } catch (error) {
@@ -116,6 +139,7 @@ export class ClientCall extends SendingStream implements Body {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.waiting = undefined;
+    this.#held = undefined;
     this.#tell(error);
   }
 
@@ -135,7 +159,39 @@ export class ClientCall extends SendingStream implements Body {
   /** A reply that throws is a bug of a layer, and costs its own call alone: the others of the connection go on. */
   #break(error: unknown): void {
     warn(error);
-    if (this.state !== 'closed') this.#giveUp('a layer before the link failed');
+    if (!this.#isOver()) this.#giveUp('a layer before the link failed');
+  }
+
+  /** Whether the caller has seen the end: of a response that is held, later than the stream's. */
+  #isOver(): boolean {
+    return this.state === 'closed' && this.#trailers === undefined;
+  }
+
+  #pass(bytes: Uint8Array): void {
+    try {
+      this.reply.write(bytes);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** Gives the caller what it has room for, and then the end. */
+  #deliver(): void {
+    const held = this.#held;
+    // A caller may grant inside `write`: a nested one would overtake the bytes that it is still reading.
+    if (held === undefined || held.isLent) return;
+    held.isLent = true;
+    while (this.#held === held && !held.isEmpty && this.#roomBytes > 0) {
+      const bytes = held.take(this.#roomBytes);
+      this.#roomBytes -= bytes.length;
+      this.#pass(bytes);
+    }
+    held.isLent = false;
+    if (this.#held !== held || !held.isEmpty) return;
+    this.#held = undefined;
+    const trailers = this.#trailers;
+    this.#trailers = undefined;
+    if (trailers !== undefined) this.finish(trailers);
   }
 
   #giveUp(message: string): void {
@@ -145,6 +201,8 @@ export class ClientCall extends SendingStream implements Body {
 
   #abandon(): void {
     this.state = 'closed';
+    this.#held = undefined;
+    this.#trailers = undefined;
     this.carrier.abandon(this, ErrorCode.cancel);
     this.waiting = undefined;
   }

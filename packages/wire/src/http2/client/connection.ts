@@ -16,6 +16,7 @@ import { Floods } from './floods.ts';
 import { Liveness } from './liveness.ts';
 import { parseResponseBlock } from './response.ts';
 import { Receiving } from '../receiving.ts';
+import { WindowGrowth } from '../server/window-growth.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
 import { ClientStreams } from './streams.ts';
@@ -45,10 +46,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   readonly #router: FrameRouter;
   readonly #decoder: HpackDecoder;
   readonly #liveness: Liveness;
+  readonly #growth: WindowGrowth;
   readonly #floods: Floods;
   #state: ConnectionState = 'connecting';
   #timer: Timer | undefined;
   #isAcknowledged = false;
+  #connectedMs = 0;
   #goawayId = Infinity;
   #hasServed = false;
   #wasCalmed = false;
@@ -60,6 +63,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.startedMs = clock.nowMs();
     this.idleSinceMs = this.startedMs;
     this.#floods = new Floods(clock, limits);
+    this.#growth = new WindowGrowth(clock, limits.maxStreamWindowBytes, limits.connectionWindowBytes);
     this.#decoder = new HpackDecoder({
       maxTableBytes: limits.headerTableBytes,
       maxListBytes: limits.maxHeaderListBytes,
@@ -82,6 +86,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
       outbox: this.#outbox,
       sending: this.#sending,
       receiving: this.#receiving,
+      growth: this.#growth,
       heads: new RequestHeads(this.#outbox, this.#settings, options.requests),
       heldWork: this.#liveness.heldWork,
       limits,
@@ -128,7 +133,6 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     const refusal = this.#streams.open(call, this.#settings.initialWindowBytes);
     if (refusal !== undefined) return failLater(call, refusal);
     this.#liveness.begin();
-    this.#sendEarlyWrites(call);
     if (!this.#streams.hasIds()) this.drain();
   }
 
@@ -255,19 +259,15 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   #onConnect(): void {
     if (this.#state !== 'connecting') return;
+    this.#connectedMs = this.#options.clock.nowMs();
     this.#setTimer(this.#options.limits.settingsTimeoutMs, 'the backend did not speak HTTP/2 in time');
     this.#changeTo('greeting');
-  }
-
-  #sendEarlyWrites(call: ClientCall): void {
-    if (call.waitingBytes() > 0) this.#sending.adopt(call);
-    else if (call.upload === 'ending') this.#streams.end(call);
-    if (call.receive.returned > 0) this.#streams.granted(call);
   }
 
   #onAcknowledged(): void {
     if (this.#isAcknowledged) return;
     this.#isAcknowledged = true;
+    this.#growth.measured(this.#options.clock.nowMs() - this.#connectedMs);
     this.#clearTimer();
   }
 

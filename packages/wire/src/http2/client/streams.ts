@@ -6,6 +6,7 @@ import { answerStray, ClosedStreams } from '../closed-streams.ts';
 import { putReset } from '../control.ts';
 import { callErrorOfReset, ConnectionFault, ErrorCode } from '../errors.ts';
 import { takeReceived, widenSendWindow } from '../flow.ts';
+import type { WindowGrowth } from '../server/window-growth.ts';
 import { Flag, MAX_31_BITS, type Frame } from '../frames.ts';
 import type { Http2Limits } from '../limits.ts';
 import type { Outbox } from '../outbox.ts';
@@ -23,6 +24,7 @@ export interface StreamsOptions {
   readonly outbox: Outbox;
   readonly sending: Sending;
   readonly receiving: Receiving;
+  readonly growth: WindowGrowth;
   readonly heads: RequestHeads;
   readonly heldWork: HeldWork;
   readonly limits: Http2Limits;
@@ -69,6 +71,7 @@ export class ClientStreams implements CallCarrier {
     call.send.available = sendWindowBytes;
     call.carrier = this;
     this.#calls.set(call.id, call);
+    this.#sendEarlyWrites(call);
     return undefined;
   }
 
@@ -100,6 +103,7 @@ export class ClientStreams implements CallCarrier {
   }
 
   granted(call: ClientCall): void {
+    if (call.isCaughtUp) this.#options.growth.consider(call);
     this.#options.receiving.granted(call);
   }
 
@@ -205,6 +209,12 @@ export class ClientStreams implements CallCarrier {
     }
   }
 
+  #sendEarlyWrites(call: ClientCall): void {
+    if (call.waitingBytes() > 0) this.#options.sending.adopt(call);
+    else if (call.upload === 'ending') this.end(call);
+    if (call.receive.returned > 0) this.granted(call);
+  }
+
   #onHead(call: ClientCall, endStream: boolean, block: ResponseBlock): void {
     const head = block.head;
     if (head === undefined) return;
@@ -267,7 +277,9 @@ export class ClientStreams implements CallCarrier {
 
   #remove(call: ClientCall): boolean {
     this.#options.sending.forget(call);
-    return this.#calls.delete(call.id);
+    if (!this.#calls.delete(call.id)) return false;
+    this.#options.growth.release(call.receive);
+    return true;
   }
 
   #onStray(streamId: number, name: string): void {
