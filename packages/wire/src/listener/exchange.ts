@@ -9,23 +9,37 @@ import {
   type Timer,
 } from '@bascule/core';
 import type { Edge } from './edge.ts';
+import { lendBuffer, takeBack } from '../http2/buffers.ts';
+import type { ByteBuffer } from '../http2/byte-buffer.ts';
 import { BROKEN_HEAD, BROKEN_SERVICE, toPlainAnswer, type PlainAnswer } from './failure.ts';
 import { withoutHopFields } from './fields.ts';
 import { atEndOfTurn, type TurnJob } from './turn.ts';
 import { startUpload, type Upload, type UploadSource } from './upload.ts';
 
-/** The way back of one HTTP version. An exchange calls `whole` alone, or `head`, `bytes`*, `end`. None may throw. */
+/** Bodies begin this far inside their buffer, so that a sink can put the size of a chunk before them without a copy. */
+export const BODY_START = 10;
+
+/**
+ * The way back of an answer. An exchange calls `whole` alone, or `head`, `bytes`*, `end`. None may throw. Bodies are lent
+ * until `waitingBytes` is 0, or `taken` was called for them.
+ */
 export interface Sink {
   /** A complete answer at once. */
-  whole(head: ResponseHead, bytes: Buffer | undefined, trailers: Fields): void;
-  head(head: ResponseHead): void;
-  /** False if the peer is behind: `Exchange.drained` follows. */
-  bytes(bytes: Buffer): boolean;
-  end(bytes: Buffer | undefined, trailers: Fields): void;
+  whole(head: ResponseHead, body: ByteBuffer | undefined, trailers: Fields): void;
+  /** `bytesFollow` in this turn, so that the head may wait for them. */
+  head(head: ResponseHead, bytesFollow: boolean): void;
+  /** True if the system has taken them; else `writer.taken` follows, when it has taken all that was written. */
+  bytes(body: ByteBuffer, writer: SinkWriter): boolean;
+  end(body: ByteBuffer | undefined, trailers: Fields): void;
   /** Breaks the answer off so that the peer can see it. */
   abort(): void;
   /** Bytes that wait for the peer. */
   waitingBytes(): number;
+}
+
+/** Whoever writes to a sink. */
+export interface SinkWriter {
+  taken(): void;
 }
 
 /**
@@ -37,24 +51,28 @@ export interface Sink {
 type Phase = 'waiting' | 'held' | 'streaming' | 'over';
 
 // More than this is sent without waiting for the end of the turn.
-const FLUSH_BYTES = 32_768;
+const FLUSH_BYTES = 131_072;
 
 // An answer that ends with less is not worth a timer; with more, a peer that never takes it would hold the memory for ever.
 const WATCHED_BYTES = 4_096;
 
 const NO_BODY: Body = { write() {}, end() {}, cancel() {}, grant() {} };
 
-/** One call between a listener and its service: the callee's Reply, whichever HTTP version carries it. */
-export class Exchange implements Reply, TurnJob {
+/** One call over HTTP/1.1 between a listener and its service: the callee's Reply. Streams of HTTP/2 are their own. */
+export class Exchange implements Reply, TurnJob, SinkWriter {
   private readonly edge: Edge;
   private readonly sink: Sink;
   private body: Body = NO_BODY;
   private upload: Upload | undefined;
   private phase: Phase = 'waiting';
   private response: ResponseHead | undefined;
-  private chunks: Buffer[] = [];
-  private pendingBytes = 0;
+  /** Bytes of the answer that the sink has not got yet. */
+  private pending: ByteBuffer | undefined;
+  /** What the sink still reads. One at a time: what comes meanwhile is gathered, so that small pieces share a buffer. */
+  private leaving: ByteBuffer | undefined;
+  private leavingBytes = 0;
   private gathering = false;
+  /** Bytes that have left, for which the callee has no new credit yet. */
   private owedBytes = 0;
   private stall: Timer | undefined;
 
@@ -76,7 +94,7 @@ export class Exchange implements Reply, TurnJob {
 
   head(head: ResponseHead): void {
     if (this.phase !== 'waiting') return;
-    // Neither of Node's servers sends a status outside this range; node:http2 throws.
+    // What Node's server would send or throw outside this range is no answer that anybody can read.
     if (!Number.isInteger(head.status) || head.status < 200 || head.status > 599) {
       this.body.cancel('protocol-error');
       this.answer(BROKEN_HEAD);
@@ -89,28 +107,25 @@ export class Exchange implements Reply, TurnJob {
 
   write(bytes: Uint8Array): void {
     if ((this.phase !== 'held' && this.phase !== 'streaming') || bytes.length === 0) return;
-    this.chunks.push(Buffer.from(bytes));
-    this.pendingBytes += bytes.length;
-    this.owedBytes += bytes.length;
-    if (this.pendingBytes >= FLUSH_BYTES) this.flush();
+    const pending = (this.pending ??= lendBody());
+    pending.append(bytes);
+    if (pending.length >= FLUSH_BYTES) this.flush();
     this.gather();
   }
 
   end(trailers: Fields): void {
     if (this.phase === 'over') return;
     const phase = this.phase;
-    const bytes = this.takePending();
+    const body = this.takePending();
     this.finish();
     if (phase === 'streaming') {
-      this.sink.end(bytes, trailers);
+      this.sink.end(body, trailers);
     } else if (this.response === undefined) {
       this.sink.whole({ status: 200, fields: withoutHopFields(trailers) }, undefined, []);
     } else {
-      this.sink.whole(this.response, bytes, trailers);
+      this.sink.whole(this.response, body, trailers);
     }
-    if (bytes !== undefined && bytes.length >= WATCHED_BYTES && this.stall === undefined) {
-      this.watchStall(this.sink.waitingBytes());
-    }
+    this.settle(body);
   }
 
   fail(error: CallError): void {
@@ -126,14 +141,20 @@ export class Exchange implements Reply, TurnJob {
     this.gathering = false;
     if (this.phase !== 'held' && this.phase !== 'streaming') return;
     this.flush();
-    if (this.stall === undefined) this.giveCredit();
+    this.giveCredit();
   }
 
-  /** The peer has taken what waited for it. */
-  drained(): void {
+  /** The system has taken all that was written. */
+  taken(): void {
     this.stall?.cancel();
     this.stall = undefined;
-    if (this.phase === 'streaming') this.giveCredit();
+    if (this.leaving === undefined) return;
+    takeBack(this.leaving);
+    this.leaving = undefined;
+    this.owedBytes += this.leavingBytes;
+    if (this.phase !== 'streaming') return;
+    this.flush();
+    this.giveCredit();
   }
 
   /** Nothing more goes either way: the answer has left, or the caller has gone. */
@@ -168,32 +189,50 @@ export class Exchange implements Reply, TurnJob {
   private answer({ status, text }: PlainAnswer): void {
     const phase = this.phase;
     this.finish();
-    if (phase === 'streaming') this.sink.abort();
-    else this.sink.whole({ status, fields: ['content-type', 'text/plain; charset=utf-8'] }, Buffer.from(text), []);
+    if (phase === 'streaming') return this.sink.abort();
+    const body = lendBody();
+    body.append(Buffer.from(text));
+    this.sink.whole({ status, fields: ['content-type', 'text/plain; charset=utf-8'] }, body, []);
+    this.settle(body);
   }
 
   private finish(): void {
     this.phase = 'over';
-    this.chunks = [];
+    takeBack(this.takePending());
     this.upload?.drop();
   }
 
   private flush(): void {
     if (this.phase === 'held' && this.response !== undefined) {
       this.phase = 'streaming';
-      this.sink.head(this.response);
+      this.sink.head(this.response, this.pending !== undefined);
     }
-    const bytes = this.takePending();
-    if (bytes === undefined) return;
-    if (!this.sink.bytes(bytes) && this.stall === undefined) this.watchStall(this.sink.waitingBytes());
+    if (this.leaving !== undefined) return;
+    const body = this.takePending();
+    if (body === undefined) return;
+    const bytes = body.length - BODY_START;
+    if (this.sink.bytes(body, this)) {
+      takeBack(body);
+      this.owedBytes += bytes;
+      return;
+    }
+    this.leaving = body;
+    this.leavingBytes = bytes;
+    if (this.stall === undefined) this.watchStall(this.sink.waitingBytes());
   }
 
-  private takePending(): Buffer | undefined {
-    if (this.pendingBytes === 0) return undefined;
-    const bytes = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks, this.pendingBytes);
-    this.chunks = [];
-    this.pendingBytes = 0;
-    return bytes;
+  private takePending(): ByteBuffer | undefined {
+    const { pending } = this;
+    this.pending = undefined;
+    return pending;
+  }
+
+  /** After the last bytes. What the system has not taken, the sink reads later: it is left to the collector. */
+  private settle(body: ByteBuffer | undefined): void {
+    if (body === undefined) return;
+    const waitingBytes = this.sink.waitingBytes();
+    if (waitingBytes === 0) takeBack(body);
+    else if (waitingBytes >= WATCHED_BYTES && this.stall === undefined) this.watchStall(waitingBytes);
   }
 
   // A peer that takes nothing holds memory for as long as it likes; one that takes slowly is left alone.
@@ -217,6 +256,12 @@ export class Exchange implements Reply, TurnJob {
     this.gathering = true;
     atEndOfTurn(this);
   }
+}
+
+function lendBody(): ByteBuffer {
+  const body = lendBuffer();
+  body.length = BODY_START;
+  return body;
 }
 
 /** Length the callee announced; NaN if it is no number, undefined if it said nothing. */

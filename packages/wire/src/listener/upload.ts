@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { INITIAL_CREDIT_BYTES, type Body } from '@bascule/core';
 
-/** A request's bytes. Node ends that of a reset HTTP/2 stream like any other; only `aborted` tells them apart. */
+/** A request's bytes; `aborted` tells one that was broken off from a whole one. */
 export type UploadSource = Readable & { readonly aborted: boolean };
 
 /** Request bytes on their way to the callee, within its credit. */

@@ -161,6 +161,11 @@ export class ServerConnection implements FrameHandler, OutboxHooks, TimedConnect
     return this.#streams.stopUploads(beforeMs);
   }
 
+  trim(): void {
+    this.#reader.trim();
+    this.#blocks.trim();
+  }
+
   /** Ends the connection for a fault that shows in time. */
   blame(kind: AbuseKind, code: ErrorCode): void {
     this.#onFault(new ConnectionFault(code, kind, kind));

@@ -23,6 +23,8 @@ export interface TimedConnection {
   /** See `ServerStreams`. Both return since when the next one is to be looked at. */
   resetStalled(beforeMs: number): number;
   stopUploads(beforeMs: number): number;
+  /** Gives up memory that a silent connection need not hold. */
+  trim(): void;
   shutDown(reason: ShutdownReason): void;
   sayLastStream(): void;
   blame(kind: AbuseKind, code: ErrorCode): void;
@@ -208,6 +210,7 @@ export class Deadlines {
     if (this.#probeDueMs !== Infinity) return this.#probe(nowMs);
     if (keepaliveMs === 0 || state !== 'open') return Infinity;
     if (nowMs - this.#receivedMs < keepaliveMs) return this.#receivedMs + keepaliveMs;
+    this.#connection.trim();
     if (pings.sentMs === Infinity) pings.send('keepalive', nowMs);
     const dueMs = pings.sentMs + keepaliveTimeoutMs;
     if (nowMs >= dueMs) this.#connection.destroy();

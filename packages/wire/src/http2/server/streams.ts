@@ -201,8 +201,9 @@ export class ServerStreams implements StreamCarrier {
     sending.write(stream, bytes);
     if (stream.waiting === undefined) return;
     if (sending.waitingBytes > edge.limits.maxSessionBytes) {
+      // Only a callee that ignores its credit gets here.
       this.reset(stream, ErrorCode.internalError);
-      return stream.drop('caller-gone');
+      return stream.drop('protocol-error');
     }
     if (waited) return;
     stream.movedMs = edge.clock.nowMs();

@@ -161,3 +161,19 @@ test('windows that shrink below zero send nothing until they are positive', asyn
   await client.seen((seen) => seen.type === Kind.data && (seen.flags & END_STREAM) !== 0);
   expect(sent()).toBe(65_000);
 });
+
+test('an answer beyond all credit is broken off before it fills the memory', async () => {
+  const { service, words, calls } = createHolding();
+  const { listener, port } = await startRig(service, { maxSessionBytes: 1_000_000 });
+  const client = await connectFrames(port);
+  client.send(open(1, END_STREAM, '/greedy'), open(3, END_STREAM, '/good'));
+  await client.settled();
+  for (const [, reply] of calls) reply.head({ status: 200, fields: [] });
+  calls[0]?.[1].write(new Uint8Array(2_000_000));
+  calls[1]?.[1].write(new Uint8Array(10));
+  const reset = await client.seen((seen) => seen.type === Kind.reset);
+  expect(reset?.id).toBe(1);
+  expect(words).toContain('/greedy cancel protocol-error');
+  expect(words).not.toContain('/good cancel caller-gone');
+  expect(listener.openCalls()).toBe(1);
+});

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { connect as connectTls } from 'node:tls';
+import { expect, onTestFinished, test } from 'vitest';
+import { TEST_TLS } from '@bascule/testing/tls';
 import { frame, uint32 } from '../frame.ts';
 import {
   answering,
@@ -132,6 +135,26 @@ test('gives a client that has closed its side its answers, and then closes', asy
     .map(({ type, payload }) => (type === 0 ? payload.length : 0));
   expect(bytes.reduce((sum, each) => sum + each, 0)).toBe(50_000);
   expect(words).not.toContain('/whole cancel caller-gone');
+});
+
+test('gives a client its answers that has closed its side of a TLS connection', async () => {
+  const { service, words, calls } = createHolding();
+  const { port } = await startRig(service, {}, { tls: TEST_TLS });
+  const wanted = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], allowHalfOpen: true };
+  const socket = connectTls(wanted);
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'secureConnect');
+  let received = 0;
+  socket.on('data', (chunk: Buffer) => void (received += chunk.length));
+  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+  socket.end(Buffer.concat([preface, frame(Kind.settings, 0, 0), open(1, END_STREAM)]));
+  await expect.poll(() => words).toContain('/x end');
+  await nextTurn();
+  calls[0]?.[1].head({ status: 200, fields: [] });
+  calls[0]?.[1].write(Buffer.alloc(50_000));
+  calls[0]?.[1].end([]);
+  await once(socket, 'close');
+  expect(received).toBeGreaterThan(50_000);
 });
 
 test('notices that nobody is left behind a closed side', async () => {
