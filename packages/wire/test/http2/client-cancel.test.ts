@@ -1,6 +1,7 @@
-import { createVirtualClock, systemClock, type Clock, type Link } from '@bascule/core';
+import { createVirtualClock, systemClock, type Clock, type Link, type RequestHead, type Service } from '@bascule/core';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { listen } from '../../src/listener.ts';
 import {
   echo,
   frame,
@@ -175,6 +176,57 @@ describe('the work of a call that was cancelled', () => {
     const head = requestHead();
     startCall(link, head).body.cancel('caller-gone');
     expect(head.call.work).toBe(0);
+  });
+});
+
+describe('servers that bound PINGs', () => {
+  const hang: Service = (head, reply) => ({
+    write() {},
+    end() {
+      if (head.path !== '/hang') reply.end(['grpc-status', '0']);
+    },
+    cancel() {},
+    grant() {},
+  });
+
+  async function startOurs(): Promise<number> {
+    // Resets have a bound of their own, which is not what is tried here.
+    const limits = { resetBurst: 1_000_000, pingsPerSecond: 45 };
+    const server = await listen({ host: '127.0.0.1', port: 0, clock: systemClock, service: hang, limits });
+    cleanups.push(() => server.close(0));
+    return server.port;
+  }
+
+  async function startNodes(): Promise<number> {
+    const server = await startNodeServer((stream, headers) => {
+      if (headers[':path'] !== '/hang') echo(stream);
+    });
+    cleanups.push(() => server.close());
+    return server.port;
+  }
+
+  test.each([
+    ['ours', startOurs],
+    ['of node:http2', startNodes],
+  ])('%s takes no offence at 1,000 cancelled calls', async (_name, start) => {
+    const link = openLink(await start(), { maxConnections: 1 });
+    cleanups.push(() => link.destroy());
+    await unary(link);
+    const changes: boolean[] = [];
+    link.onReadyChange((ready) => changes.push(ready));
+    const heads: RequestHead[] = [];
+    for (let round = 0; round < 100; round++) {
+      const calls = Array.from({ length: 10 }, () => {
+        const head = requestHead('/hang');
+        heads.push(head);
+        return startCall(link, head);
+      });
+      await nextTurn();
+      for (const call of calls) call.body.cancel('caller-gone');
+      expect((await unary(link)).error).toBeUndefined();
+    }
+    while (heads.some((head) => head.call.work > 0)) expect((await unary(link)).error).toBeUndefined();
+    expect(changes).toEqual([]);
   });
 });
 
