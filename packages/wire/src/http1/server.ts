@@ -8,7 +8,7 @@ import type { ListenLimits } from '../listener/limits.ts';
 import type { WebSocketEdge } from '../websocket/edge.ts';
 import { LeanRequest } from './lean-request.ts';
 import { parseRequestHead, type Refusal } from './request-head.ts';
-import { createSink } from './sink.ts';
+import { Http1Sink } from './sink.ts';
 import { isUpgrade, openWebSocket, refuseUpgrade } from './upgrade.ts';
 
 /**
@@ -72,10 +72,9 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     }
     const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
     call.httpVersion = request.httpVersionMinor === 0 ? '1.0' : '1.1';
-    const exchange = new Exchange(edge, createSink(response, edge));
+    const exchange = new Exchange(edge, new Http1Sink(response, edge));
     connection.response = response;
     connection.openExchanges += 1;
-    response.on('drain', () => exchange.drained());
     response.on('error', ignore);
     response.on('close', () => {
       exchange.closed();
