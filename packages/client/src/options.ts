@@ -46,11 +46,16 @@ export interface NodeTransportOptions {
   readonly connectWaitMs?: number;
   /** Connections without a call close after this long, in ms; the next call opens one anew. Default 900,000 (15 min). */
   readonly idleTimeoutMs?: number;
+  /**
+   * HTTP/2 only: while calls are open and the server has been silent this long, in ms, it is asked for a sign of life,
+   * and the connection is given up when none comes within 20 s. Default 0: never; at least 10,000. Source: gRFC A8.
+   */
+  readonly keepaliveMs?: number;
   /** Default real time. */
   readonly clock?: Clock;
   /**
    * Takes the calls in place of a connection of our own, in the inner dialect (see ARCHITECTURE.md). Then `protocol`,
-   * `httpVersion`, `tls`, `useHttpGet` and `idleTimeoutMs` are not looked at, and who gave it closes it.
+   * `httpVersion`, `tls`, `useHttpGet`, `keepaliveMs` and `idleTimeoutMs` are not looked at, and who gave it closes it.
    */
   readonly service?: Service;
 }

@@ -10,6 +10,9 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { NodeTransportOptions } from './options.ts';
 import type { Target } from './target.ts';
 
+/** More often is taken for a flood. Checked here, since links are opened by calls. */
+const MIN_KEEPALIVE_MS = 10_000;
+
 /** A way to a server. */
 export interface Way {
   readonly link: Link;
@@ -22,7 +25,9 @@ export function createWay(options: NodeTransportOptions, target: Target, clock: 
   const tls = scheme === 'https' ? (options.tls ?? {}) : undefined;
   const dial = { host, port, clock, ...(tls !== undefined && { tls }) };
   const link =
-    options.httpVersion === '1.1' ? createHttp1Link(dial) : createHttp2Link({ ...dial, holdsProcess: false });
+    options.httpVersion === '1.1'
+      ? createHttp1Link(dial)
+      : createHttp2Link({ ...dial, holdsProcess: false, keepaliveMs: options.keepaliveMs ?? 0 });
   return { link, service: createUpstream(options, link.service) };
 }
 
@@ -37,7 +42,12 @@ function createUpstream(options: NodeTransportOptions, service: Service): Servic
 }
 
 /** Throws ConnectError for what does not go together. */
-export function checkWay({ protocol = 'grpc', httpVersion = '2' }: NodeTransportOptions): void {
-  if (protocol !== 'grpc' || httpVersion === '2') return;
-  throw new ConnectError('gRPC needs HTTP/2; leave out httpVersion, or choose grpc-web or connect', Code.Internal);
+export function checkWay({ protocol = 'grpc', httpVersion = '2', keepaliveMs = 0 }: NodeTransportOptions): void {
+  if (protocol === 'grpc' && httpVersion !== '2') {
+    throw new ConnectError('gRPC needs HTTP/2; leave out httpVersion, or choose grpc-web or connect', Code.Internal);
+  }
+  if (keepaliveMs !== 0 && !(keepaliveMs >= MIN_KEEPALIVE_MS)) {
+    const message = `keepaliveMs is ${keepaliveMs}; give 0 (off) or at least ${MIN_KEEPALIVE_MS}`;
+    throw new ConnectError(message, Code.Internal);
+  }
 }

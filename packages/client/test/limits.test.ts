@@ -67,6 +67,7 @@ describe('options', () => {
     [{ baseUrl: 'localhost:8080' }, /baseUrl/],
     [{ baseUrl: '/api' }, /baseUrl/],
     [{ baseUrl: 'http://localhost', httpVersion: '1.1' as const }, /gRPC needs HTTP\/2/],
+    [{ baseUrl: 'http://localhost', keepaliveMs: 9999 }, /keepaliveMs is 9999/],
     [{ baseUrl: 'http://localhost', readMaxBytes: 0 }, /readMaxBytes is 0/],
   ])('are refused with advice: %j', (options, message) => {
     expect(() => createNodeTransport(options)).toThrow(message);
