@@ -26,7 +26,7 @@ const DEFAULT_PROPAGATION_MS = 500;
  * One connection of a gateway carries the calls of many, and resets those that they give up. The gateway is strict with
  * each of them; who were as strict with the gateway would lose the good calls with the bad ones.
  */
-const LISTEN_LIMITS = { resetBurst: 10_000, resetPerSecond: 1_000 };
+const LISTEN_LIMITS = { resetBurst: 10_000, resetPerSecond: 1_000, maxUnsettledStreams: 1_024 };
 
 /** Serves Connect route functions over gRPC, gRPC-Web and Connect, and registers by itself. */
 export async function serve(options: ServeOptions): Promise<Server> {

@@ -28,6 +28,8 @@ export interface ListenLimits {
   readonly lingerMs: number;
   /** Open streams per HTTP/2 connection. Default 128. */
   readonly maxStreams: number;
+  /** Reset streams per HTTP/2 connection whose callee still works; beyond it new streams are refused. Default 256. */
+  readonly maxUnsettledStreams: number;
   /** Bytes in flight per HTTP/2 connection, all uploads together. Default 1 MiB. */
   readonly connectionWindowBytes: number;
   /** Largest window of one upload in bytes; windows start at 65,535 and grow while their reader keeps up. Default 1 MiB. */
@@ -67,6 +69,7 @@ export const DEFAULT_LISTEN_LIMITS: ListenLimits = Object.freeze({
   writeStallMs: 30_000,
   lingerMs: 2_000,
   maxStreams: 128,
+  maxUnsettledStreams: 256,
   connectionWindowBytes: 1_048_576,
   maxStreamWindowBytes: 1_048_576,
   maxSessionBytes: 10_485_760,

@@ -2,6 +2,7 @@ import {
   INITIAL_CREDIT_BYTES,
   NO_FIELDS,
   type Body,
+  type CallContext,
   type CallError,
   type Cancel,
   type Fields,
@@ -58,6 +59,8 @@ export class ServerStream extends SendingStream implements Reply {
   readonly contentLength: number;
   /** When an answer that waits last moved. */
   movedMs = 0;
+  /** Of the call, once it has started. */
+  context: CallContext | undefined;
   readonly #carrier: StreamCarrier;
   /** Answers to HEAD, and 204 and 304, have no content (RFC 9110, 6.4.1). */
   #hasContent: boolean;
@@ -82,6 +85,7 @@ export class ServerStream extends SendingStream implements Reply {
 
   /** Starts the call. A service must not throw: one that does costs its own call. */
   start(service: Service, head: RequestHead): void {
+    this.context = head.call;
     try {
       this.#body = service(head, this);
     } catch {

@@ -1,4 +1,4 @@
-import { createCallContext, type Fields, type RequestHead } from '@bascule/core';
+import { createCallContext, type Cancel, type Fields, type RequestHead } from '@bascule/core';
 import { IdTable } from '../../id-table.ts';
 import type { AbuseKind } from '../../listener/abuse.ts';
 import type { Edge } from '../../listener/edge.ts';
@@ -14,6 +14,7 @@ import type { Receiving } from '../receiving.ts';
 import type { Sending } from '../sending.ts';
 import type { PeerSettings } from '../settings.ts';
 import { transition } from '../stream.ts';
+import { EarlyAnswers } from './early-answers.ts';
 import type { FloodGuard } from './flood-guard.ts';
 import { TOO_LARGE, type RequestBlock } from './request-block.ts';
 import type { ResetGuard } from './reset-guard.ts';
@@ -21,6 +22,7 @@ import type { EncodedBlock, ResponseEncoder } from './response-encoder.ts';
 import { StreamIds } from './stream-ids.ts';
 import { ServerStream, type StreamCarrier } from './stream.ts';
 import { toTunnel } from './tunnel.ts';
+import { Unsettled } from './unsettled.ts';
 import type { WindowGrowth } from './window-growth.ts';
 
 export interface ServerStreamsOptions {
@@ -52,8 +54,8 @@ export class ServerStreams implements StreamCarrier {
   readonly #closed = new ClosedStreams();
   readonly #ids = new StreamIds();
   readonly #options: ServerStreamsOptions;
-  /** Streams whose answer is whole and whose request is not, oldest answer first. */
-  readonly #answered: ServerStream[] = [];
+  readonly #unsettled = new Unsettled();
+  readonly #answered = new EarlyAnswers();
   #firstBlock = true;
 
   constructor(options: ServerStreamsOptions) {
@@ -116,7 +118,7 @@ export class ServerStreams implements StreamCarrier {
     const isAnswered = stream.state === 'half-closed-local';
     this.#close(stream);
     this.#closed.add(streamId, 'by-peer');
-    stream.drop('caller-gone');
+    this.#drop(stream, 'caller-gone');
     if (!isAnswered) this.#options.resets.count('rapid-reset');
   }
 
@@ -164,7 +166,7 @@ export class ServerStreams implements StreamCarrier {
       }
       this.#options.edge.onAbuse('zero-window');
       this.reset(stream, ErrorCode.cancel);
-      stream.drop('caller-gone');
+      this.#drop(stream, 'caller-gone');
     }
     return oldestMs;
   }
@@ -174,7 +176,7 @@ export class ServerStreams implements StreamCarrier {
     for (const stream of this.#streams.values()) {
       if (stream.state === 'half-closed-remote') continue;
       this.#close(stream);
-      stream.drop('caller-gone');
+      this.#drop(stream, 'caller-gone');
     }
   }
 
@@ -182,7 +184,7 @@ export class ServerStreams implements StreamCarrier {
   dropAll(reason: 'caller-gone' | 'protocol-error'): void {
     for (const stream of this.#streams.values()) {
       this.#close(stream);
-      stream.drop(reason);
+      this.#drop(stream, reason);
     }
     this.#options.receiving.clear();
   }
@@ -203,7 +205,7 @@ export class ServerStreams implements StreamCarrier {
     if (sending.waitingBytes > edge.limits.maxSessionBytes) {
       // Only a callee that ignores its credit gets here.
       this.reset(stream, ErrorCode.internalError);
-      return stream.drop('protocol-error');
+      return this.#drop(stream, 'protocol-error');
     }
     if (waited) return;
     stream.movedMs = edge.clock.nowMs();
@@ -224,20 +226,13 @@ export class ServerStreams implements StreamCarrier {
     // The end of the request is most often right behind: only who goes on uploading is told to stop.
     this.#options.edge.openCalls -= 1;
     stream.movedMs = this.#options.edge.clock.nowMs();
-    this.#answered.push(stream);
+    this.#answered.add(stream);
     this.#options.onAnsweredEarly();
   }
 
   /** Tells callers that still upload, though they had their whole answer before `beforeMs`, to stop (RFC 9113, 8.1). */
   stopUploads(beforeMs: number): number {
-    for (let first = this.#answered[0]; first !== undefined; first = this.#answered[0]) {
-      if (first.state !== 'closed') {
-        if (first.movedMs > beforeMs) return first.movedMs;
-        this.reset(first, ErrorCode.noError);
-      }
-      this.#answered.shift();
-    }
-    return Infinity;
+    return this.#answered.stop(beforeMs, (stream) => this.reset(stream, ErrorCode.noError));
   }
 
   reset(stream: ServerStream, code: ErrorCode): void {
@@ -260,7 +255,8 @@ export class ServerStreams implements StreamCarrier {
     if (!this.#options.isTaking()) return putReset(this.#options.outbox, streamId, ErrorCode.refusedStream);
     this.#ids.use(streamId);
     resets.opened();
-    if (this.#streams.size >= edge.limits.maxStreams) return this.#refuse(streamId);
+    const { maxStreams, maxUnsettledStreams } = edge.limits;
+    if (this.#streams.size >= maxStreams || this.#unsettled.count >= maxUnsettledStreams) return this.#refuse(streamId);
     if (block.kind === 'malformed' || block.kind === 'trailers' || dependsOnItself) {
       return this.#faultUnopened(streamId, ErrorCode.protocolError);
     }
@@ -317,7 +313,7 @@ export class ServerStreams implements StreamCarrier {
   /** A stream error of the peer's making: ends one call, the connection lives (RFC 9113, 5.4.2). */
   #fault(stream: ServerStream, code: ErrorCode): void {
     this.reset(stream, code);
-    stream.drop('protocol-error');
+    this.#drop(stream, 'protocol-error');
     this.#countFault();
   }
 
@@ -344,6 +340,11 @@ export class ServerStreams implements StreamCarrier {
     if (stream.state !== 'half-closed-local') edge.openCalls -= 1;
     stream.state = 'closed';
     if (this.#streams.size === 0) this.#options.onIdle();
+  }
+
+  #drop(stream: ServerStream, reason: Cancel): void {
+    stream.drop(reason);
+    this.#unsettled.watch(stream.context);
   }
 
   #onStray(streamId: number, name: string): void {

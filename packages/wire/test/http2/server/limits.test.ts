@@ -1,3 +1,4 @@
+import { holdWork, releaseWork, type CallContext } from '@bascule/core';
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../../src/http2/errors.ts';
 import type { AbuseKind } from '../../../src/listener/abuse.ts';
@@ -273,4 +274,30 @@ test('answers that are never read end the connection, not the memory', async () 
   await expect.poll(() => abuses, { timeout: 10_000 }).toEqual(['unread-answers']);
   client.socket.destroy();
   await closed;
+});
+
+test('reset streams count until their callees have given up', async () => {
+  const busy: CallContext[] = [];
+  const { port } = await startRig(
+    ({ call }) => ({
+      write() {},
+      end() {},
+      grant() {},
+      cancel() {
+        holdWork(call);
+        busy.push(call);
+      },
+    }),
+    { maxUnsettledStreams: 2 },
+  );
+  const client = await connectFrames(port);
+  await client.settled();
+  for (const id of [1, 3]) client.send(open(id), frame(Kind.reset, 0, id, uint32(8)));
+  client.send(open(5));
+  const refused = await client.seen((each) => each.type === Kind.reset && each.id === 5);
+  expect(refused?.payload.readUInt32BE(0)).toBe(refusedStream);
+  expect(busy).toHaveLength(2);
+  releaseWork(busy[0] as CallContext);
+  client.send(open(7), frame(Kind.reset, 0, 7, uint32(8)));
+  await expect.poll(() => busy).toHaveLength(3);
 });
