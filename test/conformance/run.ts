@@ -17,8 +17,6 @@ export interface Outcome {
 }
 
 const PARALLEL = '4';
-/** Servers under test at once: each brings a gateway and a backend, and the suite waits for them by the clock. */
-const MAX_SERVERS = '2';
 
 /** Runs the suite once. A run that breaks off has failed as a whole. */
 export async function runSuite(run: Run): Promise<Outcome> {
@@ -26,7 +24,7 @@ export async function runSuite(run: Run): Promise<Outcome> {
   try {
     const file = join(folder, 'config.yaml');
     await writeFile(file, stringify(await configOf(run)));
-    const parameters = ['--conf', file, '--mode', run.mode, '--max-servers', MAX_SERVERS];
+    const parameters = ['--conf', file, '--mode', run.mode, '--max-servers', String(run.maxServers ?? 2)];
     if (run.mode === 'server') parameters.push('--parallel', PARALLEL);
     const { code, output } = await execute(await goTool('connectconformance'), [
       ...parameters,

@@ -15,6 +15,8 @@ export interface Run {
   readonly narrow: Narrowing;
   /** The program under test, with Node. */
   readonly program: readonly string[];
+  /** Servers under test at once. Default 2: the suite gives each ten seconds to start, a gateway and a backend with it. */
+  readonly maxServers?: number;
   /** Its place in the grid of its mode. */
   readonly cell?: Pair;
 }
@@ -51,6 +53,8 @@ export function listRuns(tier: Tier): Run[] {
       config: 'kit.yaml',
       narrow,
       program: [join(HERE, 'gateway/module-mode.ts')],
+      // Each bundles again and again.
+      maxServers: 1,
     },
     {
       id: 'transcoded',
