@@ -62,9 +62,9 @@ export function outcomeOfFail(error: CallError): Outcome {
   return { code: error.code, by: 'wire', message: error.message };
 }
 
-/** A `grpc-status` value; anything but 0..16 is unknown. */
+/** A `grpc-status` value; anything but 0..16 is unknown. So is "00": what is not said as it should be is no success. */
 export function parseCode(value: string): Code {
-  const n = /^\d{1,2}$/.test(value) ? Number(value) : Code.unknown;
+  const n = /^(0|[1-9]\d?)$/.test(value) ? Number(value) : Code.unknown;
   return n <= 16 ? (n as Code) : Code.unknown;
 }
 

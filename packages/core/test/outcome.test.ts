@@ -34,6 +34,7 @@ describe('codes', () => {
     ['', Code.unknown],
     ['1e1', Code.unknown],
     ['007', Code.unknown],
+    ['00', Code.unknown],
   ])('grpc-status %j reads as %i', (text, code) => {
     expect(parseCode(text)).toBe(code);
   });

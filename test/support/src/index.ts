@@ -1,2 +1,3 @@
+export * from './fuzz.ts';
 export * from './recorder.ts';
 export * from './service-contract.ts';

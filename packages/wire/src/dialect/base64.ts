@@ -74,7 +74,8 @@ export function decodeBase64(value: string): Uint8Array | undefined {
   const open = value.length % 4;
   // Sources differ in whether they pad (gRPC emits none): what is missing is added.
   const padded = open === 0 || value.endsWith('=') ? value : value.padEnd(value.length + 4 - open, '=');
-  const bytes = decoder.decode(Buffer.from(padded, 'latin1'));
+  // Not latin1, which keeps one octet of each character: what is beyond it would pass for a letter.
+  const bytes = decoder.decode(Buffer.from(padded, 'utf8'));
   return decoder.isAtBoundary() ? bytes : undefined;
 }
 

@@ -2,6 +2,7 @@ import {
   callError,
   Code,
   getField,
+  withField,
   type Body,
   type CallError,
   type Fields,
@@ -93,7 +94,8 @@ export class UpstreamReply implements Reply {
     if (this.format.endFlag !== 0 && isAnswering) return this.endByFrame();
     const hasStatus = getField(trailers, 'grpc-status') !== undefined;
     if (phase.type !== 'held') return this.finish(this.format.trailersOnly || isAnswering ? trailers : []);
-    if (!hasStatus) return this.finish(toTrailers(phase.head.fields));
+    // Where a frame says the status, HTTP trailers do not overrule a head.
+    if (!hasStatus || this.format.endFlag !== 0) return this.finish(toTrailers(phase.head.fields));
     this.start(withoutStatus(phase.head));
     if (!this.isOver()) this.finish(trailers);
   }
@@ -152,10 +154,11 @@ export class UpstreamReply implements Reply {
   private finish(trailers: Fields): void {
     const status = getField(trailers, 'grpc-status');
     if (status === undefined) return this.failWith(NO_STATUS);
-    const fault = status === '0' ? this.faultOfSuccess() : undefined;
+    const fault = hasTwoStatuses(trailers) ? BROKEN_END : status === '0' ? this.faultOfSuccess() : undefined;
     if (fault !== undefined) return this.failWith(fault);
     this.phase = OVER;
-    this.outer.end(trailers);
+    // Callers read "", "00" or "0x0" as the number 0 (grpc-js does), and would take it for a success.
+    this.outer.end(isStatus(status) ? trailers : withField(trailers, 'grpc-status', String(Code.unknown)));
   }
 
   /** Why an answer that claims success is none. */
@@ -180,6 +183,18 @@ export class UpstreamReply implements Reply {
   private isOver(): boolean {
     return this.phase.type === 'over';
   }
+}
+
+/** Some callers read the first of two, some the last: one would see a success where another sees an error. */
+function hasTwoStatuses(trailers: Fields): boolean {
+  let count = 0;
+  for (let i = 0; i < trailers.length; i += 2) if (trailers[i] === 'grpc-status') count += 1;
+  return count > 1;
+}
+
+/** Whether a status is a number that all read alike, be it a known one or not. */
+function isStatus(value: string): boolean {
+  return value === '0' || /^[1-9]\d{0,2}$/.test(value);
 }
 
 /** A head whose status was premature goes on without it; what ends the answer decides. */

@@ -124,7 +124,7 @@ function codeInBody(contentType: string, http: number | undefined, body: Uint8Ar
   if (contentType.startsWith('application/grpc-web')) {
     const bytes = contentType.includes('text') ? decodeChunks(body) : body;
     const last = lastFrame(bytes, 0x80);
-    const status = last === undefined ? undefined : /grpc-status:(\d+)/.exec(latin1(last))?.[1];
+    const status = last === undefined ? undefined : /(?:^|\n)grpc-status:(\d+)/.exec(latin1(last))?.[1];
     return status === undefined ? undefined : Number(status);
   }
   return http === 200 ? 0 : undefined;
