@@ -22,25 +22,74 @@ export function formatAccessLine(record: CallRecord): string {
 }
 
 function format(record: CallRecord, limits: Limits): string {
-  const { name } = limits;
-  let line = `{"time":"${formatTime(record.wallMs)}","id":${quote(record.id, name)},"dialect":"${record.dialect}"`;
-  line += `,"method":${quote(record.method, name)},"path":${quote(record.path, limits.path)}`;
-  if (record.service !== '') {
-    line += `,"service":${quote(record.service, name)},"rpc":${quote(record.rpcMethod, name)}`;
-  }
-  line += `,"code":"${record.code}","by":"${record.by}","http_status":${record.httpStatus}`;
+  let line = `{"time":"${formatTime(record.wallMs)}","id":${quote(record.id, limits.name)}${WHAT.of(record, limits)}`;
   if (record.message !== '') line += `,"message":${quote(record.message, limits.message)}`;
   line += `,"duration_ms":${milliseconds(record.durationMs)}`;
   if (record.timeoutMs !== undefined) line += `,"timeout_ms":${milliseconds(record.timeoutMs)}`;
   line += `,"request_bytes":${record.requestBytes},"response_bytes":${record.responseBytes}`;
-  line += `,"peer":${quote(record.peer, name)}`;
-  if (record.userAgent !== '') line += `,"user_agent":${quote(record.userAgent, name)}`;
-  if (record.cluster !== '') line += `,"cluster":${quote(record.cluster, name)}`;
-  if (record.instanceId !== '') line += `,"endpoint":${quote(record.instanceId, name)}`;
-  if (record.endpointAddress !== '') line += `,"address":${quote(record.endpointAddress, name)}`;
-  if (record.moduleVersion !== '') line += `,"module_version":${quote(record.moduleVersion, name)}`;
-  return `${line},"attempts":${record.attempts}}`;
+  return `${line}${WHO.of(record, limits)}${WHERE.of(record, limits)},"attempts":${record.attempts}}`;
 }
+
+/** Texts of a part beyond these are not remembered: strangers choose some of them. */
+const MAX_REMEMBERED = 256;
+const MAX_REMEMBERED_CHARS = 512;
+
+/**
+ * A part of the line that most calls share with others, and so is put together once: each piece of a string that is
+ * joined costs as much as ten of its characters.
+ */
+class SharedPart {
+  readonly #names: readonly (keyof CallRecord)[];
+  readonly #write: (record: CallRecord, limits: Limits) => string;
+  readonly #texts = new Map<unknown, { readonly record: CallRecord; readonly text: string }>();
+
+  /** `names` are all that the text hangs on; the first tells texts apart best. */
+  constructor(names: readonly (keyof CallRecord)[], write: (record: CallRecord, limits: Limits) => string) {
+    this.#names = names;
+    this.#write = write;
+  }
+
+  of(record: CallRecord, limits: Limits): string {
+    if (limits !== ROOMY) return this.#write(record, limits);
+    const key = record[this.#names[0] as keyof CallRecord];
+    const known = this.#texts.get(key);
+    if (known !== undefined && this.#isSame(known.record, record)) return known.text;
+    const text = this.#write(record, limits);
+    if (this.#texts.size >= MAX_REMEMBERED) this.#texts.clear();
+    if (text.length <= MAX_REMEMBERED_CHARS) this.#texts.set(key, { record, text });
+    return text;
+  }
+
+  #isSame(a: CallRecord, b: CallRecord): boolean {
+    for (const name of this.#names) if (a[name] !== b[name]) return false;
+    return true;
+  }
+}
+
+const WHAT = new SharedPart(
+  ['path', 'dialect', 'method', 'service', 'rpcMethod', 'code', 'by', 'httpStatus'],
+  (record, { name, path }) => {
+    let text = `,"dialect":"${record.dialect}","method":${quote(record.method, name)},"path":${quote(record.path, path)}`;
+    if (record.service !== '') {
+      text += `,"service":${quote(record.service, name)},"rpc":${quote(record.rpcMethod, name)}`;
+    }
+    return `${text},"code":"${record.code}","by":"${record.by}","http_status":${record.httpStatus}`;
+  },
+);
+
+const WHO = new SharedPart(['userAgent', 'peer'], ({ peer, userAgent }, { name }) => {
+  const text = `,"peer":${quote(peer, name)}`;
+  return userAgent === '' ? text : `${text},"user_agent":${quote(userAgent, name)}`;
+});
+
+const WHERE = new SharedPart(['instanceId', 'cluster', 'endpointAddress', 'moduleVersion'], (record, { name }) => {
+  let text = '';
+  if (record.cluster !== '') text += `,"cluster":${quote(record.cluster, name)}`;
+  if (record.instanceId !== '') text += `,"endpoint":${quote(record.instanceId, name)}`;
+  if (record.endpointAddress !== '') text += `,"address":${quote(record.endpointAddress, name)}`;
+  if (record.moduleVersion !== '') text += `,"module_version":${quote(record.moduleVersion, name)}`;
+  return text;
+});
 
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 

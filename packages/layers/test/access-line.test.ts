@@ -83,6 +83,18 @@ describe('formatAccessLine', () => {
     expect(JSON.parse(line)).toMatchObject({ path: text, user_agent: text, message: text, method: text });
   });
 
+  it('forgets nothing of what is different between calls', () => {
+    const fields = ['dialect', 'method', 'path', 'service', 'rpcMethod', 'code', 'by', 'httpStatus', 'peer'] as const;
+    const others = ['userAgent', 'instanceId', 'endpointAddress', 'moduleVersion', 'cluster'] as const;
+    const before = formatAccessLine(RECORD);
+    for (const name of [...fields, ...others]) {
+      const value = name === 'httpStatus' ? 418 : 'unlike';
+      const line = formatAccessLine({ ...RECORD, [name]: value });
+      expect(line, name).toContain(String(value));
+      expect(formatAccessLine(RECORD), name).toBe(before);
+    }
+  });
+
   it('leaves letters of other scripts readable', () => {
     expect(formatAccessLine({ ...RECORD, path: '/東京-Öl' })).toContain('/東京-Öl');
   });

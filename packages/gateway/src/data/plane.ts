@@ -63,7 +63,7 @@ export function createDataPlane(clock: Clock): DataPlane {
   function applyPolicies(next: Policies): void {
     if (policies?.revision === next.revision) return;
     if (policies?.accessLog !== next.accessLog) {
-      log.close();
+      void log.close();
       log = createAccessLog(next.accessLog, clock);
     }
     policies = next;
@@ -95,7 +95,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       await clusters.close();
       await transcoding.close();
       links.destroy();
-      log.close();
+      await log.close();
     },
   };
 }
