@@ -50,8 +50,9 @@ export interface SinkWriter {
  */
 type Phase = 'waiting' | 'held' | 'streaming' | 'over';
 
-// More than this is sent without waiting for the end of the turn.
-const FLUSH_BYTES = 131_072;
+// More than this is sent without waiting for the end of the turn: with one more frame of HTTP/2 it fits into 64 KiB, which
+// are still in the processor's cache, and into the callee's first credit.
+const FLUSH_BYTES = 48_000;
 
 // An answer that ends with less is not worth a timer; with more, a peer that never takes it would hold the memory for ever.
 const WATCHED_BYTES = 4_096;
@@ -74,6 +75,8 @@ export class Exchange implements Reply, TurnJob, SinkWriter {
   private gathering = false;
   /** Bytes that have left, for which the callee has no new credit yet. */
   private owedBytes = 0;
+  /** While the callee gets credit: one that writes at once gets more at the end of the turn, or it would never end. */
+  private granting = false;
   private stall: Timer | undefined;
 
   constructor(edge: Edge, sink: Sink) {
@@ -109,7 +112,11 @@ export class Exchange implements Reply, TurnJob, SinkWriter {
     if ((this.phase !== 'held' && this.phase !== 'streaming') || bytes.length === 0) return;
     const pending = (this.pending ??= lendBody());
     pending.append(bytes);
-    if (pending.length >= FLUSH_BYTES) this.flush();
+    if (pending.length >= FLUSH_BYTES) {
+      this.flush();
+      // Not at the end of the turn, or a callee whose bytes come faster would have to hold them.
+      if (!this.granting) this.giveCredit();
+    }
     this.gather();
   }
 
@@ -248,7 +255,9 @@ export class Exchange implements Reply, TurnJob, SinkWriter {
     const bytes = this.owedBytes;
     if (bytes === 0) return;
     this.owedBytes = 0;
+    this.granting = true;
     this.guard(() => this.body.grant(bytes));
+    this.granting = false;
   }
 
   private gather(): void {
