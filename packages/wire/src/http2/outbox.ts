@@ -2,6 +2,9 @@ import type { Socket } from 'node:net';
 import type { ByteBuffer } from './byte-buffer.ts';
 import { lendBuffer, takeBack } from './buffers.ts';
 
+/** DATA frames are not gathered beyond this: with one more of them it fits into 64 KiB, which are still in the cache. */
+const FULL_BYTES = 49_000;
+
 /** DATA frames of one turn stop here, so that one turn's buffer stays bounded; control frames always fit. */
 const MAX_TURN_BYTES = 128 * 1024;
 
@@ -33,6 +36,7 @@ export class Outbox {
   #buffer: ByteBuffer | undefined;
   #state: OutboxState = 'idle';
   #flow: 'open' | 'stalled' = 'open';
+  #isFlushing = false;
   readonly #socket: Socket;
   readonly #hooks: OutboxHooks;
   readonly #maxBytes: number;
@@ -68,6 +72,12 @@ export class Outbox {
     return this.#flow === 'open' && (this.#buffer === undefined || this.#buffer.length < MAX_TURN_BYTES);
   }
 
+  /** Writes without waiting for the end of the turn if much is gathered. What wrote it may be told of room from inside. */
+  flushIfFull(): void {
+    if (this.#isFlushing || this.#flow === 'stalled' || (this.#buffer?.length ?? 0) < FULL_BYTES) return;
+    this.flush();
+  }
+
   schedule(): void {
     if (this.#state !== 'idle') return;
     this.#state = 'due';
@@ -78,12 +88,14 @@ export class Outbox {
   flush(): void {
     if (this.#state === 'shut') return;
     this.#state = 'due';
+    this.#isFlushing = true;
     const more = this.#hooks.onFlush();
     // A hook may have shut us.
     if ((this.#state as OutboxState) === 'shut') return;
     this.#state = 'idle';
     this.#write();
     this.#hooks.onFlushed();
+    this.#isFlushing = false;
     if (more && this.#flow === 'open') this.schedule();
   }
 
@@ -106,7 +118,10 @@ export class Outbox {
     if (this.#inFlight === undefined) {
       roomy = socket.write(bytes);
       // What the kernel did not take at once, the socket reads from the buffer later: it is left to the collector.
-      if (socket.writableLength === 0) takeBack(buffer);
+      if (socket.writableLength === 0) {
+        takeBack(buffer);
+        roomy = true;
+      }
     } else {
       this.#inFlight.push(buffer);
       roomy = socket.write(bytes, this.#onWritten);

@@ -201,7 +201,8 @@ export class ServerStreams implements StreamCarrier {
     const { sending, edge } = this.#options;
     const waited = stream.waiting !== undefined;
     sending.write(stream, bytes);
-    if (stream.waiting === undefined) return;
+    // Last, since it tells callees of room, and what they write then comes behind.
+    if (stream.waiting === undefined) return this.#options.outbox.flushIfFull();
     if (sending.waitingBytes > edge.limits.maxSessionBytes) {
       // Only a callee that ignores its credit gets here.
       this.reset(stream, ErrorCode.internalError);
