@@ -47,6 +47,22 @@ const NOT_FULL_DUPLEX: Narrowing = {
   ],
 };
 
+/**
+ * The suite's grpc-go server answers with its head at the first message of any bidi stream, also of those that are to be
+ * read to their end first. Over HTTP/1.1 net/http then closes what is not read yet ("invalid Read on closed Body"): which
+ * of the two comes first is a race inside that server, with or without a gateway. It serves gRPC-Web over HTTP/1.1 only
+ * where the suite plays the server; its connect-go server waits, and judges these streams in server mode.
+ */
+const RACING_SERVER: Narrowing = {
+  streamTypes: ['STREAM_TYPE_UNARY', 'STREAM_TYPE_CLIENT_STREAM', 'STREAM_TYPE_SERVER_STREAM'],
+  supportsHalfDuplexBidiOverHttp1: false,
+};
+
+/** What the suite's servers cannot do, where they are the ones to judge. */
+export function narrowingOfServer(upstream: Upstream): Narrowing {
+  return upstream === 'grpc-web+http1' ? RACING_SERVER : {};
+}
+
 /** What a kind of backend cannot do. */
 export function narrowingOf(upstream: Upstream): Narrowing {
   return {

@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { CALLERS, isCalledByNode, type Caller } from './callers.ts';
-import { narrowingOf, NODE_CALLER, READABLE, TIER_NARROWING, type Narrowing, type Tier } from './narrowing.ts';
+import {
+  narrowingOf,
+  narrowingOfServer,
+  NODE_CALLER,
+  READABLE,
+  TIER_NARROWING,
+  type Narrowing,
+  type Tier,
+} from './narrowing.ts';
 import { UPSTREAMS, type Upstream } from './upstreams.ts';
 
 const HERE = import.meta.dirname;
@@ -104,6 +112,7 @@ function inClientMode(cell: Pair, narrow: Narrowing): Run {
     config: 'gateway-client.yaml',
     narrow: {
       ...narrowingOf(upstream),
+      ...narrowingOfServer(upstream),
       ...(isCalledByNode(caller, protocol) ? NODE_CALLER : {}),
       ...narrow,
       protocols: [spoken],
