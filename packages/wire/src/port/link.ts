@@ -14,6 +14,7 @@ import {
 } from '@bascule/core';
 import { IdTable } from '../id-table.ts';
 import { createBatch } from './batch.ts';
+import { isCalleeFrame } from './check-frame.ts';
 import { readFrames, toCallFrame, type CalleeFrame, type CallerFrame, type Message } from './frames.ts';
 
 /**
@@ -129,6 +130,7 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
   }
 
   function takeFrame(frame: CalleeFrame, bytes: Uint8Array): void {
+    if (!isCalleeFrame(frame, bytes)) throw new TypeError('a message that holds what is no frame');
     const id = frame[1];
     if (frame[0] === 'settled') return settle(id);
     const call = calls.get(id);

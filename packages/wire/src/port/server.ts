@@ -43,6 +43,8 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
 
   function start(frame: Extract<CallerFrame, readonly ['call', ...unknown[]]>): void {
     const id = frame[1];
+    if (!Number.isSafeInteger(id) || id < 1 || calls.get(id) !== undefined)
+      throw new TypeError('a call without its id');
     const head = fromCallFrame(frame, clock.nowMs());
     const call = createCall(id, head.call);
     calls.set(id, call);
@@ -111,8 +113,14 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     for (const call of calls.values()) guard(call, () => cancel(call, reason));
   }
 
-  port.on('message', (message: Message<CallerFrame>) => readFrames(message, takeFrame));
   // A message that cannot be read was part of calls that would now wait for ever.
+  port.on('message', (message: Message<CallerFrame>) => {
+    try {
+      readFrames(message, takeFrame);
+    } catch {
+      port.close();
+    }
+  });
   port.on('messageerror', () => port.close());
   port.on('close', () => {
     cancelAll('caller-gone');

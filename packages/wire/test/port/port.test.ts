@@ -5,6 +5,7 @@ import {
   Code,
   createCallContext,
   createVirtualClock,
+  getField,
   holdWork,
   releaseWork,
   systemClock,
@@ -15,6 +16,7 @@ import {
   type Service,
 } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
+import { createDialectLayer } from '../../src/dialect/layer.ts';
 import { createPortLink } from '../../src/port/link.ts';
 import { servePort, type PortServer } from '../../src/port/server.ts';
 
@@ -253,4 +255,33 @@ it('carries ten thousand small calls at once, each its own answer', async () => 
   expect(wrong).toHaveLength(0);
   await link.close();
   await exited;
+});
+
+it.each([
+  ['an end without fields', [['end', 1]]],
+  ['an end with a hole among its fields', [['end', 1, ['grpc-status', undefined]]]],
+  ['a failure that is none', [['fail', 1, { code: 0, message: '', processed: 'never-sent' }]]],
+  ['bytes that it does not hold', [['write', 1, 5]]],
+  ['a list of nothing', [undefined]],
+])('fails its calls and closes when the other thread posts %s', async (_, frames) => {
+  const { port1, port2 } = new MessageChannel();
+  const link = createPortLink(port1, systemClock);
+  const dialect = createDialectLayer({ maxMessageBytes: 1_000, clock: systemClock, other: link.service });
+  const call = startCall(dialect(link.service));
+  port2.postMessage([frames, new Uint8Array(2)]);
+  await call.done;
+  expect(getField([...(call.trailers ?? []), ...(call.heads[0]?.fields ?? [])], 'grpc-status')).toBe('14');
+  await link.close();
+});
+
+it.each([
+  ['nothing', undefined],
+  ['a call without an id', [[['call', Number.NaN, 'POST', '/', '', 'http', [], ['', '', 'grpc', 0, undefined]]]]],
+  ['a call without its facts', [[['call', 1, 'POST']]]],
+])('closes when its caller posts %s', async (_, message) => {
+  const { port1, port2 } = new MessageChannel();
+  const server = servePort(port2, IDLE, systemClock);
+  port1.postMessage(message);
+  await server.onClosed;
+  expect(server.openCalls()).toBe(0);
 });
