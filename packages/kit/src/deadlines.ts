@@ -19,6 +19,7 @@ export interface DueSlot {
 export const DEADLINE_GRAIN_MS = 4;
 /** Each grain is so many of the next finer. */
 const GRAIN_RATIO = 64;
+const COARSEST_LEVEL = 4;
 
 /**
  * Deadlines of many calls with few timers: one per slot of time, not one per call, since arming and clearing a timer
@@ -34,17 +35,20 @@ export class Deadlines {
   }
 
   add(due: Due): void {
-    const leftMs = (due.deadlineMs as number) - this.clock.nowMs();
+    const nowMs = this.clock.nowMs();
+    const leftMs = (due.deadlineMs as number) - nowMs;
     let grainMs = DEADLINE_GRAIN_MS;
     let level = 0;
-    while (leftMs > grainMs * GRAIN_RATIO && level < 4) {
+    while (leftMs > grainMs * GRAIN_RATIO && level < COARSEST_LEVEL) {
       grainMs *= GRAIN_RATIO;
       level += 1;
     }
     const tick = (due.deadlineMs as number) / grainMs;
-    const number = level === 0 ? Math.ceil(tick) : Math.floor(tick);
+    // Beyond the coarsest slots there are no others: who names deadlines in a thousand years must not get a timer for each.
+    const last = Math.floor(nowMs / grainMs) + GRAIN_RATIO;
+    const number = level === 0 ? Math.ceil(tick) : Math.min(Math.floor(tick), last);
     // Unique over the levels: each has its own residue.
-    const key = number * 5 + level;
+    const key = number * (COARSEST_LEVEL + 1) + level;
     link(due, this.slots.get(key) ?? this.createSlot(key, number * grainMs));
   }
 

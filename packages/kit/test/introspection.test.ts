@@ -52,6 +52,10 @@ describe('health', () => {
     await expect(known.next()).rejects.toMatchObject({ code: Code.Unavailable });
     await expect(unknown.next()).rejects.toMatchObject({ code: Code.Unavailable });
     expect(await health.check({})).toMatchObject({ status: Status.NOT_SERVING });
+    // One that was on its way must not hold up the end of the server either.
+    const late = health.watch({})[Symbol.asyncIterator]();
+    expect((await late.next()).value).toMatchObject({ status: Status.NOT_SERVING });
+    await expect(late.next()).rejects.toMatchObject({ code: Code.Unavailable });
   });
 });
 

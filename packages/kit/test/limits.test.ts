@@ -42,6 +42,7 @@ describe('a message that would stall the loop', () => {
 
   it.each([
     ['a million objects', `{"candidates":[${'{},'.repeat(MIB)}{}]}`],
+    ['a million digits', `{"candidates":[{"id":"${'9'.repeat(MIB)}"}]}`],
     ['lists in lists', `{"x":${'['.repeat(MIB)}${']'.repeat(MIB)}}`],
   ])('of %s in JSON is refused before it is parsed', async (_, bomb) => {
     expect(await rankJson(bomb)).toMatchObject({ code: Code.ResourceExhausted, ran: 0 });

@@ -67,7 +67,11 @@ export class RequestStream implements AsyncIterableIterator<Message> {
     if (this.state.type === 'failed') return;
     this.state = { type: 'failed', reason };
     this.frames.length = 0;
-    for (const reader of this.readers.splice(0)) reader.reject(reason);
+    for (const reader of this.readers.splice(0)) {
+      // A handler may have ended without waiting for what it asked for; nobody else hears of it then.
+      reader.promise.catch(() => undefined);
+      reader.reject(reason);
+    }
   }
 
   next(): Promise<Result> {

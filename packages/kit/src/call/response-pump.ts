@@ -21,7 +21,14 @@ export class ResponsePump {
   private readonly messages: AsyncIterator<unknown>;
   private state: State = 'pulling';
   private readonly onEnd: () => void;
-  private readonly onStep = (step: IteratorResult<unknown>): void => this.take(step);
+  private readonly onStep = (step: IteratorResult<unknown>): void => {
+    try {
+      this.take(step);
+    } catch (error) {
+      // What a handler or an interceptor made by hand, such as no result or no trailers, must not cost the process.
+      this.break(error);
+    }
+  };
   private readonly onBroken = (reason: unknown): void => this.break(reason);
 
   /** `onEnd` runs when the handler has given its last message, before the trailers are said. */

@@ -67,11 +67,17 @@ export abstract class SingleRequestCall extends HandlerCall {
       this.fail(undeclared());
       return;
     }
+    // Goes on when the caller does not, so its slot stays taken.
+    this.startWork();
     request.decompress(bytes, this.method.readMaxBytes).then(
       (decompressed) => {
+        this.endWork();
         if (!this.isOver()) this.decode(decompressed);
       },
-      (reason: unknown) => this.fail(reason),
+      (reason: unknown) => {
+        this.endWork();
+        this.fail(reason);
+      },
     );
   }
 

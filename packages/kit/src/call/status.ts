@@ -63,13 +63,22 @@ function detailsOf({ details, rawMessage }: ConnectError, code: Code): string | 
   const writer = new BinaryWriter().tag(1, WireType.Varint).int32(code);
   writer.tag(2, WireType.LengthDelimited).string(rawMessage);
   for (const detail of details) {
-    const [type, value] =
-      'desc' in detail
-        ? [detail.desc.typeName, toBinary(detail.desc, create(detail.desc, detail.value))]
-        : [detail.type, detail.value];
+    const encoded = encodeDetail(detail);
+    if (encoded === undefined) continue;
+    const { type, value } = encoded;
     writer.tag(3, WireType.LengthDelimited).fork();
     writer.tag(1, WireType.LengthDelimited).string(`type.googleapis.com/${type}`);
     writer.tag(2, WireType.LengthDelimited).bytes(value).join();
   }
   return encodeBinaryHeader(writer.finish());
+}
+
+/** Undefined for what cannot be encoded: it must not cost the caller the error, and the call its end. */
+function encodeDetail(detail: ConnectError['details'][number]): { type: string; value: Uint8Array } | undefined {
+  try {
+    if (!('desc' in detail)) return { type: detail.type, value: Uint8Array.from(detail.value) };
+    return { type: detail.desc.typeName, value: toBinary(detail.desc, create(detail.desc, detail.value)) };
+  } catch {
+    return undefined;
+  }
 }

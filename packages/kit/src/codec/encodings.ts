@@ -27,7 +27,8 @@ export class Encodings {
   /** `encoding` and `accept` are the values of `grpc-encoding` and `grpc-accept-encoding`; empty where absent. */
   negotiate(encoding: string, accept: string): Negotiated {
     if (encoding === '' && accept === '') return PLAIN;
-    const key = `${encoding} ${accept}`;
+    // Parted by what no field holds: callers could else spell a pair that is remembered for others.
+    const key = `${encoding}\n${accept}`;
     const known = this.remembered.get(key);
     if (known !== undefined) return known;
     const found = this.find(encoding, accept);

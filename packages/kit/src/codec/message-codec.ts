@@ -78,7 +78,7 @@ export function createJsonCodec({ input, output }: DescMethod, options: CodecOpt
       try {
         return fromJsonString(input, DECODER.decode(bytes), jsonOptions);
       } catch (error) {
-        throw ConnectError.from(error, Code.InvalidArgument);
+        throw new ConnectError(messageOf(error), Code.InvalidArgument);
       }
     },
     encode(message) {
@@ -125,6 +125,10 @@ function assertWritable(bytes: Uint8Array, { writeMaxBytes }: CodecOptions): Uin
   );
 }
 
+/** A decoder may repeat all that it was given, which is more than a head can say. */
+const MAX_REASON_CHARS = 1_000;
+
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return message.length > MAX_REASON_CHARS ? `${message.slice(0, MAX_REASON_CHARS)}...` : message;
 }

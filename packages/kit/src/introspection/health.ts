@@ -14,6 +14,7 @@ export class HealthBoard {
   private readonly names: ReadonlySet<string>;
   private readonly watches = new Set<Watch>();
   private status: Status = Status.SERVING;
+  private isEnding = false;
 
   constructor(services: readonly string[]) {
     this.names = new Set(['', ...services]);
@@ -25,8 +26,9 @@ export class HealthBoard {
     for (const watch of this.watches) watch.wake();
   }
 
-  /** Ends open watches; whoever watches on asks another server. */
+  /** Ends watches, open ones and those that still come; whoever watches on asks another server. */
   endWatches(): void {
+    this.isEnding = true;
     for (const watch of this.watches) watch.end();
   }
 
@@ -48,6 +50,8 @@ export class HealthBoard {
 
   private async *watch(service: string, signal: AbortSignal): AsyncGenerator<{ status: Status }> {
     const watch = new Watch();
+    // Still told how things are.
+    if (this.isEnding) watch.end();
     const wake = (): void => watch.wake();
     this.watches.add(watch);
     signal.addEventListener('abort', wake);
