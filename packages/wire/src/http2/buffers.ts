@@ -16,9 +16,10 @@ export function lendBuffer(): ByteBuffer {
   return buffer;
 }
 
-/** Takes a buffer back that nobody reads any more. */
+/** Takes a buffer back that nobody reads any more, and others as large. */
 export function takeBack(buffer: ByteBuffer | undefined): void {
-  if (buffer === undefined || keptBytes + buffer.bytes.length > MAX_KEPT_BYTES) return;
+  if (buffer === undefined || buffer.bytes.length < START_BYTES) return;
+  if (keptBytes + buffer.bytes.length > MAX_KEPT_BYTES) return;
   buffer.length = 0;
   keptBytes += buffer.bytes.length;
   kept.push(buffer);

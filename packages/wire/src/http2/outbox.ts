@@ -40,15 +40,14 @@ export class Outbox {
   readonly #socket: Socket;
   readonly #hooks: OutboxHooks;
   readonly #maxBytes: number;
-  /** Buffers that the socket still reads, oldest first. TLS takes bytes over on a later turn only, even if at once. */
-  readonly #inFlight: ByteBuffer[] | undefined;
-  readonly #onWritten = (): void => takeBack(this.#inFlight?.shift());
+  /** For each write that was not called back yet, oldest first: the buffer that the socket still reads. */
+  readonly #inFlight: (ByteBuffer | undefined)[] = [];
+  readonly #onWritten = (): void => takeBack(this.#inFlight.shift());
 
   constructor(socket: Socket, hooks: OutboxHooks, maxBytes: number) {
     this.#socket = socket;
     this.#hooks = hooks;
     this.#maxBytes = maxBytes;
-    this.#inFlight = 'encrypted' in socket ? [] : undefined;
     socket.on('drain', () => {
       this.#flow = 'open';
       this.answers = 0;
@@ -114,17 +113,14 @@ export class Outbox {
     this.turn += 1;
     const socket = this.#socket;
     const bytes = buffer.bytes.subarray(0, buffer.length);
-    let roomy: boolean;
-    if (this.#inFlight === undefined) {
-      roomy = socket.write(bytes);
-      // What the kernel did not take at once, the socket reads from the buffer later: it is left to the collector.
-      if (socket.writableLength === 0) {
-        takeBack(buffer);
-        roomy = true;
-      }
+    let roomy = socket.write(bytes, this.#onWritten);
+    // Over TLS never true, which takes bytes over on a later turn even if it does at once.
+    if (socket.writableLength === 0) {
+      roomy = true;
+      takeBack(buffer);
+      this.#inFlight.push(undefined);
     } else {
       this.#inFlight.push(buffer);
-      roomy = socket.write(bytes, this.#onWritten);
     }
     if (roomy) this.answers = 0;
     else this.#flow = 'stalled';

@@ -1,9 +1,12 @@
+import { lendBuffer } from './buffers.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import { createReceiveWindow, type ReceiveWindow, type SendWindow } from './flow.ts';
 import type { StreamState } from './stream.ts';
 
-/** Capacity of what waits, to start with. */
+/** Capacity of what waits, to start with: a stream that trickles to a slow reader must stay small. */
 const START_BYTES = 1024;
+/** From here on it is worth a lent buffer. */
+const LENT_BYTES = 8192;
 
 /** What both roles know of one stream: its windows, and its bytes that wait for a window or for the socket. */
 export abstract class SendingStream {
@@ -33,7 +36,7 @@ export abstract class SendingStream {
 
   /** Keeps a copy of bytes that cannot leave yet; bounded by credit. */
   keep(bytes: Uint8Array): void {
-    this.waiting ??= new ByteBuffer(Math.max(START_BYTES, bytes.length));
+    this.waiting ??= bytes.length < LENT_BYTES ? new ByteBuffer(Math.max(START_BYTES, bytes.length)) : lendBuffer();
     // What has left must not be kept as long as something waits, or a long answer to a slow reader stays in memory whole.
     if (this.waitingAt * 2 > this.waiting.length) {
       this.waiting.dropFront(this.waitingAt);

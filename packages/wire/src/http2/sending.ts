@@ -1,3 +1,4 @@
+import { takeBack } from './buffers.ts';
 import { Flag, FRAME_HEADER_BYTES, frameKind, FrameType, writeFrameHeader } from './frames.ts';
 import type { SendWindow } from './flow.ts';
 import type { Outbox } from './outbox.ts';
@@ -84,6 +85,7 @@ export class Sending {
     if (stream.waiting === undefined) return;
     this.waitingBytes -= stream.waitingBytes();
     this.#waiting.delete(stream);
+    takeBack(stream.waiting);
     stream.waiting = undefined;
     stream.waitingAt = 0;
   }

@@ -116,7 +116,7 @@ export class ClientCall extends SendingStream implements Body {
       this.#roomBytes -= bytes.length;
       return this.#pass(bytes);
     }
-    this.#held ??= new HeldBytes(bytes.length);
+    this.#held ??= new HeldBytes();
     this.#held.add(bytes);
     this.#deliver();
   }
@@ -189,6 +189,7 @@ export class ClientCall extends SendingStream implements Body {
     held.isLent = false;
     if (this.#held !== held || !held.isEmpty) return;
     this.#held = undefined;
+    held.free();
     const trailers = this.#trailers;
     this.#trailers = undefined;
     if (trailers !== undefined) this.finish(trailers);
