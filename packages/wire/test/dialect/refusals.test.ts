@@ -211,6 +211,7 @@ describe('Connect unary bodies', () => {
     ['without an encoding', '?message=e30', 400],
     ['with an unknown encoding', '?encoding=xml&message=e30', 415],
     ['of another version', '?connect=v2&encoding=json&message=e30', 400],
+    ['with a compression that is no name', '?encoding=json&compression=gzip%0d%0ax-admin:%201&message=e30', 400],
     ['with broken base64', '?encoding=json&base64=1&message=e', 400],
     ['with a broken escape', '?encoding=json&message=%2', 400],
     ['larger than the limit', `?encoding=json&message=${'x'.repeat(1001)}`, 429],

@@ -366,4 +366,12 @@ describe('the end of a Connect stream', () => {
       'x-odd text',
     ]);
   });
+
+  it('is refused where its metadata unfolds to far more than it takes', () => {
+    const name = `x-${'n'.repeat(1_000)}`;
+    const metadata = (values: number) =>
+      JSON.stringify({ metadata: { [name]: Array.from({ length: values }, () => '') } });
+    expect(codeOf(endWith(metadata(100)).call)).toBe(0);
+    expect(codeOf(endWith(metadata(1_000)).call)).toBe(Code.internal);
+  });
 });

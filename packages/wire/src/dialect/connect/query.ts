@@ -1,6 +1,8 @@
 import { callError, Code, type CallError } from '@bascule/core';
 import { decodeBase64 } from '../base64.ts';
 
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{0,64}$/;
+
 /** What the query of a GET says. Source: Connect protocol, Unary-Get-Request. */
 interface GetQuery {
   /** Codec, as in `proto`. */
@@ -28,6 +30,8 @@ export function parseGetQuery(path: string): GetQuery | CallError {
   const message = decodeMessage(raw, text('base64') === '1');
   if (message === undefined) return invalid('parameter "message" does not decode');
   const compression = text('compression') ?? '';
+  // It goes on as a field: whatever no field may hold, such as a line break, stood escaped in the query until here.
+  if (!TOKEN.test(compression)) return invalid('parameter "compression" is not the name of an encoding');
   return { encoding, compression: compression === 'identity' ? '' : compression, message };
 }
 

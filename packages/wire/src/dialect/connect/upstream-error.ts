@@ -1,4 +1,5 @@
 import { Code, codeFromName, encodeMessage } from '@bascule/core';
+import { MAX_STATUS_BYTES } from '../upstream-scanner.ts';
 import { encodeStatusDetails } from './upstream-status-details.ts';
 import type { ConnectDetail } from './status-details.ts';
 
@@ -27,8 +28,7 @@ export function parseEndStream(bytes: Uint8Array): string[] | undefined {
   // A null error is none.
   const trailers = error === undefined || error === null ? ['grpc-status', '0'] : toErrorTrailers(error, Code.unknown);
   if (trailers === undefined) return undefined;
-  if (isObject(metadata)) pushMetadata(trailers, metadata);
-  return trailers;
+  return isObject(metadata) && !pushMetadata(trailers, metadata) ? undefined : trailers;
 }
 
 /** Undefined for what is not JSON. */
@@ -45,15 +45,21 @@ export function isTrailerName(name: string): boolean {
   return NAME.test(name) && !STATUS_FIELDS.has(name);
 }
 
-function pushMetadata(trailers: string[], metadata: Readonly<Record<string, unknown>>): void {
+/** False where it is too much: a name of many values is said once in JSON, and with each of them in trailers. */
+function pushMetadata(trailers: string[], metadata: Readonly<Record<string, unknown>>): boolean {
+  let bytes = 0;
   for (const [key, values] of Object.entries(metadata)) {
     const name = key.toLowerCase();
     if (!isTrailerName(name) || !Array.isArray(values)) continue;
     for (const value of values as unknown[]) {
       const octets = typeof value === 'string' ? toOctets(value) : undefined;
-      if (octets !== undefined) trailers.push(name, octets);
+      if (octets === undefined) continue;
+      bytes += name.length + octets.length;
+      if (bytes > MAX_STATUS_BYTES) return false;
+      trailers.push(name, octets);
     }
   }
+  return true;
 }
 
 /** A string of JSON as a field's value; undefined for what no field can hold. */
