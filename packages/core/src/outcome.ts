@@ -70,13 +70,20 @@ export function parseCode(value: string): Code {
 
 const ENCODER = new TextEncoder();
 
-/** Percent-encodes a `grpc-message`: everything but 0x20..0x7E without "%". Source: grpc PROTOCOL-HTTP2. */
+/**
+ * Percent-encodes a `grpc-message`: everything but 0x20..0x7E without "%", and spaces at either end, which no field may
+ * have there (RFC 9113, 8.2.1) and some peers cut off. Source: grpc PROTOCOL-HTTP2.
+ */
 export function encodeMessage(message: string): string {
-  if (/^[\x20-\x24\x26-\x7e]*$/.test(message)) return message;
+  const hasOuterSpace = message.startsWith(' ') || message.endsWith(' ');
+  if (!hasOuterSpace && /^[\x20-\x24\x26-\x7e]*$/.test(message)) return message;
+  const bytes = ENCODER.encode(message);
   let out = '';
-  for (const byte of ENCODER.encode(message)) {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    const isOuterSpace = byte === 0x20 && (i === 0 || i === bytes.length - 1);
     out +=
-      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+      byte >= 0x20 && byte <= 0x7e && byte !== 0x25 && !isOuterSpace
         ? String.fromCharCode(byte)
         : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }

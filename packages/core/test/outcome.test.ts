@@ -87,6 +87,8 @@ describe('grpc-message', () => {
     ['a\nb', 'a%0Ab'],
     ['é', '%C3%A9'],
     ['👋', '%F0%9F%91%8B'],
+    ['  two each  ', '%20 two each %20'],
+    [' ', '%20'],
   ])('%j goes as %j and comes back', (text, wire) => {
     expect(encodeMessage(text)).toBe(wire);
     expect(decodeMessage(wire)).toBe(text);
