@@ -259,3 +259,29 @@ it('reads on after an early last answer, so that no reset overtakes it, and then
   await client.closed();
   expect(errors).toEqual([]);
 });
+
+it('frames what comes in several turns as chunks, with trailers, and keeps answers in order', async () => {
+  const { port } = await startListener(
+    answering((head, reply) => {
+      reply.head({ status: 200, fields: ['trailer', 'x-sum'] });
+      if (head.path === '/second') {
+        reply.write(Buffer.from('2'.repeat(50_000)));
+        return reply.end([]);
+      }
+      reply.write(Buffer.from('a'.repeat(17)));
+      setImmediate(() =>
+        setImmediate(() => {
+          reply.write(Buffer.from('b'.repeat(50_000)));
+          reply.write(Buffer.from('c'));
+          reply.end(['x-sum', '7']);
+        }),
+      );
+    }),
+  );
+  const client = await connectRaw(port);
+  client.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n');
+  const text = await client.until(/2\r\n0\r\n\r\n$/);
+  const bodies = text.split(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*\r\n/);
+  expect(bodies[1]).toMatch(/^11\r\na{17}\r\nc350\r\nb{50000}\r\n1\r\nc\r\n0\r\nx-sum: 7\r\n\r\n$/);
+  expect(bodies[2]).toMatch(/^c350\r\n2{50000}\r\n0\r\n\r\n$/);
+});
