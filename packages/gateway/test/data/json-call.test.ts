@@ -308,4 +308,21 @@ describe('backpressure', () => {
     // Two directions, 64 messages at a time.
     expect(turns).toBeGreaterThan(100);
   });
+
+  it('gives others their turn while it unpacks what is small on the wire alone', async () => {
+    const seen = nothing();
+    const call = rig().call(callee(seen), headOf('Chat', ['grpc-encoding', 'gzip']));
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (call.trailers === undefined) setImmediate(count);
+    };
+    setImmediate(count);
+    const message = frame(gzipSync(`{"text":"${' '.repeat(50_000)}","unknown":[${'{},'.repeat(1_000)}{}]}`), 1);
+    call.body.write(Buffer.concat(Array(64).fill(message)));
+    call.body.end();
+    await call.done;
+    expect(framesOf(call.bytes())).toHaveLength(64);
+    expect(turns).toBeGreaterThan(30);
+  });
 });

@@ -6,6 +6,7 @@ import {
   fromJsonString,
   toBinary,
   toJsonString,
+  type DescField,
   type JsonValue,
 } from '@bufbuild/protobuf';
 import { AnySchema, anyPack, FileDescriptorSetSchema, StringValueSchema } from '@bufbuild/protobuf/wkt';
@@ -357,11 +358,42 @@ describe('limits', () => {
       Buffer.concat([Uint8Array.of(0x18, 1), pad]),
       Buffer.concat([Uint8Array.of(0x1a), varint(500_000), pad]),
       Buffer.concat([Uint8Array.of(0x0f), pad]),
+      // A text of the wire type of a number, and numbers that do not end where their field does: the reader would go on
+      // elsewhere than the count, for which all behind is one field that is not known.
+      Buffer.concat([Uint8Array.of(0x08, 4, 0x7a), varint(200_000), Buffer.alloc(200_000, Uint8Array.of(0x1a, 0))]),
+      Buffer.concat([Uint8Array.of(0x22, 7, 0, 0, 0, 0, 0, 0, 0), pad]),
+      Buffer.concat([Uint8Array.of(0x12, 1, 0x80), pad]),
       Buffer.alloc(200_000, 0xff),
     ];
     for (const bytes of broken) {
       expect(convert(plain, work('response', bytes))).toMatchObject({ code: Code.internal });
     }
+  });
+
+  it('refuses maps whose entries hide values from the count', () => {
+    const riches = Rich.field['riches'] as DescField;
+    const children = Rich.field['children'] as DescField;
+    const bomb = Buffer.alloc(360_000, Uint8Array.from([...varint(children.number * 8 + 2), 0]));
+    const value = (tag: number): Uint8Array => Buffer.concat([Uint8Array.of(tag), varint(bomb.length), bomb]);
+    const entry = (wire: number, tag: number): Uint8Array =>
+      Buffer.concat([varint(riches.number * 8 + wire), varint(value(tag).length), value(tag)]);
+    expect(convert(rich, work('response', entry(2, 0x12)))).toMatchObject({ code: Code.resourceExhausted });
+    expect(convert(rich, work('response', entry(2, 0x10)))).toMatchObject({
+      message: expect.stringContaining('no protobuf'),
+    });
+    expect(convert(rich, work('response', entry(0, 0x12)))).toMatchObject({
+      message: expect.stringContaining('no protobuf'),
+    });
+  });
+
+  it('counts a long number as what its reading takes', () => {
+    const number = (digits: number): Uint8Array => utf8(JSON.stringify({ oneInt64: '9'.repeat(digits) }));
+    expect(convert(rich, work('request', number(1_000_000)))).toMatchObject({ code: Code.resourceExhausted });
+    expect(convert(rich, work('request', utf8(`{"oneInt64":"-${'9'.repeat(500_000)}"}`)))).toMatchObject({
+      code: Code.resourceExhausted,
+    });
+    expect(convert(plain, work('request', number(200_000)), 'thread')).toBe('later');
+    converted(convert(plain, work('request', utf8(JSON.stringify({ text: '9'.repeat(200_000) })))));
   });
 
   it('agrees with the count: what it lets through on the thread holds no more than it says', () => {

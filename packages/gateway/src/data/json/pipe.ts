@@ -7,8 +7,10 @@ import type { Converter, RunningJob } from './converter.ts';
 
 /** Messages converted without a break; then others have their turn. */
 const MAX_MESSAGES_PER_TURN = 64;
-/** Bytes converted without a break. */
-const MAX_BYTES_PER_TURN = 1_048_576;
+/** Bytes converted without a break. The least that a value takes is two of them, so this is some 20 ms at the very most. */
+const MAX_BYTES_PER_TURN = 131_072;
+/** What a compressed message counts for: a few bytes of it may be the most that is converted at once. */
+const COMPRESSED_BYTES = 65_536;
 /** Used room is given back in pieces of this size, well before the other side runs out of it. */
 const GRANT_BYTES = 16_384;
 /** Up to this a prefix and its message are cheaper to copy together than to write apart. */
@@ -139,7 +141,7 @@ export abstract class MessagePipe {
     const conversion = this.converter.convert(work);
     if (conversion === 'later') return this.convertLater(() => this.converter.convertLater(work, this.onConverted));
     this.messages++;
-    this.bytes += bytes.length;
+    this.bytes += compressed ? COMPRESSED_BYTES : bytes.length;
     this.pass(conversion);
     if (this.messages < MAX_MESSAGES_PER_TURN && this.bytes < MAX_BYTES_PER_TURN) return;
     if (this.phase === 'pumping') this.rest();
