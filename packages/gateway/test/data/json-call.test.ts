@@ -318,7 +318,7 @@ describe('backpressure', () => {
       if (call.trailers === undefined) setImmediate(count);
     };
     setImmediate(count);
-    const message = frame(gzipSync(`{"text":"${' '.repeat(50_000)}","unknown":[${'{},'.repeat(1_000)}{}]}`), 1);
+    const message = frame(gzipSync(`{"unknown":["${' '.repeat(200_000)}"${',{}'.repeat(1_000)}]}`), 1);
     call.body.write(Buffer.concat(Array(64).fill(message)));
     call.body.end();
     await call.done;

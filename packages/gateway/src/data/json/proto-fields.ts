@@ -62,6 +62,14 @@ function wireOf(type: ScalarType | undefined): number {
     case ScalarType.FIXED32:
     case ScalarType.SFIXED32:
       return Wire.fixed32;
+    case ScalarType.BOOL:
+    case ScalarType.INT32:
+    case ScalarType.INT64:
+    case ScalarType.UINT32:
+    case ScalarType.UINT64:
+    case ScalarType.SINT32:
+    case ScalarType.SINT64:
+    case undefined:
     default:
       return Wire.varint;
   }
