@@ -23,6 +23,7 @@ export function isCalleeFrame(frame: unknown, bytes: unknown): frame is CalleeFr
       return areFields(third);
     case 'fail':
       return isCallError(third);
+    case 'working':
     case 'settled':
       return true;
     default:

@@ -26,7 +26,9 @@ export type CalleeFrame =
   | readonly ['end', number, Fields]
   | readonly ['fail', number, CallError]
   | readonly ['grant', number, number]
-  /** A cancelled call's work has ended. */
+  /** Work for a call goes on behind its end, which follows. */
+  | readonly ['working', number]
+  /** The work for a call has ended that was cancelled, or went on behind its end. */
   | readonly ['settled', number];
 
 type WriteFrame = readonly ['write', id: number, length: number];

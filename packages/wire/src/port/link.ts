@@ -40,7 +40,7 @@ type LinkState = 'ready' | 'closing' | 'closed';
 /** A way to whoever serves the other end of `port` with `servePort`. Ready until the port closes. */
 export function createPortLink(port: MessagePort, clock: Clock): Link {
   const calls = new IdTable<Call>();
-  /** Of cancelled calls whose handlers have not settled. */
+  /** Of calls that are over, and whose handlers have not settled. */
   const settling = new IdTable<CallContext>();
   const closed = Promise.withResolvers<void>();
   let queued: Call[] = [];
@@ -87,8 +87,13 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
   /** A handler may go on after it was told to stop, and takes its share of the worker until it does. */
   function giveUp(call: Call, id: number, reason: Cancel): void {
     batch.push(['cancel', id, reason]);
-    holdWork(call.context);
-    settling.set(id, call.context);
+    hold(call, id);
+  }
+
+  function hold({ context }: Call, id: number): void {
+    if (settling.get(id) !== undefined) return;
+    holdWork(context);
+    settling.set(id, context);
   }
 
   function settle(id: number): void {
@@ -136,6 +141,8 @@ export function createPortLink(port: MessagePort, clock: Clock): Link {
     const call = calls.get(id);
     if (call === undefined) return;
     switch (frame[0]) {
+      case 'working':
+        return hold(call, id);
       case 'head':
         return call.reply.head({ status: frame[2], fields: frame[3] });
       case 'write':

@@ -38,6 +38,8 @@ interface Call {
 /** Answers the calls that a `createPortLink` at the other end of `port` makes. */
 export function servePort(port: MessagePort, service: Service, clock: Clock): PortServer {
   const calls = new IdTable<Call>();
+  /** Calls that have ended while their handlers have not, as behind a deadline. */
+  const working = new Set<number>();
   const closed = Promise.withResolvers<void>();
   const batch = createBatch<CalleeFrame>(port, () => {});
 
@@ -68,6 +70,7 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     function last(frame: CalleeFrame): void {
       if (!isOpen()) return;
       finish(call);
+      if (context.work > 0) keepWorking(call);
       batch.push(frame);
     }
     return call;
@@ -77,6 +80,8 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
     if (frame[0] === 'call') return start(frame);
     if (frame[0] === 'bye') return port.close();
     const call = calls.get(frame[1]);
+    // It crossed the end of its call on the way. Who sent it waits for word all the same.
+    if (call === undefined && frame[0] === 'cancel' && !working.has(frame[1])) batch.push(['settled', frame[1]]);
     if (call !== undefined) guard(call, () => tell(call, frame, bytes));
   }
 
@@ -96,6 +101,15 @@ export function servePort(port: MessagePort, service: Service, clock: Clock): Po
         guard(call, () => cancel(call, frame[2]));
         return whenWorkEnds(call.context, () => batch.push(['settled', call.id]));
     }
+  }
+
+  function keepWorking({ id, context }: Call): void {
+    working.add(id);
+    batch.push(['working', id]);
+    whenWorkEnds(context, () => {
+      working.delete(id);
+      batch.push(['settled', id]);
+    });
   }
 
   function finish(call: Call): void {

@@ -39,6 +39,7 @@ const calleeFrame = mostly(
     fc.tuple(kind('fail'), id, mostly(fc.record({ code: odd, message: odd, processed: odd, details: odd }))),
     fc.tuple(kind('grant'), id, mostly(fc.nat(100_000))),
     fc.tuple(kind('settled'), id),
+    fc.tuple(kind('working'), id),
   ),
 );
 const context = mostly(fc.tuple(mostly(fc.string()), mostly(fc.string()), kind('grpc'), mostly(fc.nat(50)), odd));

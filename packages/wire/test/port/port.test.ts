@@ -132,6 +132,45 @@ it('counts a cancelled call as work until its handler has settled, or the port i
   await expect.poll(() => heads[1].call.work).toBe(0);
 });
 
+it('lets go of a call whose cancel crossed its end', async () => {
+  const held: number[] = [];
+  const { link, server } = createPair((_, reply) => ({
+    ...IDLE(head, NOBODY),
+    end() {
+      reply.end(['grpc-status', '0']);
+      // Its end is on the way, and not there yet.
+      call.body.cancel('deadline');
+      held.push(head.call.work);
+    },
+  }));
+  const head = createHead();
+  const call = startCall(link.service, head);
+  call.body.end();
+  await expect.poll(() => held).toEqual([1]);
+  await expect.poll(() => head.call.work).toBe(0);
+  expect(server.openCalls()).toBe(0);
+});
+
+it('counts a call that its callee has ended as work until the handler has settled', async () => {
+  const busy: RequestHead[] = [];
+  const { link } = createPair((head, reply) => ({
+    ...IDLE(head, NOBODY),
+    end() {
+      holdWork(head.call);
+      busy.push(head);
+      reply.end(['grpc-status', '4']);
+      if (busy.length === 2) calls[1]?.body.cancel('deadline');
+    },
+  }));
+  const heads = [createHead(), createHead()] as const;
+  const calls = heads.map((head) => startCall(link.service, head));
+  for (const call of calls) call.body.end();
+  await calls[0]?.done;
+  expect(heads.map(({ call }) => call.work)).toEqual([1, 1]);
+  for (const { call } of busy) releaseWork(call);
+  await expect.poll(() => heads.map(({ call }) => call.work)).toEqual([0, 0]);
+});
+
 it('fails calls that were still gathered when it was destroyed as never sent', async () => {
   const { link, server } = createPair(IDLE);
   const sent = startCall(link.service);
