@@ -31,6 +31,10 @@ export default (router) => {
 };
 `;
 
+async function readAll(messages: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of messages);
+}
+
 describe.each([0, 1])('a handler in a module that does not heed its signal, with %i workers', (workers) => {
   it('keeps the slot of its cancelled call until it has settled, and no longer', { timeout: 60_000 }, async () => {
     await using folder = await makeFolder();
@@ -49,7 +53,7 @@ describe.each([0, 1])('a handler in a module that does not heed its signal, with
       await eventually(async () => expect((await client.rank({})).callId).toBe('free'));
     };
     await leave((signal) => client.vote({}, { signal }), Code.Canceled);
-    await leave((signal) => Array.fromAsync(client.watch({}, { signal })), Code.Canceled);
+    await leave((signal) => readAll(client.watch({}, { signal })), Code.Canceled);
 
     expect((await failureOf(client.vote({}, { timeoutMs: 500 }))).code).toBe(Code.DeadlineExceeded);
     expect((await failureOf(client.rank({}))).code).toBe(Code.ResourceExhausted);
