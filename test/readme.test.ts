@@ -41,7 +41,7 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true });
 });
 
-it('shows a service, a module and a page that work together', async () => {
+it('shows a service, a module, a page and a caller that work together', async () => {
   const token = readFileSync(join(gateway.stateDir, 'token'), 'utf8').trim();
   const baseUrl = `http://127.0.0.1:${gateway.apiPort}`;
   const registryUrl = `http://127.0.0.1:${gateway.operatorPort}`;
@@ -59,6 +59,9 @@ it('shows a service, a module and a page that work together', async () => {
       return found.map(({ name }) => name);
     })
     .toEqual(['lisb']);
+  writeFileSync(join(examples, 'caller.ts'), `${example('caller', { baseUrl })}\nexport { known };\n`);
+  const { known } = (await import(join(examples, 'caller.ts'))) as { known: { name: string }[] };
+  expect(known.map(({ name }) => name)).toEqual(['lisb']);
   const ranked = await fetch(`${baseUrl}/demo.ranking.v1.RankingService/Rank`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
