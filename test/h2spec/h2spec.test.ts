@@ -44,8 +44,8 @@ async function startListener(tls: boolean): Promise<Judged> {
   return { port: listener.port, close: () => listener.close(0) };
 }
 
-function startServer(): Promise<Judged> {
-  return serve({ routes: echoRoutes });
+function startServer(tls: boolean): Promise<Judged> {
+  return serve({ routes: echoRoutes, ...(tls ? { tls: TEST_TLS } : {}) });
 }
 
 /** With a server behind it, so that the whole way of a call is judged. */
@@ -70,7 +70,8 @@ async function startJudgedGateway(tls: boolean): Promise<Judged> {
 const LISTENERS: readonly (readonly [name: string, tls: boolean, start: () => Promise<Judged>])[] = [
   ['a listener, h2c', false, () => startListener(false)],
   ['a listener, TLS', true, () => startListener(true)],
-  ['the server kit, h2c', false, startServer],
+  ['the server kit, h2c', false, () => startServer(false)],
+  ['the server kit, TLS', true, () => startServer(true)],
   ['the gateway, h2c', false, () => startJudgedGateway(false)],
   ['the gateway, TLS', true, () => startJudgedGateway(true)],
 ];
