@@ -97,6 +97,66 @@ describe('what one caller says', () => {
   });
 });
 
+describe('a stream that waits for nobody lets others have their turn', () => {
+  const MANY = 200_000;
+
+  it('while it answers a caller with room for everything', async () => {
+    let stopped = false;
+    let made = 0;
+    const watch = async function* () {
+      for (; made < MANY; made++) {
+        if (stopped) return;
+        yield {};
+      }
+    };
+    const head = createHead({ path: WATCH, fields: ['content-type', 'application/grpc', 'te', 'trailers'] });
+    const call = startCall(kitOf({ watch }).inner, head, false);
+    call.body.grant(2 ** 31 - 1);
+    call.body.write(EMPTY);
+    call.body.end();
+    setImmediate(() => (stopped = true));
+    expect(await statusOfCall(call)).toMatchObject({ code: 0 });
+    expect(made).toBeLessThan(MANY);
+  });
+
+  it('and ends when its caller leaves meanwhile', async () => {
+    const ended = Promise.withResolvers<void>();
+    const watch = async function* () {
+      try {
+        for (let n = 0; n < MANY; n++) yield {};
+      } finally {
+        ended.resolve();
+      }
+    };
+    const head = createHead({ path: WATCH, fields: ['content-type', 'application/grpc', 'te', 'trailers'] });
+    const call = startCall(kitOf({ watch }).inner, head, false);
+    call.body.grant(2 ** 31 - 1);
+    call.body.write(EMPTY);
+    call.body.end();
+    setImmediate(() => call.body.cancel('caller-gone'));
+    await ended.promise;
+    await new Promise<void>((resolve) => whenWorkEnds(head.call, resolve));
+    expect(call.chunks.length).toBeLessThan(MANY);
+  });
+
+  it('while it reads messages that have come already, and loses none', async () => {
+    const gate = Promise.withResolvers<void>();
+    let read = 0;
+    const tally = async function* (requests: AsyncIterable<unknown>) {
+      await gate.promise;
+      for await (const _ of requests) read++;
+      yield {};
+    };
+    const call = callInner(kitOf({ tally }).inner, TALLY, { frames: [new Uint8Array(13_107 * 5)] });
+    const readAtTurn = Promise.withResolvers<number>();
+    gate.resolve();
+    setImmediate(() => readAtTurn.resolve(read));
+    expect(await readAtTurn.promise).toBeLessThan(13_107);
+    expect(await statusOfCall(call)).toMatchObject({ code: 0 });
+    expect(read).toBe(13_107);
+  });
+});
+
 it('compresses by brotli at a level that a server can bear', async () => {
   const version = Array.from({ length: 2_000 }, (_, i) => `${i * i}`).join(' ');
   const kit = kitOf({ rank: () => ({ version }) });

@@ -1,5 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import { FLAG_COMPRESSED, PREFIX_BYTES } from './frame-reader.ts';
+import { mayStep, nextTurn } from './turn-share.ts';
 
 /** How frames become messages, and who hears of what was taken. */
 export interface RequestStreamOptions {
@@ -77,6 +78,7 @@ export class RequestStream implements AsyncIterableIterator<Message> {
   next(): Promise<Result> {
     const { state } = this;
     if (state.type === 'failed') return Promise.reject(toError(state.reason));
+    if (this.frames.length > 0 && !mayStep()) return nextTurn().then(() => this.next());
     const frame = this.frames.shift();
     if (frame !== undefined) {
       this.consume(Math.min(this.unconsumedBytes, PREFIX_BYTES + frame.bytes.length));

@@ -1,3 +1,5 @@
+import { mayStep, nextTurn } from './turn-share.ts';
+
 /** A call whose answer is pumped; as in HandlerCall. */
 interface PumpedCall {
   isOver(): boolean;
@@ -11,9 +13,10 @@ interface PumpedCall {
 /**
  * - `pulling`: the handler works on the next message
  * - `full`: what it gave has not left yet
+ * - `resting`: others have their turn
  * - `done`
  */
-type State = 'pulling' | 'full' | 'done';
+type State = 'pulling' | 'full' | 'resting' | 'done';
 
 /** Pulls messages out of a handler, each when the one before has left. */
 export class ResponsePump {
@@ -54,12 +57,12 @@ export class ResponsePump {
 
   /** All that was sent has left. */
   drained(): void {
-    if (this.state === 'full') this.pull();
+    if (this.state === 'full') this.step();
   }
 
   /** The call is over. A handler that is at work ends when it next gives something. */
   closed(): void {
-    if (this.state === 'full') this.leave();
+    if (this.state === 'full' || this.state === 'resting') this.leave();
   }
 
   private take(step: IteratorResult<unknown>): void {
@@ -93,7 +96,18 @@ export class ResponsePump {
 
   private goOn(): void {
     if (this.call.isOver()) this.closed();
-    else if (this.call.hasDrained()) this.pull();
+    else if (this.call.hasDrained()) this.step();
+  }
+
+  private step(): void {
+    if (mayStep()) {
+      this.pull();
+      return;
+    }
+    this.state = 'resting';
+    void nextTurn().then(() => {
+      if (this.state === 'resting') this.step();
+    });
   }
 
   private break(reason: unknown): void {
