@@ -70,7 +70,7 @@ export function createWebSocketEdge(edge: Edge, options: WebSocketOptions): WebS
 
   function judge(handshake: Handshake): Verdict {
     if (edge.isDraining) return refused(503, 'This server is closing: connect again.');
-    return judgeHandshake(handshake, options.cors?.());
+    return judgeHandshake(handshake, edge.scheme, options.cors?.());
   }
 
   function accept(socket: Duplex, key: string, first: Buffer, facts: SocketFacts): void {

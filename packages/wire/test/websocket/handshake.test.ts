@@ -3,6 +3,7 @@ import type { RequestHead } from '@bascule/core';
 import { createHead, startCall } from '@bascule/testing';
 import { TEST_TLS } from '@bascule/testing/tls';
 import { connectRaw, naming, startListener } from '../listener/support.ts';
+import { judgeHandshake } from '../../src/websocket/handshake.ts';
 import { connectSocket } from './client.ts';
 import { holdingService, startSockets } from './support.ts';
 
@@ -148,4 +149,14 @@ describe('the handshake of a WebSocket over HTTP/1.1', () => {
     const at = fields.indexOf('cookie');
     return at < 0 ? undefined : fields[at + 1];
   }
+});
+
+it('takes a page in the clear for one of the same host only where the host itself speaks in the clear', () => {
+  const fields = ['sec-websocket-version', '13', 'sec-websocket-protocol', 'bascule.v1'];
+  const judge = (scheme: 'http' | 'https', origin: string): string =>
+    judgeHandshake({ authority: 'here.test', fields: [...fields, 'origin', origin] }, scheme, undefined).type;
+  expect(judge('http', 'http://here.test')).toBe('accepted');
+  expect(judge('http', 'https://here.test')).toBe('accepted');
+  expect(judge('https', 'https://here.test')).toBe('accepted');
+  expect(judge('https', 'http://here.test')).toBe('refused');
 });

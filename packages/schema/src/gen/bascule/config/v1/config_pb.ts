@@ -339,7 +339,8 @@ export const ModulesSchema: GenMessage<Modules> = /*@__PURE__*/
  */
 export type Calls = Message<"bascule.config.v1.Calls"> & {
   /**
-   * Largest message, before and after decompression. Default 4 MiB.
+   * Largest message as it is on the wire; backends judge what compressed ones become, and so does the gateway where it
+   * converts JSON. Default 4 MiB.
    *
    * @generated from field: optional uint32 max_message_bytes = 1;
    */
