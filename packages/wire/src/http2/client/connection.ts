@@ -16,7 +16,7 @@ import { Floods } from './floods.ts';
 import { Liveness } from './liveness.ts';
 import { parseResponseBlock } from './response.ts';
 import { Receiving } from '../receiving.ts';
-import { WindowGrowth } from '../server/window-growth.ts';
+import { WindowGrowth } from '../window-growth.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
 import { ClientStreams } from './streams.ts';

@@ -6,7 +6,7 @@ import { answerStray, ClosedStreams } from '../closed-streams.ts';
 import { putReset } from '../control.ts';
 import { callErrorOfReset, ConnectionFault, ErrorCode } from '../errors.ts';
 import { takeReceived, widenSendWindow } from '../flow.ts';
-import type { WindowGrowth } from '../server/window-growth.ts';
+import type { WindowGrowth } from '../window-growth.ts';
 import { Flag, MAX_31_BITS, type Frame } from '../frames.ts';
 import type { Http2Limits } from '../limits.ts';
 import type { Outbox } from '../outbox.ts';

@@ -20,7 +20,7 @@ import { RequestBlocks, type SharedBlocks } from './request-blocks.ts';
 import { ResetGuard } from './reset-guard.ts';
 import type { ResponseEncoder } from './response-encoder.ts';
 import { ServerStreams } from './streams.ts';
-import { WindowGrowth } from './window-growth.ts';
+import { WindowGrowth } from '../window-growth.ts';
 
 /** What the connections of one listener share. */
 export interface ConnectionShare {

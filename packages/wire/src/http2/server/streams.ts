@@ -23,7 +23,7 @@ import { StreamIds } from './stream-ids.ts';
 import { ServerStream, type StreamCarrier } from './stream.ts';
 import { toTunnel } from './tunnel.ts';
 import { Unsettled } from './unsettled.ts';
-import type { WindowGrowth } from './window-growth.ts';
+import type { WindowGrowth } from '../window-growth.ts';
 
 export interface ServerStreamsOptions {
   readonly edge: Edge;

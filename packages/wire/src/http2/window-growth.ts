@@ -1,5 +1,5 @@
 import { INITIAL_CREDIT_BYTES, type Clock } from '@bascule/core';
-import type { ReceiveWindow } from '../flow.ts';
+import type { ReceiveWindow } from './flow.ts';
 
 /** Before anything has been measured: a path across a continent. */
 const START_ROUND_TRIP_MS = 50;
