@@ -78,7 +78,7 @@ describe('a server with a registry', () => {
   it('registers by token only', async () => {
     const { client, url } = await startRegistry('s3cret');
     const { events, types } = await start({ routes: createDemo().routes, registry: { url, token: 'wrong' } });
-    await expect.poll(() => types()).toContain('retrying');
+    await expect.poll(() => types(), { timeout: 10_000 }).toContain('retrying');
     expect(events[0]).toMatchObject({ error: expect.stringMatching(/token/) as string });
     const { server } = await start({ routes: createDemo().routes, registry: { url, token: 's3cret' } });
     await server.registered;
@@ -89,7 +89,7 @@ describe('a server with a registry', () => {
     const { url, server: registryServer } = await startRegistry();
     await registryServer.close();
     const { server, types } = await start({ routes: createDemo().routes, registry: { url } });
-    await expect.poll(() => types()).toContain('retrying');
+    await expect.poll(() => types(), { timeout: 10_000 }).toContain('retrying');
     const client = createClient(RankingService, connectTo(server.port));
     expect(await client.rank({ callId: 'alone' })).toMatchObject({ callId: 'alone' });
     await server.close();
