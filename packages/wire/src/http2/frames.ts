@@ -85,6 +85,14 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
+  /** Frames read so far. */
+  count = 0;
+
+  /** True while a frame other than DATA has come in part: those are short, and only who wants to wait breaks one off. */
+  get isInShortFrame(): boolean {
+    return this.#held > 0 && (this.#held < 4 || this.#carry?.[3] !== FrameType.data);
+  }
+
   /** Bytes held of a frame that has not come whole. */
   heldBytes(): number {
     return this.#held;
@@ -137,6 +145,7 @@ export class FrameReader {
 
   #emit(bytes: Buffer, at: number, size: number): boolean {
     const frame = this.#frame;
+    this.count += 1;
     frame.type = bytes[at + 3] as number;
     frame.flags = bytes[at + 4] as number;
     frame.streamId = readUint32(bytes, at + 5) & MAX_31_BITS;

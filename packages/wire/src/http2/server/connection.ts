@@ -13,7 +13,7 @@ import { Receiving } from '../receiving.ts';
 import { Sending } from '../sending.ts';
 import { applySettings, createPeerSettings, type PeerSettings } from '../settings.ts';
 import { nextServerState, type ServerEvent, type ServerState } from './connection-state.ts';
-import { Deadlines, type ShutdownReason, type TimedConnection } from './deadlines.ts';
+import { Deadlines, type ShutdownReason, type TimedConnection, type Unfinished } from './deadlines.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { Pings } from './pings.ts';
 import { RequestBlocks, type SharedBlocks } from './request-blocks.ts';
@@ -127,13 +127,20 @@ export class ServerConnection implements FrameHandler, OutboxHooks, TimedConnect
   /** Reads what the socket brought. */
   read(bytes: Buffer): void {
     if (!this.#isReading()) return;
+    const before = this.#reader.count;
     try {
       const rest = this.#prefaceBytes < CLIENT_PREFACE.length ? this.#skipPreface(bytes) : bytes;
       this.#reader.read(rest, rest.length);
     } catch (error) {
       this.#onFault(error);
     }
-    this.#deadlines.received(this.#router.isInBlock);
+    this.#deadlines.received(this.#unfinished(before));
+  }
+
+  #unfinished(framesBefore: number): Unfinished {
+    if (this.#router.isInBlock) return 'same';
+    if (!this.#reader.isInShortFrame) return 'nothing';
+    return this.#reader.count === framesBefore ? 'same' : 'begun';
   }
 
   /** Closes in order, in two steps: streams that cross with the first are served (RFC 9113, 6.8). */

@@ -42,6 +42,9 @@ const STOP_UPLOAD_MS = 100;
 const FIRST_PROBE_MS = 100;
 const MAX_PROBE_MS = 60_000;
 
+/** What a read has left of a header block or a short frame: `begun` in this read, or `same` as before it. */
+export type Unfinished = 'nothing' | 'begun' | 'same';
+
 /** Everything that happens to one connection because time passes. Moments are of the clock, Infinity where nothing is due. */
 export class Deadlines {
   readonly #connection: TimedConnection;
@@ -80,12 +83,12 @@ export class Deadlines {
     return this.#acknowledgedMs !== Infinity;
   }
 
-  /** Bytes have come; `isInBlock` says that they end inside a header block. */
-  received(isInBlock: boolean): void {
+  /** Bytes have come, and with them the end of what had begun, the beginning of something, or neither. */
+  received(unfinished: Unfinished): void {
     this.#receivedMs = this.#clock.nowMs();
-    if (!isInBlock) {
+    if (unfinished === 'nothing') {
       this.#blockSinceMs = Infinity;
-    } else if (this.#blockSinceMs === Infinity) {
+    } else if (unfinished === 'begun' || this.#blockSinceMs === Infinity) {
       this.#blockSinceMs = this.#receivedMs;
       this.#watch.by(this.#receivedMs + this.#limits.headersTimeoutMs);
     }

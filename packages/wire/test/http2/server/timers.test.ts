@@ -49,6 +49,26 @@ test('cuts a client that begins a header block and does not end it', async () =>
   expect(words).toEqual(['/x cancel protocol-error']);
 });
 
+test('cuts a client that breaks off a frame, but not one whose upload is slow', async () => {
+  const { service } = createHolding();
+  const { port, clock, abuses } = await startRig(service, { sessionIdleMs: 1e9, sessionAgeMs: 1e9, keepaliveMs: 0 });
+  const slow = await connectFrames(port);
+  const broken = await connectFrames(port);
+  await Promise.all([slow.settled(), broken.settled()]);
+  const upload = frame(Kind.data, 0, 1, Buffer.alloc(1_000));
+  slow.send(open(1), upload.subarray(0, 500));
+  broken.send(open(1), open(3).subarray(0, 20));
+  await expect
+    .poll(() => {
+      clock.advance(1_000);
+      return abuses;
+    })
+    .toEqual(['slow-head']);
+  await broken.closed();
+  slow.send(upload.subarray(500));
+  await slow.settled();
+});
+
 test('pings a silent client, keeps who answers and cuts who does not', async () => {
   const { port, clock, abuses } = await startRig(answering, { sessionIdleMs: 1e9, sessionAgeMs: 1e9 });
   const client = await connectFrames(port, { mute: true });
