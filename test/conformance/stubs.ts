@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheFolder } from '@bascule/testing/go-tool';
 import { createFileRegistry, fromBinary, type Registry } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -47,7 +48,7 @@ export async function loadStubs(): Promise<Stubs> {
 }
 
 async function compile(): Promise<string> {
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bascule-tools', 'protos');
+  const folder = join(cacheFolder(), 'protos');
   const file = join(folder, `conformance-${VERSION}.binpb`);
   if (existsSync(file)) return file;
   await mkdir(folder, { recursive: true });

@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
+import { cacheFolder } from '@bascule/testing/go-tool';
 
 const run = promisify(execFile);
 
 /** Builds the program in `go/`; quick when nothing has changed. */
 export async function buildGrpcGo(): Promise<string> {
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bascule-tools');
+  const folder = cacheFolder();
   await mkdir(folder, { recursive: true });
   const program = join(folder, 'grpc-go-echo');
   await run('go', ['build', '-o', program, '.'], { cwd: join(import.meta.dirname, 'go') });

@@ -49,6 +49,7 @@ export async function goTool(name: GoTool): Promise<string> {
   return file;
 }
 
-function cacheFolder(): string {
+/** Where what tests need is kept once built: outside of the repository, since it is no part of it. */
+export function cacheFolder(): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bascule-tools');
 }

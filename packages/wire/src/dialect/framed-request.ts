@@ -6,7 +6,7 @@ import type { FramedResponse } from './framed-response.ts';
 /** What a caller is told that ends in the middle of a message. */
 const TRUNCATED = 'the request ended in the middle of a message';
 
-interface FramedRequestOptions {
+export interface FramedRequestOptions {
   readonly response: FramedResponse;
   readonly maxMessageBytes: number;
   /** Whether the caller declared an encoding. */

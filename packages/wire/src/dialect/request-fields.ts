@@ -1,5 +1,5 @@
 import type { Fields } from '@bascule/core';
-import { HOP_FIELDS } from './hop-fields.ts';
+import { HOP_FIELDS } from '../hop-fields.ts';
 
 /** What a dialect says in fields of its own. */
 type Slot = 'timeout' | 'encoding' | 'acceptEncoding' | 'version' | 'length' | 'bodyEncoding';

@@ -1,5 +1,5 @@
 import type { Fields } from '@bascule/core';
-import { HOP_FIELDS } from './hop-fields.ts';
+import { HOP_FIELDS } from '../hop-fields.ts';
 
 /** Names of a callee's head that say its representation, not its metadata. */
 const DROPPED: ReadonlySet<string> = new Set([

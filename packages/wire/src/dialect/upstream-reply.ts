@@ -11,7 +11,8 @@ import {
   type ResponseHead,
 } from '@bascule/core';
 import { TRUNCATED_RESPONSE } from './faults.ts';
-import { HOP_FIELDS } from './hop-fields.ts';
+import { HOP_FIELDS } from '../hop-fields.ts';
+import { STATUS_FIELDS } from './status-fields.ts';
 import { isAccepted, isEncoded, unpackStatus } from './upstream-encodings.ts';
 import { codecOf, faultOfContentType, faultOfStatus, type AnswerFormat } from './upstream-format.ts';
 import { AnswerScanner, type AnswerFault } from './upstream-scanner.ts';
@@ -204,8 +205,6 @@ function withoutStatus(head: ResponseHead): ResponseHead {
   );
   return { status: head.status, fields };
 }
-
-const STATUS_FIELDS: ReadonlySet<string> = new Set(['grpc-status', 'grpc-message', 'grpc-status-details-bin']);
 
 /** Trailers from a head that was the whole answer. */
 function toTrailers(fields: Fields): string[] {

@@ -2,8 +2,7 @@ import { callError, Code, type Body, type Reply, type RequestHead } from '@bascu
 import { noteRequest, type Edge, type EdgeContext } from '../edge.ts';
 import { requestFault } from '../faults.ts';
 import type { StreamFormat } from '../format.ts';
-import { FramedRequest } from '../framed-request.ts';
-import { FramedResponse } from '../framed-response.ts';
+import { createFramedEdge } from '../framed-edge.ts';
 import { isRefusal, type InnerRequest } from '../inner-request.ts';
 import { refuse } from '../refusal.ts';
 import { CONNECT_UNARY_FORMATS } from './content-type.ts';
@@ -20,22 +19,8 @@ const MAX_GET_PATH_CHARS = 8_192;
 export const ANY_UNARY_FORMAT: ConnectUnaryFormat = createConnectUnaryFormat('json');
 
 /** Connect streams. */
-export function createConnectStreamEdge({ next, clock, maxFramedBytes }: EdgeContext): Edge<StreamFormat> {
-  return (head, reply, format) => {
-    const request = toStreamRequest(head, format);
-    if (isRefusal(request)) return refuse(reply, head.call, format, request);
-    noteRequest(head, clock, request.timeoutMs);
-    const response = new FramedResponse(reply, format, head.call);
-    const inner = next(request.head, response);
-    response.connect(inner);
-    const { compressible } = request;
-    return new FramedRequest(inner, {
-      response,
-      maxMessageBytes: maxFramedBytes,
-      compressible,
-      truncatedCode: Code.invalidArgument,
-    });
-  };
+export function createConnectStreamEdge(context: EdgeContext): Edge<StreamFormat> {
+  return createFramedEdge(context, { toInnerRequest: toStreamRequest, truncatedCode: Code.invalidArgument });
 }
 
 /** Connect unary by POST. */

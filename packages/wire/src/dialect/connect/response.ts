@@ -1,6 +1,6 @@
 import { httpStatusOf, type Fields } from '@bascule/core';
 import type { Format, StandAlone, StreamFormat } from '../format.ts';
-import { HOP_FIELDS } from '../hop-fields.ts';
+import { HOP_FIELDS } from '../../hop-fields.ts';
 import { toHeadFields } from '../response-fields.ts';
 import { encodeEndStream } from './end-stream.ts';
 import { isStatusField, statusOf, type Status } from './error.ts';

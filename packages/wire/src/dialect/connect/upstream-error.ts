@@ -1,12 +1,10 @@
 import { Code, codeFromName, encodeMessage } from '@bascule/core';
+import { STATUS_FIELDS } from '../status-fields.ts';
 import { MAX_STATUS_BYTES } from '../upstream-scanner.ts';
 import { encodeStatusDetails } from './upstream-status-details.ts';
 import type { ConnectDetail } from './status-details.ts';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-
-/** Names in metadata that would be taken for the status itself. */
-const STATUS_FIELDS: ReadonlySet<string> = new Set(['grpc-status', 'grpc-message', 'grpc-status-details-bin']);
 
 /** Inner trailers of an error in Connect's JSON; undefined when it is none. `fallback` stands for a code that says nothing. */
 export function toErrorTrailers(json: unknown, fallback: Code): string[] | undefined {

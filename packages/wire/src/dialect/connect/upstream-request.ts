@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Fields, RequestHead } from '@bascule/core';
 import { toBase64 } from '../base64.ts';
-import { HOP_FIELDS } from '../hop-fields.ts';
+import { HOP_FIELDS } from '../../hop-fields.ts';
 import { codecOf } from '../upstream-format.ts';
 import { parseGrpcTimeout } from '../timeout.ts';
 

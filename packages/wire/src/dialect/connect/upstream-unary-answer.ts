@@ -15,7 +15,7 @@ import {
 import { CreditGate } from '../credit-gate.ts';
 import { responseFault } from '../faults.ts';
 import { encodePrefix, FLAG_COMPRESSED } from '../frame-scanner.ts';
-import { HOP_FIELDS } from '../hop-fields.ts';
+import { HOP_FIELDS } from '../../hop-fields.ts';
 import { isAccepted, isEncoded, unpackStatus } from '../upstream-encodings.ts';
 import { codecOf, mediaTypeOf } from '../upstream-format.ts';
 import { MAX_STATUS_BYTES } from '../upstream-scanner.ts';

@@ -1,5 +1,5 @@
 import type { Fields, RequestHead, Service } from '@bascule/core';
-import { HOP_FIELDS } from '../hop-fields.ts';
+import { HOP_FIELDS } from '../../hop-fields.ts';
 import type { AnswerFormat } from '../upstream-format.ts';
 import { UpstreamReply } from '../upstream-reply.ts';
 import { FLAG_END_STREAM } from './end-stream.ts';

@@ -1,19 +1,5 @@
 import type { RequestHead } from '@bascule/core';
-
-/** Fields of one connection, or that we say ourselves. Source: RFC 9110, 7.6.1. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  'connection',
-  'proxy-connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'content-length',
-  'host',
-  'expect',
-]);
+import { HOP_FIELDS } from '../../hop-fields.ts';
 
 /** Methods whose requests node:http sends without framing a body: bytes of one would be read as the next request. */
 const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
@@ -35,7 +21,7 @@ export function toRawRequest(head: RequestHead, ownAuthority: string): RawReques
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
     const value = fields[i + 1] as string;
-    if (!NOT_FORWARDED.has(name)) {
+    if (!HOP_FIELDS.has(name)) {
       headers.push(name, value);
     } else if (name === 'content-length') {
       if (!/^\d{1,15}$/.test(value)) return 'the content-length is no number';
