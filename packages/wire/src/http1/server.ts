@@ -39,6 +39,8 @@ interface Connection {
   /** Its answer. */
   response: ServerResponse | undefined;
   openExchanges: number;
+  /** Ends each of them for its caller. */
+  readonly open: Set<() => void>;
   /** `refused`: what still comes on it is not looked at, for nobody knows where a request begins. */
   state: 'taking' | 'refused';
   /** Sent when the open exchanges have answered. */
@@ -54,7 +56,14 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
   function connectionOf(socket: Duplex): Connection {
     let connection = connections.get(socket);
     if (connection === undefined) {
-      connection = { request: undefined, response: undefined, openExchanges: 0, state: 'taking', lastWords: '' };
+      connection = {
+        request: undefined,
+        response: undefined,
+        openExchanges: 0,
+        open: new Set(),
+        state: 'taking',
+        lastWords: '',
+      };
       connections.set(socket, connection);
       holdBackClose(socket as Socket, connection);
     }
@@ -76,12 +85,15 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     connection.response = response;
     connection.openExchanges += 1;
     response.on('error', ignore);
-    response.on('close', () => {
+    const close = (): void => {
+      if (!connection.open.delete(close)) return;
       exchange.closed();
       leave(connection, request, edge);
       // Its head may have left before the listener began to close, and so promised to stay.
       if (edge.isDraining) setImmediate(() => server.closeIdleConnections());
-    });
+    };
+    connection.open.add(close);
+    response.on('close', close);
     const { path, authority, fields, hasBody, asksUpgrade } = parsed;
     // Else who sent more behind it would wait for answers that never come.
     if (asksUpgrade) response.shouldKeepAlive = false;
@@ -107,14 +119,15 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     if (connection.openExchanges === 0 && webSocket !== undefined) {
       return openWebSocket(request, socket, first, { edge, webSocket });
     }
-    // The answer would stand before those to the requests in front of it.
-    connection.state = 'refused';
-    connection.lastWords = toLastWords(400, 'Bad Request', 'A WebSocket handshake waits for the answers before it.');
+    refuseBehind(
+      connection,
+      socket,
+      toLastWords(400, 'Bad Request', 'A WebSocket handshake waits for the answers before it.'),
+    );
   });
   // Without a listener node closes the socket without a word.
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    socket.on('error', ignore);
-    socket.end(toLastWords(405, 'Method Not Allowed', 'This is no proxy.'), () => socket.destroy());
+    refuseBehind(connectionOf(socket), socket, toLastWords(405, 'Method Not Allowed', 'This is no proxy.'));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const connection = connectionOf(socket);
@@ -129,6 +142,24 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     // Answers to the requests before the broken one still come, each its own.
     if (connection.openExchanges === 0) sayLastWords(connection, socket);
   });
+}
+
+/**
+ * Refuses the last request of a connection that node has let go of, behind the answers to those before it. Node tells
+ * them nothing of the connection's end any more, and calls would stay open for ever.
+ */
+function refuseBehind(connection: Connection, socket: Duplex, words: string): void {
+  connection.state = 'refused';
+  connection.lastWords = words;
+  socket.on('error', ignore);
+  const giveUp = (): void => {
+    for (const close of connection.open) close();
+  };
+  // As node does where it still holds the connection: who has ended its side waits for no answer.
+  socket.once('end', giveUp);
+  socket.once('close', giveUp);
+  socket.resume();
+  if (connection.openExchanges === 0) sayLastWords(connection, socket);
 }
 
 /** A body that breaks off can still be refused while its request is the only one and nothing of its answer has left. */

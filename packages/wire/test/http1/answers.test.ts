@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import {
@@ -284,4 +285,24 @@ it('frames what comes in several turns as chunks, with trailers, and keeps answe
   const bodies = text.split(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*\r\n/);
   expect(bodies[1]).toMatch(/^11\r\na{17}\r\nc350\r\nb{50000}\r\n1\r\nc\r\n0\r\nx-sum: 7\r\n\r\n$/);
   expect(bodies[2]).toMatch(/^c350\r\n2{50000}\r\n0\r\n\r\n$/);
+});
+
+const CONNECT = 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n';
+
+it('refuses CONNECT behind the answers before it', async () => {
+  const { port } = await startListener(naming);
+  const client = await connectRaw(port);
+  client.write(GET + CONNECT);
+  const text = await client.closed();
+  expect([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1])).toEqual(['200', '405']);
+});
+
+it('keeps no call of a client that sends CONNECT behind it and leaves', async () => {
+  const listener = await startListener(() => ({ write() {}, end() {}, cancel() {}, grant() {} }));
+  const socket = connect(listener.port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.write(GET + CONNECT);
+  await expect.poll(() => listener.openCalls()).toBe(1);
+  socket.destroy();
+  await expect.poll(() => listener.openCalls()).toBe(0);
 });
