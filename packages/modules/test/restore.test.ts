@@ -70,7 +70,9 @@ describe('restore', () => {
     for (const patch of [1, 2]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
     const ports = await settled('1.0.1');
     for (const patch of [3, 4, 5]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
-    expect(await settled('1.0.4')).toBe(ports);
+    await settled('1.0.4');
+    // The ports of a worker close some turns after it has left: a leak is what stays.
+    await vi.waitFor(() => expect(countPorts()).toBeLessThanOrEqual(ports));
     expect(rig.modules.versions().map(({ version }) => version)).toEqual(['1.0.5', '1.0.4', '1.0.3']);
     expect((await readdir(join(stateDir, 'modules/store'))).length).toBeLessThanOrEqual(3);
   });
