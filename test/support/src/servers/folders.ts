@@ -1,0 +1,41 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const PREFIX = 'bascule-server-';
+
+export interface TemporaryFolder {
+  readonly path: string;
+  remove(): void;
+}
+
+/** A folder that goes when it is removed, when this process ends, or, if that was killed, when the next one makes a folder. */
+export function makeFolder(name: string): TemporaryFolder {
+  removeThoseOfTheDead();
+  const path = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name}-`));
+  const remove = (): void => {
+    process.off('exit', remove);
+    // A server that was killed this instant may still be writing its last file.
+    rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  };
+  process.on('exit', remove);
+  return { path, remove };
+}
+
+function removeThoseOfTheDead(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
+    if (!isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+/** Whether a process of this id runs, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,9 @@
+export { canStart, type ServerName } from './programs.ts';
+export type { RealServer } from './real-server.ts';
+export { startEtcd, type EtcdOptions, type EtcdServer } from './etcd.ts';
+export { askZookeeper, startZookeeper, type ZookeeperOptions, type ZookeeperServer } from './zookeeper.ts';
+export { startDns, type DnsRecord, type DnsServer } from './dns.ts';
+export { startRelay, type Relay } from './relay.ts';
+export type { ConsulOptions, ConsulServer } from './consul.ts';
+export type { KubernetesServer } from './kubernetes.ts';
+export type { EurekaOptions, EurekaServer } from './eureka.ts';
