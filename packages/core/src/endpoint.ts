@@ -11,6 +11,11 @@ export type EndpointProtocol = 'grpc' | 'grpc-web' | 'grpc-web+http1' | 'connect
 export type Codec = 'proto' | 'json';
 
 /**
+ * Whether new calls should go to an endpoint: `failing` by a check or its registry's word, `draining` by its own.
+ */
+export type EndpointHealth = 'healthy' | 'failing' | 'draining';
+
+/**
  * Somebody who can answer calls. Identity is instance id + incarnation; all else are fields that may change, so an
  * update keeps load and history. Plain data: crosses threads.
  */
@@ -36,6 +41,8 @@ export interface Endpoint {
   /** Version of the handler module, or empty. */
   readonly moduleVersion: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Default `healthy`. */
+  readonly health?: EndpointHealth;
 }
 
 /** Identity of an endpoint as a map key. */
@@ -43,8 +50,22 @@ export function endpointKey(endpoint: Pick<Endpoint, 'instanceId' | 'incarnation
   return `${endpoint.instanceId}#${endpoint.incarnation}`;
 }
 
-/** Why an endpoint left. Every removal states one. */
-export type RemovalCause = 'deregistered' | 'lease-expired' | 'replaced' | 'retired' | 'not-in-source';
+/**
+ * Why an endpoint left. Every removal states one. `not-in-source`: its source lists the others and not this one.
+ * `absent-and-failing`: no source knows it, and it does not answer either. `absent-too-long`: it answers, but no source
+ * has known it for longer than allowed. `same-address`: another identity at its address took its place. `source-gone`:
+ * its source is not in the configuration any more.
+ */
+export type RemovalCause =
+  | 'deregistered'
+  | 'lease-expired'
+  | 'replaced'
+  | 'retired'
+  | 'not-in-source'
+  | 'absent-and-failing'
+  | 'absent-too-long'
+  | 'same-address'
+  | 'source-gone';
 
 /** Who is there, as a stream of changes. Sources know nothing of balancers, balancers nothing of sources. */
 export type Change =

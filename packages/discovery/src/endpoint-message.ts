@@ -1,10 +1,13 @@
-import type { Endpoint, EndpointProtocol, RemovalCause as CauseName } from '@bascule/core';
+import type { Endpoint, EndpointHealth, EndpointProtocol, RemovalCause as CauseName } from '@bascule/core';
 import { create } from '@bufbuild/protobuf';
 import {
   Codec,
+  ConditionSchema,
   EndpointSchema,
   Protocol,
   RemovalCause,
+  State,
+  type Condition,
   type Endpoint as EndpointMessage,
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 
@@ -31,7 +34,26 @@ export function toEndpointMessage(endpoint: Endpoint): EndpointMessage {
     codecs: endpoint.codecs.includes('json') ? [Codec.JSON] : [],
     services: [...endpoint.services],
     labels: { ...endpoint.labels },
+    ...(endpoint.health !== undefined && { condition: conditionOf(endpoint) }),
   });
+}
+
+const STATES: Readonly<Record<EndpointHealth, State>> = {
+  healthy: State.SERVING,
+  draining: State.DRAINING,
+  failing: State.FAILING,
+};
+
+/** How an instance says that it is. */
+export function conditionOf({ health = 'healthy' }: Endpoint): Condition {
+  return create(ConditionSchema, { state: STATES[health] });
+}
+
+/** What a newer registry may add counts as healthy: whoever registers means to serve. */
+function healthOf(condition: Condition | undefined): { health: EndpointHealth } | undefined {
+  if (condition?.state === State.DRAINING) return { health: 'draining' };
+  if (condition?.state === State.FAILING) return { health: 'failing' };
+  return undefined;
 }
 
 /** The reverse of {@link toEndpointMessage}. */
@@ -50,6 +72,7 @@ export function fromEndpointMessage(message: EndpointMessage): Endpoint {
     schemaDigest: message.schemaDigest,
     moduleVersion: message.moduleVersion,
     labels: { ...message.labels },
+    ...healthOf(message.condition),
   };
 }
 

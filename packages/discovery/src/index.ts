@@ -1,6 +1,10 @@
-export type { Source, SourceListener, SourceStatus } from './source.ts';
-export { createRegistrySource, type RegistrySourceOptions } from './sources/registry-source.ts';
-export { createStaticSource } from './sources/static.ts';
+export type { Source, SourceChange, SourceListener, SourceStatus } from './source.ts';
+export { SpecError, type ClosableTransport, type Credentials, type EndpointDefaults } from './spec.ts';
+export { openRegistrar, openSource } from './systems.ts';
+export { createSource } from './sources/create-source.ts';
+export { createRegistryDriver } from './sources/registry.ts';
+export { createStaticDriver } from './sources/static.ts';
 export { createLastKnown, type KnownState, type LastKnown } from './last-known.ts';
 export { createRegistrar, type Registrar, type RegistrarEvent, type RegistrarOptions } from './registrar.ts';
+export { createRegistryRegistrar } from './registrars/registry.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';

@@ -1,14 +1,16 @@
 import type { Clock, Endpoint } from '@bascule/core';
-import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import { durationFromMs, durationMs, type Duration } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
-import { toEndpointMessage } from './endpoint-message.ts';
 import { callWithin, createBackoff, waitFor } from './waiting.ts';
+import { LeaseLost, RegistrationRefused, type RegistrarDriver, type Registration } from './registrars/registration.ts';
+
+/** What an instance may change of itself while it is registered. */
+export type EndpointUpdate = Partial<Pick<Endpoint, 'weight' | 'labels' | 'health'>>;
 
 /** Keeps an endpoint registered for as long as it lives. */
 export interface Registrar {
-  /** Resolves at the first registration. Rejects when the registry refuses it for good, or at `close`. */
+  /** Resolves at the first registration. Rejects when the system refuses it for good, or at `close`. */
   readonly registered: Promise<void>;
+  /** Says something new of the instance, at once where it is registered. */
+  update(update: EndpointUpdate): void;
   /** Deregisters, within 2 s at most, and never rejects: a lease that cannot be ended ends by itself. */
   close(): Promise<void>;
 }
@@ -17,20 +19,16 @@ export interface Registrar {
 export type RegistrarEvent =
   | { readonly type: 'registered'; readonly ttlMs: number }
   | { readonly type: 'retrying'; readonly error: string; readonly delayMs: number }
-  /** The registry does not know the lease: it expired, or the registry restarted. It is registered again. */
+  /** The system does not know the lease: it expired, or the system restarted. It is registered again. */
   | { readonly type: 'lease-lost' }
-  /** The registry refuses the record or the incarnation. Nothing is tried any more. */
+  /** The system refuses the record, the incarnation or us. Nothing is tried any more. */
   | { readonly type: 'rejected'; readonly error: string }
   | { readonly type: 'deregistered' };
 
 export interface RegistrarOptions {
-  transport: Transport;
-  endpoint: Endpoint;
-  /** Descriptors with the digest `endpoint.schemaDigest`. */
-  schema: Uint8Array;
-  /** 1,000 to 600,000. Renewed at a third. */
-  ttlMs: number;
-  clock: Clock;
+  readonly driver: RegistrarDriver;
+  readonly endpoint: Endpoint;
+  readonly clock: Clock;
   onEvent?: ((event: RegistrarEvent) => void) | undefined;
 }
 
@@ -39,15 +37,9 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
 
-interface Lease {
-  readonly id: string;
-  readonly ttlMs: number;
-}
-
 /** Begins to register at once, and goes on until it is closed or refused. */
 export function createRegistrar(options: RegistrarOptions): Registrar {
-  const { clock, endpoint, schema } = options;
-  const client = createClient(RegistryService, options.transport);
+  const { clock, driver } = options;
   const first = Promise.withResolvers<void>();
   // Who does not ask for it is told by onEvent.
   first.promise.catch(() => undefined);
@@ -56,37 +48,37 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
   /** The time for the last words is over. */
   const givingUp = new AbortController();
   const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS);
-  let lease: Lease | undefined;
+  let endpoint = options.endpoint;
+  let registration: Registration | undefined;
+  /** Ends the wait for the next renewal early. */
+  let news = new AbortController();
 
   const tell = (event: RegistrarEvent): void => options.onEvent?.(event);
 
   async function retryLater(error: unknown): Promise<void> {
     const delayMs = backoff.next();
-    tell({ type: 'retrying', error: ConnectError.from(error).message, delayMs });
+    tell({ type: 'retrying', error: messageOf(error), delayMs });
     await waitFor(clock, delayMs, closing.signal);
   }
 
   /** A running attempt is not aborted by `close`: a lease whose id nobody knows could not be given back. */
-  async function register(): Promise<Lease> {
-    const request = { endpoint: toEndpointMessage(endpoint), ttl: durationFromMs(options.ttlMs), schema };
-    const answer = await callWithin({ clock, timeoutMs: CALL_TIMEOUT_MS, signal: givingUp.signal }, (signal) =>
-      client.register(request, { signal }),
-    );
-    return { id: answer.leaseId, ttlMs: ttlMsOf(answer.ttl, options.ttlMs) };
+  function register(): Promise<Registration> {
+    const call = { clock, timeoutMs: CALL_TIMEOUT_MS, signal: givingUp.signal };
+    return callWithin(call, (signal) => driver.register(endpoint, signal));
   }
 
-  /** True when there is a lease, false when there will be none. */
+  /** True when there is a registration, false when there will be none. */
   async function registerUntilDone(): Promise<boolean> {
     while (!closing.signal.aborted) {
       try {
-        lease = await register();
+        registration = await register();
         backoff.reset();
-        tell({ type: 'registered', ttlMs: lease.ttlMs });
+        tell({ type: 'registered', ttlMs: registration.ttlMs });
         first.resolve();
         return true;
       } catch (error) {
-        if (isFinal(error)) {
-          tell({ type: 'rejected', error: ConnectError.from(error).message });
+        if (error instanceof RegistrationRefused) {
+          tell({ type: 'rejected', error: messageOf(error) });
           first.reject(error);
           return false;
         }
@@ -96,19 +88,23 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     return false;
   }
 
-  /** Returns when the registry does not know the lease any more, or at `close`. */
-  async function renewWhileKnown({ id, ttlMs }: Lease): Promise<void> {
+  function waitForRenewal(delayMs: number): Promise<void> {
+    return waitFor(clock, delayMs, AbortSignal.any([closing.signal, news.signal]));
+  }
+
+  /** Returns when the system does not know the lease any more, or at `close`. */
+  async function renewWhileKnown({ ttlMs, renew }: Registration): Promise<void> {
     const jitter = 0.9 + 0.2 * clock.random();
-    await waitFor(clock, (ttlMs / 3) * jitter, closing.signal);
+    await waitForRenewal((ttlMs / 3) * jitter);
     while (!closing.signal.aborted) {
+      if (news.signal.aborted) news = new AbortController();
       try {
         const call = { clock, timeoutMs: Math.min(CALL_TIMEOUT_MS, ttlMs / 3), signal: closing.signal };
-        await callWithin(call, (signal) => client.renew({ leaseId: id }, { signal }));
+        await callWithin(call, (signal) => renew(endpoint, signal));
         backoff.reset();
-        await waitFor(clock, ttlMs / 3, closing.signal);
+        await waitForRenewal(ttlMs / 3);
       } catch (error) {
-        if (closing.signal.aborted) return;
-        if (ConnectError.from(error).code === Code.NotFound) return;
+        if (closing.signal.aborted || error instanceof LeaseLost) return;
         await retryLater(error);
       }
     }
@@ -116,20 +112,21 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
 
   async function run(): Promise<void> {
     while (await registerUntilDone()) {
-      await renewWhileKnown(lease as Lease);
+      await renewWhileKnown(registration as Registration);
       if (closing.signal.aborted) return;
-      lease = undefined;
+      registration = undefined;
       tell({ type: 'lease-lost' });
     }
   }
 
-  async function deregister({ id }: Lease): Promise<void> {
+  async function deregister({ remove }: Registration): Promise<void> {
     try {
       const call = { clock, timeoutMs: CLOSE_TIMEOUT_MS, signal: givingUp.signal };
-      await callWithin(call, (signal) => client.deregister({ leaseId: id }, { signal }));
+      await callWithin(call, (signal) => remove(signal));
       tell({ type: 'deregistered' });
     } catch (error) {
-      tell({ type: 'retrying', error: `not deregistered, the lease ends by itself: ${String(error)}`, delayMs: 0 });
+      const why = messageOf(error);
+      tell({ type: 'retrying', error: `not deregistered, the lease ends by itself: ${why}`, delayMs: 0 });
     }
   }
 
@@ -138,21 +135,23 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     first.reject(new Error('closed before it was registered'));
     const limit = clock.after(CLOSE_TIMEOUT_MS, () => givingUp.abort(new Error('the time to deregister is over')));
     await running;
-    if (lease !== undefined) await deregister(lease);
+    if (registration !== undefined) await deregister(registration);
     limit.cancel();
+    await driver.close();
   }
 
   const running = run();
   let ending: Promise<void> | undefined;
-  return { registered: first.promise, close: () => (ending ??= end()) };
+  return {
+    registered: first.promise,
+    update(update) {
+      endpoint = { ...endpoint, ...update };
+      news.abort();
+    },
+    close: () => (ending ??= end()),
+  };
 }
 
-/** What repeating cannot change: the record is unsound, or a newer process of the instance is there. */
-function isFinal(error: unknown): boolean {
-  const { code } = ConnectError.from(error);
-  return code === Code.InvalidArgument || code === Code.FailedPrecondition;
-}
-
-function ttlMsOf(ttl: Duration | undefined, askedMs: number): number {
-  return ttl === undefined ? askedMs : Math.max(durationMs(ttl), 1_000);
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,9 @@
 import type { Change } from '@bascule/core';
 
 /**
- * Tells who is there. A source that fails, restarts or answers with nothing does not empty the set: only what it
- * knows to have left is removed.
+ * Tells who is there, as one system sees it. A source knows nothing of other sources, of health or of balancers: what
+ * its word is worth is decided by `membership`. A source that fails, restarts or answers with nothing removes nothing:
+ * it removes only what its system knows to have left, and doubts the rest.
  */
 export interface Source {
   /** Begins. Once; the listener may be called from inside. */
@@ -14,13 +15,21 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/**
+ * What a source says of an endpoint. `doubt`: the system does not list it any more, but has not said that it left
+ * either; `why` is for people. A doubted endpoint that is listed again comes as an `update`.
+ */
+export type SourceChange = Change | { readonly type: 'doubt'; readonly key: string; readonly why: string };
+
 /** What a source tells. */
 export interface SourceListener {
   /** Never empty. Changes of one batch belong together. */
-  changes(changes: readonly Change[]): void;
+  changes(changes: readonly SourceChange[]): void;
   status(status: SourceStatus): void;
   /** Descriptors have arrived. */
   schema(digest: string, schema: Uint8Array): void;
+  /** A record cannot be read, or the system answered strangely; the rest goes on. For logs, once per distinct text. */
+  warning(message: string): void;
 }
 
 /** How a source stands. `stale`: it was lost, and what it said last still counts. */

@@ -1,6 +1,6 @@
 import { createNodeTransport } from '@bascule/client';
 import type { Clock, Endpoint } from '@bascule/core';
-import { createRegistrar, type RegistrarEvent } from '@bascule/discovery';
+import { createRegistrar, createRegistryRegistrar, type RegistrarEvent } from '@bascule/discovery';
 import { createBearerInterceptor, type Kit } from '@bascule/kit';
 import type { ServeRegistry } from './options.ts';
 
@@ -26,10 +26,13 @@ export function startRegistration(options: {
   const transport = createNodeTransport({ baseUrl: registry.url, interceptors, clock: options.clock });
   let wasRegistered = false;
   const registrar = createRegistrar({
-    transport,
+    driver: createRegistryRegistrar({
+      transport,
+      namespace: '',
+      schema: kit.schema,
+      ttlMs: registry.ttlMs ?? DEFAULT_TTL_MS,
+    }),
     endpoint: options.endpoint,
-    schema: kit.schema,
-    ttlMs: registry.ttlMs ?? DEFAULT_TTL_MS,
     clock: options.clock,
     onEvent(event) {
       if (event.type === 'registered') wasRegistered = true;

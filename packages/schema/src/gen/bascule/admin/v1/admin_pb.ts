@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bascule/admin/v1/admin.proto.
  */
 export const file_bascule_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChxiYXNjdWxlL2FkbWluL3YxL2FkbWluLnByb3RvEhBiYXNjdWxlLmFkbWluLnYxIicKFExpc3RFbmRwb2ludHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiSgoVTGlzdEVuZHBvaW50c1Jlc3BvbnNlEjEKCWVuZHBvaW50cxgBIAMoCzIeLmJhc2N1bGUuYWRtaW4udjEuRW5kcG9pbnRWaWV3IvYBCgxFbmRwb2ludFZpZXcSDwoHY2x1c3RlchgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoAxIPCgdhZGRyZXNzGAQgASgJEhAKCHNlcnZpY2VzGAUgAygJEhYKDm1vZHVsZV92ZXJzaW9uGAYgASgJEg0KBXN0YXRlGAcgASgJEg4KBnNvdXJjZRgIIAEoCRIOCgZ3ZWlnaHQYCSABKA0SEgoKb3Blbl9jYWxscxgKIAEoDRINCgVjYWxscxgLIAEoBBIQCghmYWlsdXJlcxgMIAEoBBIMCgR6b25lGA0gASgJIioKF0dldFNlcnZpY2VTY2hlbWFSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiKgoYR2V0U2VydmljZVNjaGVtYVJlc3BvbnNlEg4KBnNjaGVtYRgBIAEoDCISChBHZXRTdGF0dXNSZXF1ZXN0IroBChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhMKC2FwaV9hZGRyZXNzGAIgASgJEhcKD2NvbmZpZ19yZXZpc2lvbhgDIAEoBBIZChFzbmFwc2hvdF9yZXZpc2lvbhgEIAEoBBIUCgxkYXRhX3RocmVhZHMYBSABKA0SHwoXZGlzY292ZXJ5X3N0YWxlX3NlY29uZHMYBiABKAESFAoMY29uZmlnX2Vycm9yGAcgASgJMsACCgxBZG1pblNlcnZpY2USZQoNTGlzdEVuZHBvaW50cxImLmJhc2N1bGUuYWRtaW4udjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaJy5iYXNjdWxlLmFkbWluLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZSIDkAIBEm4KEEdldFNlcnZpY2VTY2hlbWESKS5iYXNjdWxlLmFkbWluLnYxLkdldFNlcnZpY2VTY2hlbWFSZXF1ZXN0GiouYmFzY3VsZS5hZG1pbi52MS5HZXRTZXJ2aWNlU2NoZW1hUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5iYXNjdWxlLmFkbWluLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5iYXNjdWxlLmFkbWluLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw");
+  fileDesc("ChxiYXNjdWxlL2FkbWluL3YxL2FkbWluLnByb3RvEhBiYXNjdWxlLmFkbWluLnYxIicKFExpc3RFbmRwb2ludHNSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiqgEKFUxpc3RFbmRwb2ludHNSZXNwb25zZRIxCgllbmRwb2ludHMYASADKAsyHi5iYXNjdWxlLmFkbWluLnYxLkVuZHBvaW50VmlldxIvCghyZW1vdmFscxgCIAMoCzIdLmJhc2N1bGUuYWRtaW4udjEuUmVtb3ZhbFZpZXcSLQoHc291cmNlcxgDIAMoCzIcLmJhc2N1bGUuYWRtaW4udjEuU291cmNlVmlldyIoChVXYXRjaEVuZHBvaW50c1JlcXVlc3QSDwoHc2VydmljZRgBIAEoCSJPChZXYXRjaEVuZHBvaW50c1Jlc3BvbnNlEjUKBHZpZXcYASABKAsyJy5iYXNjdWxlLmFkbWluLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZSJrCgpTb3VyY2VWaWV3EgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSEAoIc2luY2VfbXMYAyABKAMSDQoFZXJyb3IYBCABKAkSDAoEcmFuaxgFIAEoDRIRCgllbmRwb2ludHMYBiABKA0iiAEKC1JlbW92YWxWaWV3EhMKC2luc3RhbmNlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgDEg8KB2FkZHJlc3MYAyABKAkSEAoIc2VydmljZXMYBCADKAkSDgoGc291cmNlGAUgASgJEg0KBWNhdXNlGAYgASgJEg0KBWF0X21zGAcgASgDIpcCCgxFbmRwb2ludFZpZXcSDwoHY2x1c3RlchgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoAxIPCgdhZGRyZXNzGAQgASgJEhAKCHNlcnZpY2VzGAUgAygJEhYKDm1vZHVsZV92ZXJzaW9uGAYgASgJEg0KBXN0YXRlGAcgASgJEg4KBnNvdXJjZRgIIAEoCRIOCgZ3ZWlnaHQYCSABKA0SEgoKb3Blbl9jYWxscxgKIAEoDRINCgVjYWxscxgLIAEoBBIQCghmYWlsdXJlcxgMIAEoBBIMCgR6b25lGA0gASgJEg0KBWNhdXNlGA4gASgJEhAKCHNpbmNlX21zGA8gASgDIioKF0dldFNlcnZpY2VTY2hlbWFSZXF1ZXN0Eg8KB3NlcnZpY2UYASABKAkiKgoYR2V0U2VydmljZVNjaGVtYVJlc3BvbnNlEg4KBnNjaGVtYRgBIAEoDCISChBHZXRTdGF0dXNSZXF1ZXN0IroBChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhMKC2FwaV9hZGRyZXNzGAIgASgJEhcKD2NvbmZpZ19yZXZpc2lvbhgDIAEoBBIZChFzbmFwc2hvdF9yZXZpc2lvbhgEIAEoBBIUCgxkYXRhX3RocmVhZHMYBSABKA0SHwoXZGlzY292ZXJ5X3N0YWxlX3NlY29uZHMYBiABKAESFAoMY29uZmlnX2Vycm9yGAcgASgJMqwDCgxBZG1pblNlcnZpY2USZQoNTGlzdEVuZHBvaW50cxImLmJhc2N1bGUuYWRtaW4udjEuTGlzdEVuZHBvaW50c1JlcXVlc3QaJy5iYXNjdWxlLmFkbWluLnYxLkxpc3RFbmRwb2ludHNSZXNwb25zZSIDkAIBEmoKDldhdGNoRW5kcG9pbnRzEicuYmFzY3VsZS5hZG1pbi52MS5XYXRjaEVuZHBvaW50c1JlcXVlc3QaKC5iYXNjdWxlLmFkbWluLnYxLldhdGNoRW5kcG9pbnRzUmVzcG9uc2UiA5ACATABEm4KEEdldFNlcnZpY2VTY2hlbWESKS5iYXNjdWxlLmFkbWluLnYxLkdldFNlcnZpY2VTY2hlbWFSZXF1ZXN0GiouYmFzY3VsZS5hZG1pbi52MS5HZXRTZXJ2aWNlU2NoZW1hUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5iYXNjdWxlLmFkbWluLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5iYXNjdWxlLmFkbWluLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw");
 
 /**
  * @generated from message bascule.admin.v1.ListEndpointsRequest
@@ -41,6 +41,18 @@ export type ListEndpointsResponse = Message<"bascule.admin.v1.ListEndpointsRespo
    * @generated from field: repeated bascule.admin.v1.EndpointView endpoints = 1;
    */
   endpoints: EndpointView[];
+
+  /**
+   * The last endpoints that left, newest first; at most 100.
+   *
+   * @generated from field: repeated bascule.admin.v1.RemovalView removals = 2;
+   */
+  removals: RemovalView[];
+
+  /**
+   * @generated from field: repeated bascule.admin.v1.SourceView sources = 3;
+   */
+  sources: SourceView[];
 };
 
 /**
@@ -49,6 +61,143 @@ export type ListEndpointsResponse = Message<"bascule.admin.v1.ListEndpointsRespo
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
   messageDesc(file_bascule_admin_v1_admin, 1);
+
+/**
+ * @generated from message bascule.admin.v1.WatchEndpointsRequest
+ */
+export type WatchEndpointsRequest = Message<"bascule.admin.v1.WatchEndpointsRequest"> & {
+  /**
+   * Fully qualified name; empty is all.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message bascule.admin.v1.WatchEndpointsRequest.
+ * Use `create(WatchEndpointsRequestSchema)` to create a new message.
+ */
+export const WatchEndpointsRequestSchema: GenMessage<WatchEndpointsRequest> = /*@__PURE__*/
+  messageDesc(file_bascule_admin_v1_admin, 2);
+
+/**
+ * @generated from message bascule.admin.v1.WatchEndpointsResponse
+ */
+export type WatchEndpointsResponse = Message<"bascule.admin.v1.WatchEndpointsResponse"> & {
+  /**
+   * @generated from field: bascule.admin.v1.ListEndpointsResponse view = 1;
+   */
+  view?: ListEndpointsResponse | undefined;
+};
+
+/**
+ * Describes the message bascule.admin.v1.WatchEndpointsResponse.
+ * Use `create(WatchEndpointsResponseSchema)` to create a new message.
+ */
+export const WatchEndpointsResponseSchema: GenMessage<WatchEndpointsResponse> = /*@__PURE__*/
+  messageDesc(file_bascule_admin_v1_admin, 3);
+
+/**
+ * One way by which the gateway learns who is there.
+ *
+ * @generated from message bascule.admin.v1.SourceView
+ */
+export type SourceView = Message<"bascule.admin.v1.SourceView"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "connecting", "connected", "stale".
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Milliseconds since 1970 at which the state began.
+   *
+   * @generated from field: int64 since_ms = 3;
+   */
+  sinceMs: bigint;
+
+  /**
+   * Why it is not connected; empty otherwise.
+   *
+   * @generated from field: string error = 4;
+   */
+  error: string;
+
+  /**
+   * @generated from field: uint32 rank = 5;
+   */
+  rank: number;
+
+  /**
+   * @generated from field: uint32 endpoints = 6;
+   */
+  endpoints: number;
+};
+
+/**
+ * Describes the message bascule.admin.v1.SourceView.
+ * Use `create(SourceViewSchema)` to create a new message.
+ */
+export const SourceViewSchema: GenMessage<SourceView> = /*@__PURE__*/
+  messageDesc(file_bascule_admin_v1_admin, 4);
+
+/**
+ * An endpoint that is not there any more.
+ *
+ * @generated from message bascule.admin.v1.RemovalView
+ */
+export type RemovalView = Message<"bascule.admin.v1.RemovalView"> & {
+  /**
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * @generated from field: int64 incarnation = 2;
+   */
+  incarnation: bigint;
+
+  /**
+   * @generated from field: string address = 3;
+   */
+  address: string;
+
+  /**
+   * @generated from field: repeated string services = 4;
+   */
+  services: string[];
+
+  /**
+   * @generated from field: string source = 5;
+   */
+  source: string;
+
+  /**
+   * As in "deregistered", "lease-expired", "replaced", "absent-and-failing".
+   *
+   * @generated from field: string cause = 6;
+   */
+  cause: string;
+
+  /**
+   * @generated from field: int64 at_ms = 7;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message bascule.admin.v1.RemovalView.
+ * Use `create(RemovalViewSchema)` to create a new message.
+ */
+export const RemovalViewSchema: GenMessage<RemovalView> = /*@__PURE__*/
+  messageDesc(file_bascule_admin_v1_admin, 5);
 
 /**
  * @generated from message bascule.admin.v1.EndpointView
@@ -87,14 +236,14 @@ export type EndpointView = Message<"bascule.admin.v1.EndpointView"> & {
   moduleVersion: string;
 
   /**
-   * "ready", "connecting", "draining".
+   * "ready", "connecting", "failing", "draining"; "absent" for one that is used though its source does not know it.
    *
    * @generated from field: string state = 7;
    */
   state: string;
 
   /**
-   * Where it is known from: "registry", "static", "last-known", "module".
+   * Names of the sources that it is known from, best rank first, with commas; "module" for a module version.
    *
    * @generated from field: string source = 8;
    */
@@ -124,6 +273,20 @@ export type EndpointView = Message<"bascule.admin.v1.EndpointView"> & {
    * @generated from field: string zone = 13;
    */
   zone: string;
+
+  /**
+   * Why it is in this state, as in "grpc check: connection refused"; empty when there is nothing to say.
+   *
+   * @generated from field: string cause = 14;
+   */
+  cause: string;
+
+  /**
+   * Milliseconds since 1970 at which the state began; 0 is unknown.
+   *
+   * @generated from field: int64 since_ms = 15;
+   */
+  sinceMs: bigint;
 };
 
 /**
@@ -131,7 +294,7 @@ export type EndpointView = Message<"bascule.admin.v1.EndpointView"> & {
  * Use `create(EndpointViewSchema)` to create a new message.
  */
 export const EndpointViewSchema: GenMessage<EndpointView> = /*@__PURE__*/
-  messageDesc(file_bascule_admin_v1_admin, 2);
+  messageDesc(file_bascule_admin_v1_admin, 6);
 
 /**
  * @generated from message bascule.admin.v1.GetServiceSchemaRequest
@@ -148,7 +311,7 @@ export type GetServiceSchemaRequest = Message<"bascule.admin.v1.GetServiceSchema
  * Use `create(GetServiceSchemaRequestSchema)` to create a new message.
  */
 export const GetServiceSchemaRequestSchema: GenMessage<GetServiceSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_admin_v1_admin, 3);
+  messageDesc(file_bascule_admin_v1_admin, 7);
 
 /**
  * @generated from message bascule.admin.v1.GetServiceSchemaResponse
@@ -167,7 +330,7 @@ export type GetServiceSchemaResponse = Message<"bascule.admin.v1.GetServiceSchem
  * Use `create(GetServiceSchemaResponseSchema)` to create a new message.
  */
 export const GetServiceSchemaResponseSchema: GenMessage<GetServiceSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_admin_v1_admin, 4);
+  messageDesc(file_bascule_admin_v1_admin, 8);
 
 /**
  * @generated from message bascule.admin.v1.GetStatusRequest
@@ -180,7 +343,7 @@ export type GetStatusRequest = Message<"bascule.admin.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_admin_v1_admin, 5);
+  messageDesc(file_bascule_admin_v1_admin, 9);
 
 /**
  * @generated from message bascule.admin.v1.GetStatusResponse
@@ -233,7 +396,7 @@ export type GetStatusResponse = Message<"bascule.admin.v1.GetStatusResponse"> & 
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_admin_v1_admin, 6);
+  messageDesc(file_bascule_admin_v1_admin, 10);
 
 /**
  * Served only on the operator's listener, with a token.
@@ -250,6 +413,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListEndpointsRequestSchema;
     output: typeof ListEndpointsResponseSchema;
+  },
+  /**
+   * The same as a stream: all of it at once, and again after each change, at most four times a second.
+   *
+   * @generated from rpc bascule.admin.v1.AdminService.WatchEndpoints
+   */
+  watchEndpoints: {
+    methodKind: "server_streaming";
+    input: typeof WatchEndpointsRequestSchema;
+    output: typeof WatchEndpointsResponseSchema;
   },
   /**
    * Descriptors of a service that is being served, so that a tool can make calls to it.

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bascule/config/v1/config.proto.
  */
 export const file_bascule_config_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIv4DCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyItcBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBARIjCgN0bHMYBSABKAsyFi5iYXNjdWxlLmNvbmZpZy52MS5UbHNCBwoFX2hvc3RCBwoFX3BvcnRCDQoLX3N0YXRpY19kaXJCCgoIX3dvcmtlcnMidQoDVGxzEhoKCWNlcnRfZmlsZRgBIAEoCUIHukgEcgIQARIZCghrZXlfZmlsZRgCIAEoCUIHukgEcgIQARIkCg5jbGllbnRfY2FfZmlsZRgDIAEoCUIHukgEcgIQAUgAiAEBQhEKD19jbGllbnRfY2FfZmlsZSIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCL0AQoJRGlzY292ZXJ5Ei0KCHJlZ2lzdHJ5GAEgASgJQha6SBNyETIPXmh0dHA6Ly9bXi8gXSskSACIAQESHgoRZW1iZWRkZWRfcmVnaXN0cnkYAiABKAhIAYgBARI0CgllbmRwb2ludHMYAyADKAsyIS5iYXNjdWxlLmNvbmZpZy52MS5TdGF0aWNFbmRwb2ludBI/CgxyZXN5bmNfZ3JhY2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAQgsKCV9yZWdpc3RyeUIUChJfZW1iZWRkZWRfcmVnaXN0cnki2AIKDlN0YXRpY0VuZHBvaW50EisKB2FkZHJlc3MYASABKAlCGrpIF3IVMhNeW14gOl0rOlswLTldezEsNX0kEjkKCHNlcnZpY2VzGAIgAygJQie6SCSSASEIASIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSHgoGd2VpZ2h0GAMgASgNQgm6SAYqBBj//wNIAIgBARIcCgZzY2hlbWEYBCABKAlCB7pIBHICEAFIAYgBARJUCghwcm90b2NvbBgFIAEoCUI9ukg6cjhSBGdycGNSCGdycGMtd2ViUg5ncnBjLXdlYitodHRwMVIHY29ubmVjdFINY29ubmVjdCtodHRwMUgCiAEBEicKBmNvZGVjcxgGIAMoCUIXukgUkgERIg9yDVIFcHJvdG9SBGpzb25CCQoHX3dlaWdodEIJCgdfc2NoZW1hQgsKCV9wcm90b2NvbCLcAgoHTW9kdWxlcxIbCgV3YXRjaBgBIAMoCUIMukgJkgEGIgRyAhABEiYKDG1heF9oZWFwX21pYhgCIAEoDUILukgIKgYYgIABKBBIAIgBARIqChBtYXhfZXh0ZXJuYWxfbWliGAMgASgNQgu6SAgqBhiAgAEoEEgBiAEBEj4KDGxvYWRfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMI2AQqABI6Cg1kcmFpbl90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIoChFtYXhfcGFja2FnZV9ieXRlcxgGIAEoBEIIukgFMgMogAhIAogBAUIPCg1fbWF4X2hlYXBfbWliQhMKEV9tYXhfZXh0ZXJuYWxfbWliQhQKEl9tYXhfcGFja2FnZV9ieXRlcyKaAwoFQ2FsbHMSJwoRbWF4X21lc3NhZ2VfYnl0ZXMYASABKA1CB7pIBCoCKAFIAIgBARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEjgKC21heF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABInCgVyZXRyeRgEIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLlJldHJ5EjwKD2Nvbm5lY3RfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJAoObWF4X29wZW5fY2FsbHMYBiABKA1CB7pIBCoCKAFIAYgBARI6Cg1kcmFpbl90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIUChJfbWF4X21lc3NhZ2VfYnl0ZXNCEQoPX21heF9vcGVuX2NhbGxzIvcCCgVSZXRyeRIkCgxtYXhfYXR0ZW1wdHMYASABKA1CCbpIBioEGAUoAUgAiAEBEjQKDmJ1ZGdldF9wZXJjZW50GAIgASgBQhe6SBQSEhkAAAAAAABZQCkAAAAAAAAAAEgBiAEBEi8KEnJlc2VydmVfcGVyX3NlY29uZBgDIAEoAUIOukgLEgkpAAAAAAAAAABIAogBARI6Cg1idWRnZXRfd2luZG93GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIdChBtYXhfYnVmZmVyX2J5dGVzGAUgASgNSAOIAQESNgoJaG9sZF9oZWFkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIPCg1fbWF4X2F0dGVtcHRzQhEKD19idWRnZXRfcGVyY2VudEIVChNfcmVzZXJ2ZV9wZXJfc2Vjb25kQhMKEV9tYXhfYnVmZmVyX2J5dGVzIsYBCgRDb3JzEiMKDWFsbG93X29yaWdpbnMYASADKAlCDLpICZIBBiIEcgIQARIeChFhbGxvd19jcmVkZW50aWFscxgCIAEoCEgAiAEBEhUKDWFsbG93X2hlYWRlcnMYAyADKAkSFgoOZXhwb3NlX2hlYWRlcnMYBCADKAkSNAoHbWF4X2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX2FsbG93X2NyZWRlbnRpYWxzImwKB09ic2VydmUSIAoKYWNjZXNzX2xvZxgBIAEoCUIHukgEcgIQAUgAiAEBEhwKD2V4cG9zZV9lbmRwb2ludBgCIAEoCEgBiAEBQg0KC19hY2Nlc3NfbG9nQhIKEF9leHBvc2VfZW5kcG9pbnQiuQEKDVNlcnZpY2VQb2xpY3kSMwoGcG9saWN5GAEgASgOMhkuYmFzY3VsZS5jb25maWcudjEuUG9saWN5Qgi6SAWCAQIQARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEiQKDG1heF9hdHRlbXB0cxgDIAEoDUIJukgGKgQYBSgBSACIAQFCDwoNX21heF9hdHRlbXB0cyplCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUE9MSUNZX1JPVU5EX1JPQklOEAESEQoNUE9MSUNZX1JBTkRPTRACEhgKFFBPTElDWV9MRUFTVF9SRVFVRVNUEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIv4DCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyItcBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBARIjCgN0bHMYBSABKAsyFi5iYXNjdWxlLmNvbmZpZy52MS5UbHNCBwoFX2hvc3RCBwoFX3BvcnRCDQoLX3N0YXRpY19kaXJCCgoIX3dvcmtlcnMidQoDVGxzEhoKCWNlcnRfZmlsZRgBIAEoCUIHukgEcgIQARIZCghrZXlfZmlsZRgCIAEoCUIHukgEcgIQARIkCg5jbGllbnRfY2FfZmlsZRgDIAEoCUIHukgEcgIQAUgAiAEBQhEKD19jbGllbnRfY2FfZmlsZSIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCLnAwoJRGlzY292ZXJ5Ei8KCHJlZ2lzdHJ5GAEgASgJQhi6SBVyEzIRXmh0dHBzPzovL1teLyBdKyRIAIgBARIeChFlbWJlZGRlZF9yZWdpc3RyeRgCIAEoCEgBiAEBEjQKCWVuZHBvaW50cxgDIAMoCzIhLmJhc2N1bGUuY29uZmlnLnYxLlN0YXRpY0VuZHBvaW50Ej8KDGFic2VudF9saW1pdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASMwoHc291cmNlcxgFIAMoCzIiLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeVNvdXJjZRI/ChJsYXN0X2tub3duX21heF9hZ2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEjQKDGhlYWx0aF9jaGVjaxgHIAEoCzIeLmJhc2N1bGUuY29uZmlnLnYxLkhlYWx0aENoZWNrEioKFHJlZ2lzdHJ5X2FjY2Vzc19maWxlGAggASgJQge6SARyAhABSAKIAQFCCwoJX3JlZ2lzdHJ5QhQKEl9lbWJlZGRlZF9yZWdpc3RyeUIXChVfcmVnaXN0cnlfYWNjZXNzX2ZpbGUioAUKD0Rpc2NvdmVyeVNvdXJjZRIUCgN1cmwYASABKAlCB7pIBHICEAESPgoEbmFtZRgCIAEoCUIrukgociYyJF5bQS1aYS16MC05XVtBLVphLXowLTkuXzovLV17MCwxMjd9JEgAiAEBEhsKBHJhbmsYAyABKA1CCLpIBSoDGP8BSAGIAQESNwoIc2VydmljZXMYBCADKAlCJbpIIpIBHyIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSVAoIcHJvdG9jb2wYBSABKAlCPbpIOnI4UgRncnBjUghncnBjLXdlYlIOZ3JwYy13ZWIraHR0cDFSB2Nvbm5lY3RSDWNvbm5lY3QraHR0cDFIAogBARInCgZjb2RlY3MYBiADKAlCF7pIFJIBESIPcg1SBXByb3RvUgRqc29uEhwKBnNjaGVtYRgHIAEoCUIHukgEcgIQAUgDiAEBEiAKCnRva2VuX2ZpbGUYCCABKAlCB7pIBHICEAFIBIgBARIeCgh1c2VybmFtZRgJIAEoCUIHukgEcgIQAUgFiAEBEiMKDXBhc3N3b3JkX2ZpbGUYCiABKAlCB7pIBHICEAFIBogBARIdCgdjYV9maWxlGAsgASgJQge6SARyAhABSAeIAQESHwoJY2VydF9maWxlGAwgASgJQge6SARyAhABSAiIAQESHgoIa2V5X2ZpbGUYDSABKAlCB7pIBHICEAFICYgBAUIHCgVfbmFtZUIHCgVfcmFua0ILCglfcHJvdG9jb2xCCQoHX3NjaGVtYUINCgtfdG9rZW5fZmlsZUILCglfdXNlcm5hbWVCEAoOX3Bhc3N3b3JkX2ZpbGVCCgoIX2NhX2ZpbGVCDAoKX2NlcnRfZmlsZUILCglfa2V5X2ZpbGUiqAQKC0hlYWx0aENoZWNrEiwKBGdycGMYASABKAsyHC5iYXNjdWxlLmNvbmZpZy52MS5HcnBjUHJvYmVIABIsCgRodHRwGAIgASgLMhwuYmFzY3VsZS5jb25maWcudjEuSHR0cFByb2JlSAASKgoDdGNwGAMgASgLMhsuYmFzY3VsZS5jb25maWcudjEuVGNwUHJvYmVIABI/CghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEiQKDmppdHRlcl9wZXJjZW50GAUgASgNQge6SAQqAhgySAGIAQESPQoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEICt4gQSKwoTdW5oZWFsdGh5X3RocmVzaG9sZBgHIAEoDUIJukgGKgQYZCgBSAKIAQESKQoRaGVhbHRoeV90aHJlc2hvbGQYCCABKA1CCbpIBioEGGQoAUgDiAEBEi0KF21heF9jaGVja3NfcGVyX2ludGVydmFsGAkgASgNQge6SAQqAigBSASIAQFCBwoFcHJvYmVCEQoPX2ppdHRlcl9wZXJjZW50QhYKFF91bmhlYWx0aHlfdGhyZXNob2xkQhQKEl9oZWFsdGh5X3RocmVzaG9sZEIaChhfbWF4X2NoZWNrc19wZXJfaW50ZXJ2YWwiSwoJR3JwY1Byb2JlEhQKB3NlcnZpY2UYASABKAlIAIgBARISCgV3YXRjaBgCIAEoCEgBiAEBQgoKCF9zZXJ2aWNlQggKBl93YXRjaCJiCglIdHRwUHJvYmUSIwoEcGF0aBgBIAEoCUIQukgNcgsyCV4vWyEtfl0qJEgAiAEBEh4KBHBvcnQYAiABKA1CC7pICCoGGP//AygBSAGIAQFCBwoFX3BhdGhCBwoFX3BvcnQiCgoIVGNwUHJvYmUigQEKCUxvYWRMaW1pdBIsCg9tYXhfdXRpbGl6YXRpb24YASABKAFCDrpICxIJIQAAAAAAAAAASACIAQESMgoFYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhIKEF9tYXhfdXRpbGl6YXRpb24i2AIKDlN0YXRpY0VuZHBvaW50EisKB2FkZHJlc3MYASABKAlCGrpIF3IVMhNeW14gOl0rOlswLTldezEsNX0kEjkKCHNlcnZpY2VzGAIgAygJQie6SCSSASEIASIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSHgoGd2VpZ2h0GAMgASgNQgm6SAYqBBj//wNIAIgBARIcCgZzY2hlbWEYBCABKAlCB7pIBHICEAFIAYgBARJUCghwcm90b2NvbBgFIAEoCUI9ukg6cjhSBGdycGNSCGdycGMtd2ViUg5ncnBjLXdlYitodHRwMVIHY29ubmVjdFINY29ubmVjdCtodHRwMUgCiAEBEicKBmNvZGVjcxgGIAMoCUIXukgUkgERIg9yDVIFcHJvdG9SBGpzb25CCQoHX3dlaWdodEIJCgdfc2NoZW1hQgsKCV9wcm90b2NvbCLcAgoHTW9kdWxlcxIbCgV3YXRjaBgBIAMoCUIMukgJkgEGIgRyAhABEiYKDG1heF9oZWFwX21pYhgCIAEoDUILukgIKgYYgIABKBBIAIgBARIqChBtYXhfZXh0ZXJuYWxfbWliGAMgASgNQgu6SAgqBhiAgAEoEEgBiAEBEj4KDGxvYWRfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMI2AQqABI6Cg1kcmFpbl90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIoChFtYXhfcGFja2FnZV9ieXRlcxgGIAEoBEIIukgFMgMogAhIAogBAUIPCg1fbWF4X2hlYXBfbWliQhMKEV9tYXhfZXh0ZXJuYWxfbWliQhQKEl9tYXhfcGFja2FnZV9ieXRlcyKaAwoFQ2FsbHMSJwoRbWF4X21lc3NhZ2VfYnl0ZXMYASABKA1CB7pIBCoCKAFIAIgBARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEjgKC21heF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABInCgVyZXRyeRgEIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLlJldHJ5EjwKD2Nvbm5lY3RfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJAoObWF4X29wZW5fY2FsbHMYBiABKA1CB7pIBCoCKAFIAYgBARI6Cg1kcmFpbl90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIUChJfbWF4X21lc3NhZ2VfYnl0ZXNCEQoPX21heF9vcGVuX2NhbGxzIvcCCgVSZXRyeRIkCgxtYXhfYXR0ZW1wdHMYASABKA1CCbpIBioEGAUoAUgAiAEBEjQKDmJ1ZGdldF9wZXJjZW50GAIgASgBQhe6SBQSEhkAAAAAAABZQCkAAAAAAAAAAEgBiAEBEi8KEnJlc2VydmVfcGVyX3NlY29uZBgDIAEoAUIOukgLEgkpAAAAAAAAAABIAogBARI6Cg1idWRnZXRfd2luZG93GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIqABIdChBtYXhfYnVmZmVyX2J5dGVzGAUgASgNSAOIAQESNgoJaG9sZF9oZWFkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyAEIPCg1fbWF4X2F0dGVtcHRzQhEKD19idWRnZXRfcGVyY2VudEIVChNfcmVzZXJ2ZV9wZXJfc2Vjb25kQhMKEV9tYXhfYnVmZmVyX2J5dGVzIsYBCgRDb3JzEiMKDWFsbG93X29yaWdpbnMYASADKAlCDLpICZIBBiIEcgIQARIeChFhbGxvd19jcmVkZW50aWFscxgCIAEoCEgAiAEBEhUKDWFsbG93X2hlYWRlcnMYAyADKAkSFgoOZXhwb3NlX2hlYWRlcnMYBCADKAkSNAoHbWF4X2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX2FsbG93X2NyZWRlbnRpYWxzImwKB09ic2VydmUSIAoKYWNjZXNzX2xvZxgBIAEoCUIHukgEcgIQAUgAiAEBEhwKD2V4cG9zZV9lbmRwb2ludBgCIAEoCEgBiAEBQg0KC19hY2Nlc3NfbG9nQhIKEF9leHBvc2VfZW5kcG9pbnQioQIKDVNlcnZpY2VQb2xpY3kSMwoGcG9saWN5GAEgASgOMhkuYmFzY3VsZS5jb25maWcudjEuUG9saWN5Qgi6SAWCAQIQARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEiQKDG1heF9hdHRlbXB0cxgDIAEoDUIJukgGKgQYBSgBSACIAQESNAoMaGVhbHRoX2NoZWNrGAQgASgLMh4uYmFzY3VsZS5jb25maWcudjEuSGVhbHRoQ2hlY2sSMAoKbG9hZF9saW1pdBgFIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkxvYWRMaW1pdEIPCg1fbWF4X2F0dGVtcHRzKmUKBlBvbGljeRIWChJQT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQT0xJQ1lfUk9VTkRfUk9CSU4QARIRCg1QT0xJQ1lfUkFORE9NEAISGAoUUE9MSUNZX0xFQVNUX1JFUVVFU1QQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * Everything may be left out: an empty file is a gateway with every default.
@@ -188,14 +188,14 @@ export const OperatorSchema: GenMessage<Operator> = /*@__PURE__*/
  */
 export type Discovery = Message<"bascule.config.v1.Discovery"> & {
   /**
-   * Registry to watch, as "http://host:port"; unset uses the one inside the gateway.
+   * Registry to watch, as "http://host:port"; unset uses the one inside the gateway. Short for a source of this URL.
    *
    * @generated from field: optional string registry = 1;
    */
   registry?: string | undefined;
 
   /**
-   * Runs a registry inside the gateway, on the operator's listener. Default true when `registry` is unset.
+   * Runs a registry inside the gateway, on the operator's listener. Default true when nothing else is named.
    *
    * @generated from field: optional bool embedded_registry = 2;
    */
@@ -209,11 +209,42 @@ export type Discovery = Message<"bascule.config.v1.Discovery"> & {
   endpoints: StaticEndpoint[];
 
   /**
-   * How long endpoints of a registry that started anew are kept until they have registered again. Default 30 s.
+   * Longest that an endpoint is kept which is alive but which its source, though it answers, does not know any more.
+   * Default: without limit, since a registry that has lost its memory must not cost calls.
    *
-   * @generated from field: google.protobuf.Duration resync_grace = 4;
+   * @generated from field: google.protobuf.Duration absent_limit = 4;
    */
-  resyncGrace?: Duration | undefined;
+  absentLimit?: Duration | undefined;
+
+  /**
+   * Other systems that know who is there.
+   *
+   * @generated from field: repeated bascule.config.v1.DiscoverySource sources = 5;
+   */
+  sources: DiscoverySource[];
+
+  /**
+   * Oldest set on disk that a start without its sources takes. Default 7 days; 0 takes none.
+   *
+   * @generated from field: google.protobuf.Duration last_known_max_age = 6;
+   */
+  lastKnownMaxAge?: Duration | undefined;
+
+  /**
+   * Checks the endpoints of every service that has no check of its own. Default: only those are checked, by TCP, that
+   * their source does not know any more.
+   *
+   * @generated from field: bascule.config.v1.HealthCheck health_check = 7;
+   */
+  healthCheck?: HealthCheck | undefined;
+
+  /**
+   * Who may do what with the registry inside the gateway, beside the operator's token: a file as docs/discovery.md
+   * describes, relative to the configuration's folder.
+   *
+   * @generated from field: optional string registry_access_file = 8;
+   */
+  registryAccessFile?: string | undefined;
 };
 
 /**
@@ -222,6 +253,286 @@ export type Discovery = Message<"bascule.config.v1.Discovery"> & {
  */
 export const DiscoverySchema: GenMessage<Discovery> = /*@__PURE__*/
   messageDesc(file_bascule_config_v1_config, 4);
+
+/**
+ * One system that knows who is there. Several are put together: endpoints of the lowest rank are used as long as one
+ * of them can be, and the same address from two sources is one endpoint.
+ *
+ * @generated from message bascule.config.v1.DiscoverySource
+ */
+export type DiscoverySource = Message<"bascule.config.v1.DiscoverySource"> & {
+  /**
+   * As in "consul://127.0.0.1:8500/payments"; docs/discovery.md lists the schemes.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * For logs and the operator. Default: the scheme and host of the URL.
+   *
+   * @generated from field: optional string name = 2;
+   */
+  name?: string | undefined;
+
+  /**
+   * Lower is used first; equal ranks are used together. Default 0.
+   *
+   * @generated from field: optional uint32 rank = 3;
+   */
+  rank?: number | undefined;
+
+  /**
+   * Services that endpoints answer which do not say it themselves.
+   *
+   * @generated from field: repeated string services = 4;
+   */
+  services: string[];
+
+  /**
+   * What endpoints speak that do not say it themselves. Default "grpc".
+   *
+   * @generated from field: optional string protocol = 5;
+   */
+  protocol?: string | undefined;
+
+  /**
+   * What they read beside binary messages, if they do not say it themselves: ["json"], or nothing.
+   *
+   * @generated from field: repeated string codecs = 6;
+   */
+  codecs: string[];
+
+  /**
+   * A file with a google.protobuf.FileDescriptorSet for endpoints that name no schema.
+   *
+   * @generated from field: optional string schema = 7;
+   */
+  schema?: string | undefined;
+
+  /**
+   * A file that holds a token and nothing else.
+   *
+   * @generated from field: optional string token_file = 8;
+   */
+  tokenFile?: string | undefined;
+
+  /**
+   * @generated from field: optional string username = 9;
+   */
+  username?: string | undefined;
+
+  /**
+   * @generated from field: optional string password_file = 10;
+   */
+  passwordFile?: string | undefined;
+
+  /**
+   * Authorities to trust instead of the system's, in PEM.
+   *
+   * @generated from field: optional string ca_file = 11;
+   */
+  caFile?: string | undefined;
+
+  /**
+   * Certificate and key to show, in PEM.
+   *
+   * @generated from field: optional string cert_file = 12;
+   */
+  certFile?: string | undefined;
+
+  /**
+   * @generated from field: optional string key_file = 13;
+   */
+  keyFile?: string | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.DiscoverySource.
+ * Use `create(DiscoverySourceSchema)` to create a new message.
+ */
+export const DiscoverySourceSchema: GenMessage<DiscoverySource> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 5);
+
+/**
+ * Asks endpoints whether they can answer. Checks are spread over the interval.
+ *
+ * @generated from message bascule.config.v1.HealthCheck
+ */
+export type HealthCheck = Message<"bascule.config.v1.HealthCheck"> & {
+  /**
+   * Default "grpc" for endpoints that speak gRPC, "tcp" for the others.
+   *
+   * @generated from oneof bascule.config.v1.HealthCheck.probe
+   */
+  probe: {
+    /**
+     * @generated from field: bascule.config.v1.GrpcProbe grpc = 1;
+     */
+    value: GrpcProbe;
+    case: "grpc";
+  } | {
+    /**
+     * @generated from field: bascule.config.v1.HttpProbe http = 2;
+     */
+    value: HttpProbe;
+    case: "http";
+  } | {
+    /**
+     * @generated from field: bascule.config.v1.TcpProbe tcp = 3;
+     */
+    value: TcpProbe;
+    case: "tcp";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Between two checks of an endpoint. Default 10 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * Random share of the interval by which a check may come earlier or later, in percent. Default 10.
+   *
+   * @generated from field: optional uint32 jitter_percent = 5;
+   */
+  jitterPercent?: number | undefined;
+
+  /**
+   * An answer that takes longer is a failure. Default 1 s.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 6;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * Failures in a row until a passing endpoint gets no calls. Default 3; the first check of all decides at once.
+   *
+   * @generated from field: optional uint32 unhealthy_threshold = 7;
+   */
+  unhealthyThreshold?: number | undefined;
+
+  /**
+   * Successes in a row until a failing endpoint gets calls again. Default 2.
+   *
+   * @generated from field: optional uint32 healthy_threshold = 8;
+   */
+  healthyThreshold?: number | undefined;
+
+  /**
+   * Checks that are made per interval at most, over all endpoints of a service: with more endpoints each is checked less
+   * often, in turn. Default 1,000.
+   *
+   * @generated from field: optional uint32 max_checks_per_interval = 9;
+   */
+  maxChecksPerInterval?: number | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.HealthCheck.
+ * Use `create(HealthCheckSchema)` to create a new message.
+ */
+export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 6);
+
+/**
+ * grpc.health.v1.
+ *
+ * @generated from message bascule.config.v1.GrpcProbe
+ */
+export type GrpcProbe = Message<"bascule.config.v1.GrpcProbe"> & {
+  /**
+   * Name asked for; "" is the whole server. Default: the service that is checked.
+   *
+   * @generated from field: optional string service = 1;
+   */
+  service?: string | undefined;
+
+  /**
+   * Keeps a Watch open instead of asking each interval. Endpoints without Watch are asked. Default false.
+   *
+   * @generated from field: optional bool watch = 2;
+   */
+  watch?: boolean | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.GrpcProbe.
+ * Use `create(GrpcProbeSchema)` to create a new message.
+ */
+export const GrpcProbeSchema: GenMessage<GrpcProbe> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 7);
+
+/**
+ * @generated from message bascule.config.v1.HttpProbe
+ */
+export type HttpProbe = Message<"bascule.config.v1.HttpProbe"> & {
+  /**
+   * Default "/healthz". Asked by GET at the endpoint's own address; redirects are failures.
+   *
+   * @generated from field: optional string path = 1;
+   */
+  path?: string | undefined;
+
+  /**
+   * Another port of the same host. Default: the endpoint's.
+   *
+   * @generated from field: optional uint32 port = 2;
+   */
+  port?: number | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.HttpProbe.
+ * Use `create(HttpProbeSchema)` to create a new message.
+ */
+export const HttpProbeSchema: GenMessage<HttpProbe> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 8);
+
+/**
+ * A connection that can be made.
+ *
+ * @generated from message bascule.config.v1.TcpProbe
+ */
+export type TcpProbe = Message<"bascule.config.v1.TcpProbe"> & {
+};
+
+/**
+ * Describes the message bascule.config.v1.TcpProbe.
+ * Use `create(TcpProbeSchema)` to create a new message.
+ */
+export const TcpProbeSchema: GenMessage<TcpProbe> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 9);
+
+/**
+ * An endpoint above a limit gets no calls until it is below nine tenths of it again.
+ *
+ * @generated from message bascule.config.v1.LoadLimit
+ */
+export type LoadLimit = Message<"bascule.config.v1.LoadLimit"> & {
+  /**
+   * As the endpoint reports it (to its registry, or by ORCA in trailers): application_utilization, or cpu_utilization
+   * where there is none. As in 0.9.
+   *
+   * @generated from field: optional double max_utilization = 1;
+   */
+  maxUtilization?: number | undefined;
+
+  /**
+   * Time above the limit until it counts. Default 5 s.
+   *
+   * @generated from field: google.protobuf.Duration after = 2;
+   */
+  after?: Duration | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.LoadLimit.
+ * Use `create(LoadLimitSchema)` to create a new message.
+ */
+export const LoadLimitSchema: GenMessage<LoadLimit> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 10);
 
 /**
  * @generated from message bascule.config.v1.StaticEndpoint
@@ -276,7 +587,7 @@ export type StaticEndpoint = Message<"bascule.config.v1.StaticEndpoint"> & {
  * Use `create(StaticEndpointSchema)` to create a new message.
  */
 export const StaticEndpointSchema: GenMessage<StaticEndpoint> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 5);
+  messageDesc(file_bascule_config_v1_config, 11);
 
 /**
  * @generated from message bascule.config.v1.Modules
@@ -330,7 +641,7 @@ export type Modules = Message<"bascule.config.v1.Modules"> & {
  * Use `create(ModulesSchema)` to create a new message.
  */
 export const ModulesSchema: GenMessage<Modules> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 6);
+  messageDesc(file_bascule_config_v1_config, 12);
 
 /**
  * What holds for every call unless a service says otherwise.
@@ -392,7 +703,7 @@ export type Calls = Message<"bascule.config.v1.Calls"> & {
  * Use `create(CallsSchema)` to create a new message.
  */
 export const CallsSchema: GenMessage<Calls> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 7);
+  messageDesc(file_bascule_config_v1_config, 13);
 
 /**
  * Repeating a call elsewhere: only if it was provably not processed, or its method is NO_SIDE_EFFECTS or IDEMPOTENT.
@@ -448,7 +759,7 @@ export type Retry = Message<"bascule.config.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 8);
+  messageDesc(file_bascule_config_v1_config, 14);
 
 /**
  * Which browsers' pages may call, and with what.
@@ -497,7 +808,7 @@ export type Cors = Message<"bascule.config.v1.Cors"> & {
  * Use `create(CorsSchema)` to create a new message.
  */
 export const CorsSchema: GenMessage<Cors> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 9);
+  messageDesc(file_bascule_config_v1_config, 15);
 
 /**
  * @generated from message bascule.config.v1.Observe
@@ -523,7 +834,7 @@ export type Observe = Message<"bascule.config.v1.Observe"> & {
  * Use `create(ObserveSchema)` to create a new message.
  */
 export const ObserveSchema: GenMessage<Observe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 10);
+  messageDesc(file_bascule_config_v1_config, 16);
 
 /**
  * @generated from message bascule.config.v1.ServicePolicy
@@ -547,6 +858,20 @@ export type ServicePolicy = Message<"bascule.config.v1.ServicePolicy"> & {
    * @generated from field: optional uint32 max_attempts = 3;
    */
   maxAttempts?: number | undefined;
+
+  /**
+   * Overrides discovery.health_check.
+   *
+   * @generated from field: bascule.config.v1.HealthCheck health_check = 4;
+   */
+  healthCheck?: HealthCheck | undefined;
+
+  /**
+   * Default: no limit.
+   *
+   * @generated from field: bascule.config.v1.LoadLimit load_limit = 5;
+   */
+  loadLimit?: LoadLimit | undefined;
 };
 
 /**
@@ -554,7 +879,7 @@ export type ServicePolicy = Message<"bascule.config.v1.ServicePolicy"> & {
  * Use `create(ServicePolicySchema)` to create a new message.
  */
 export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 11);
+  messageDesc(file_bascule_config_v1_config, 17);
 
 /**
  * Which endpoint gets a call.

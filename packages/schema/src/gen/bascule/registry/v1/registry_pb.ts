@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bascule/registry/v1/registry.proto.
  */
 export const file_bascule_registry_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("CiJiYXNjdWxlL3JlZ2lzdHJ5L3YxL3JlZ2lzdHJ5LnByb3RvEhNiYXNjdWxlLnJlZ2lzdHJ5LnYxIpgDCghFbmRwb2ludBITCgtpbnN0YW5jZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SLwoIcHJvdG9jb2wYBSABKA4yHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlByb3RvY29sEhMKBndlaWdodBgGIAEoDUgAiAEBEhAKCHByaW9yaXR5GAcgASgNEgwKBHpvbmUYCCABKAkSEAoIc2VydmljZXMYCSADKAkSFQoNc2NoZW1hX2RpZ2VzdBgKIAEoCRIWCg5tb2R1bGVfdmVyc2lvbhgLIAEoCRI5CgZsYWJlbHMYDCADKAsyKS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50LkxhYmVsc0VudHJ5EioKBmNvZGVjcxgNIAMoDjIaLmJhc2N1bGUucmVnaXN0cnkudjEuQ29kZWMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfd2VpZ2h0InoKD1JlZ2lzdGVyUmVxdWVzdBIvCghlbmRwb2ludBgBIAEoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnQSJgoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnNjaGVtYRgDIAEoDCJMChBSZWdpc3RlclJlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJEiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIgCgxSZW5ld1JlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkiNwoNUmVuZXdSZXNwb25zZRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iJQoRRGVyZWdpc3RlclJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkiFAoSRGVyZWdpc3RlclJlc3BvbnNlIkEKDFdhdGNoUmVxdWVzdBIQCghzZXJ2aWNlcxgBIAMoCRINCgVlcG9jaBgCIAEoBBIQCghyZXZpc2lvbhgDIAEoBCJuCg1XYXRjaFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEhAKCHNuYXBzaG90GAMgASgIEioKBmV2ZW50cxgEIAMoCzIaLmJhc2N1bGUucmVnaXN0cnkudjEuRXZlbnQibwoFRXZlbnQSLAoDcHV0GAEgASgLMh0uYmFzY3VsZS5yZWdpc3RyeS52MS5FbmRwb2ludEgAEi8KB3JlbW92YWwYAiABKAsyHC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlbW92YWxIAEIHCgVldmVudCJlCgdSZW1vdmFsEhMKC2luc3RhbmNlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgDEjAKBWNhdXNlGAMgASgOMiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW1vdmFsQ2F1c2UiHwoLTGlzdFJlcXVlc3QSEAoIc2VydmljZXMYASADKAkiYQoMTGlzdFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEjAKCWVuZHBvaW50cxgDIAMoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnQiIgoQR2V0U2NoZW1hUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiIwoRR2V0U2NoZW1hUmVzcG9uc2USDgoGc2NoZW1hGAEgASgMKp0BCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhEKDVBST1RPQ09MX0dSUEMQARIVChFQUk9UT0NPTF9HUlBDX1dFQhACEhsKF1BST1RPQ09MX0dSUENfV0VCX0hUVFAxEAMSFAoQUFJPVE9DT0xfQ09OTkVDVBAEEhoKFlBST1RPQ09MX0NPTk5FQ1RfSFRUUDEQBSo/CgVDb2RlYxIVChFDT0RFQ19VTlNQRUNJRklFRBAAEg8KC0NPREVDX1BST1RPEAESDgoKQ09ERUNfSlNPThACKooBCgxSZW1vdmFsQ2F1c2USHQoZUkVNT1ZBTF9DQVVTRV9VTlNQRUNJRklFRBAAEh4KGlJFTU9WQUxfQ0FVU0VfREVSRUdJU1RFUkVEEAESHwobUkVNT1ZBTF9DQVVTRV9MRUFTRV9FWFBJUkVEEAISGgoWUkVNT1ZBTF9DQVVTRV9SRVBMQUNFRBADMrIECg9SZWdpc3RyeVNlcnZpY2USXAoIUmVnaXN0ZXISJC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUmVxdWVzdBolLmJhc2N1bGUucmVnaXN0cnkudjEuUmVnaXN0ZXJSZXNwb25zZSIDkAICElMKBVJlbmV3EiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW5ld1JlcXVlc3QaIi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlbmV3UmVzcG9uc2UiA5ACAhJiCgpEZXJlZ2lzdGVyEiYuYmFzY3VsZS5yZWdpc3RyeS52MS5EZXJlZ2lzdGVyUmVxdWVzdBonLmJhc2N1bGUucmVnaXN0cnkudjEuRGVyZWdpc3RlclJlc3BvbnNlIgOQAgISVQoFV2F0Y2gSIS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLldhdGNoUmVxdWVzdBoiLmJhc2N1bGUucmVnaXN0cnkudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESUAoETGlzdBIgLmJhc2N1bGUucmVnaXN0cnkudjEuTGlzdFJlcXVlc3QaIS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkxpc3RSZXNwb25zZSIDkAIBEl8KCUdldFNjaGVtYRIlLmJhc2N1bGUucmVnaXN0cnkudjEuR2V0U2NoZW1hUmVxdWVzdBomLmJhc2N1bGUucmVnaXN0cnkudjEuR2V0U2NoZW1hUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CiJiYXNjdWxlL3JlZ2lzdHJ5L3YxL3JlZ2lzdHJ5LnByb3RvEhNiYXNjdWxlLnJlZ2lzdHJ5LnYxIssDCghFbmRwb2ludBITCgtpbnN0YW5jZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SLwoIcHJvdG9jb2wYBSABKA4yHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlByb3RvY29sEhMKBndlaWdodBgGIAEoDUgAiAEBEhAKCHByaW9yaXR5GAcgASgNEgwKBHpvbmUYCCABKAkSEAoIc2VydmljZXMYCSADKAkSFQoNc2NoZW1hX2RpZ2VzdBgKIAEoCRIWCg5tb2R1bGVfdmVyc2lvbhgLIAEoCRI5CgZsYWJlbHMYDCADKAsyKS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50LkxhYmVsc0VudHJ5EioKBmNvZGVjcxgNIAMoDjIaLmJhc2N1bGUucmVnaXN0cnkudjEuQ29kZWMSMQoJY29uZGl0aW9uGA4gASgLMh4uYmFzY3VsZS5yZWdpc3RyeS52MS5Db25kaXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfd2VpZ2h0IngKCUNvbmRpdGlvbhIpCgVzdGF0ZRgBIAEoDjIaLmJhc2N1bGUucmVnaXN0cnkudjEuU3RhdGUSFgoOZmFpbGluZ19jaGVja3MYAiADKAkSGAoLdXRpbGl6YXRpb24YAyABKAFIAIgBAUIOCgxfdXRpbGl6YXRpb24ijQEKD1JlZ2lzdGVyUmVxdWVzdBIvCghlbmRwb2ludBgBIAEoCzIdLmJhc2N1bGUucmVnaXN0cnkudjEuRW5kcG9pbnQSJgoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnNjaGVtYRgDIAEoDBIRCgluYW1lc3BhY2UYBCABKAkiTAoQUmVnaXN0ZXJSZXNwb25zZRIQCghsZWFzZV9pZBgBIAEoCRImCgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUwoMUmVuZXdSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJEjEKCWNvbmRpdGlvbhgCIAEoCzIeLmJhc2N1bGUucmVnaXN0cnkudjEuQ29uZGl0aW9uIjcKDVJlbmV3UmVzcG9uc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKEEtlZXBBbGl2ZVJlcXVlc3QSMQoGbGVhc2VzGAEgAygLMiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW5ld1JlcXVlc3QiKwoRS2VlcEFsaXZlUmVzcG9uc2USFgoObG9zdF9sZWFzZV9pZHMYASADKAkiJQoRRGVyZWdpc3RlclJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkiFAoSRGVyZWdpc3RlclJlc3BvbnNlIlQKDFdhdGNoUmVxdWVzdBIQCghzZXJ2aWNlcxgBIAMoCRINCgVlcG9jaBgCIAEoBBIQCghyZXZpc2lvbhgDIAEoBBIRCgluYW1lc3BhY2UYBCABKAkifAoNV2F0Y2hSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIQCghyZXZpc2lvbhgCIAEoBBIQCghzbmFwc2hvdBgDIAEoCBIqCgZldmVudHMYBCADKAsyGi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkV2ZW50EgwKBG1vcmUYBSABKAgibwoFRXZlbnQSLAoDcHV0GAEgASgLMh0uYmFzY3VsZS5yZWdpc3RyeS52MS5FbmRwb2ludEgAEi8KB3JlbW92YWwYAiABKAsyHC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlbW92YWxIAEIHCgVldmVudCJlCgdSZW1vdmFsEhMKC2luc3RhbmNlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgDEjAKBWNhdXNlGAMgASgOMiEuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW1vdmFsQ2F1c2UiMgoLTGlzdFJlcXVlc3QSEAoIc2VydmljZXMYASADKAkSEQoJbmFtZXNwYWNlGAIgASgJImEKDExpc3RSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIQCghyZXZpc2lvbhgCIAEoBBIwCgllbmRwb2ludHMYAyADKAsyHS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkVuZHBvaW50IiIKEEdldFNjaGVtYVJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIiMKEUdldFNjaGVtYVJlc3BvbnNlEg4KBnNjaGVtYRgBIAEoDCqdAQoIUHJvdG9jb2wSGAoUUFJPVE9DT0xfVU5TUEVDSUZJRUQQABIRCg1QUk9UT0NPTF9HUlBDEAESFQoRUFJPVE9DT0xfR1JQQ19XRUIQAhIbChdQUk9UT0NPTF9HUlBDX1dFQl9IVFRQMRADEhQKEFBST1RPQ09MX0NPTk5FQ1QQBBIaChZQUk9UT0NPTF9DT05ORUNUX0hUVFAxEAUqPwoFQ29kZWMSFQoRQ09ERUNfVU5TUEVDSUZJRUQQABIPCgtDT0RFQ19QUk9UTxABEg4KCkNPREVDX0pTT04QAipYCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1NFUlZJTkcQARISCg5TVEFURV9EUkFJTklORxACEhEKDVNUQVRFX0ZBSUxJTkcQAyqKAQoMUmVtb3ZhbENhdXNlEh0KGVJFTU9WQUxfQ0FVU0VfVU5TUEVDSUZJRUQQABIeChpSRU1PVkFMX0NBVVNFX0RFUkVHSVNURVJFRBABEh8KG1JFTU9WQUxfQ0FVU0VfTEVBU0VfRVhQSVJFRBACEhoKFlJFTU9WQUxfQ0FVU0VfUkVQTEFDRUQQAzKSBQoPUmVnaXN0cnlTZXJ2aWNlElwKCFJlZ2lzdGVyEiQuYmFzY3VsZS5yZWdpc3RyeS52MS5SZWdpc3RlclJlcXVlc3QaJS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiA5ACAhJTCgVSZW5ldxIhLmJhc2N1bGUucmVnaXN0cnkudjEuUmVuZXdSZXF1ZXN0GiIuYmFzY3VsZS5yZWdpc3RyeS52MS5SZW5ld1Jlc3BvbnNlIgOQAgISXgoJS2VlcEFsaXZlEiUuYmFzY3VsZS5yZWdpc3RyeS52MS5LZWVwQWxpdmVSZXF1ZXN0GiYuYmFzY3VsZS5yZWdpc3RyeS52MS5LZWVwQWxpdmVSZXNwb25zZSgBMAESYgoKRGVyZWdpc3RlchImLmJhc2N1bGUucmVnaXN0cnkudjEuRGVyZWdpc3RlclJlcXVlc3QaJy5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkRlcmVnaXN0ZXJSZXNwb25zZSIDkAICElUKBVdhdGNoEiEuYmFzY3VsZS5yZWdpc3RyeS52MS5XYXRjaFJlcXVlc3QaIi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLldhdGNoUmVzcG9uc2UiA5ACATABElAKBExpc3QSIC5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkxpc3RSZXF1ZXN0GiEuYmFzY3VsZS5yZWdpc3RyeS52MS5MaXN0UmVzcG9uc2UiA5ACARJfCglHZXRTY2hlbWESJS5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkdldFNjaGVtYVJlcXVlc3QaJi5iYXNjdWxlLnJlZ2lzdHJ5LnYxLkdldFNjaGVtYVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
  * Somebody who can answer calls. Identity is instance_id and incarnation; all else may change.
@@ -102,6 +102,13 @@ export type Endpoint = Message<"bascule.registry.v1.Endpoint"> & {
    * @generated from field: repeated bascule.registry.v1.Codec codecs = 13;
    */
   codecs: Codec[];
+
+  /**
+   * How it says that it is; unset is serving.
+   *
+   * @generated from field: bascule.registry.v1.Condition condition = 14;
+   */
+  condition?: Condition | undefined;
 };
 
 /**
@@ -110,6 +117,39 @@ export type Endpoint = Message<"bascule.registry.v1.Endpoint"> & {
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_bascule_registry_v1_registry, 0);
+
+/**
+ * How an instance says that it is. Changes with a renewal.
+ *
+ * @generated from message bascule.registry.v1.Condition
+ */
+export type Condition = Message<"bascule.registry.v1.Condition"> & {
+  /**
+   * @generated from field: bascule.registry.v1.State state = 1;
+   */
+  state: State;
+
+  /**
+   * Names of its own checks that fail, for people. At most 16.
+   *
+   * @generated from field: repeated string failing_checks = 2;
+   */
+  failingChecks: string[];
+
+  /**
+   * Share of what it can do that is in use: 0 idle, 1 full, more is possible; unset is unknown.
+   *
+   * @generated from field: optional double utilization = 3;
+   */
+  utilization?: number | undefined;
+};
+
+/**
+ * Describes the message bascule.registry.v1.Condition.
+ * Use `create(ConditionSchema)` to create a new message.
+ */
+export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
+  messageDesc(file_bascule_registry_v1_registry, 1);
 
 /**
  * @generated from message bascule.registry.v1.RegisterRequest
@@ -133,6 +173,13 @@ export type RegisterRequest = Message<"bascule.registry.v1.RegisterRequest"> & {
    * @generated from field: bytes schema = 3;
    */
   schema: Uint8Array;
+
+  /**
+   * Empty is "default".
+   *
+   * @generated from field: string namespace = 4;
+   */
+  namespace: string;
 };
 
 /**
@@ -140,7 +187,7 @@ export type RegisterRequest = Message<"bascule.registry.v1.RegisterRequest"> & {
  * Use `create(RegisterRequestSchema)` to create a new message.
  */
 export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 1);
+  messageDesc(file_bascule_registry_v1_registry, 2);
 
 /**
  * @generated from message bascule.registry.v1.RegisterResponse
@@ -164,7 +211,7 @@ export type RegisterResponse = Message<"bascule.registry.v1.RegisterResponse"> &
  * Use `create(RegisterResponseSchema)` to create a new message.
  */
 export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 2);
+  messageDesc(file_bascule_registry_v1_registry, 3);
 
 /**
  * @generated from message bascule.registry.v1.RenewRequest
@@ -174,6 +221,13 @@ export type RenewRequest = Message<"bascule.registry.v1.RenewRequest"> & {
    * @generated from field: string lease_id = 1;
    */
   leaseId: string;
+
+  /**
+   * What the instance says of itself now; unset leaves it as it was.
+   *
+   * @generated from field: bascule.registry.v1.Condition condition = 2;
+   */
+  condition?: Condition | undefined;
 };
 
 /**
@@ -181,7 +235,7 @@ export type RenewRequest = Message<"bascule.registry.v1.RenewRequest"> & {
  * Use `create(RenewRequestSchema)` to create a new message.
  */
 export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 3);
+  messageDesc(file_bascule_registry_v1_registry, 4);
 
 /**
  * @generated from message bascule.registry.v1.RenewResponse
@@ -198,7 +252,47 @@ export type RenewResponse = Message<"bascule.registry.v1.RenewResponse"> & {
  * Use `create(RenewResponseSchema)` to create a new message.
  */
 export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 4);
+  messageDesc(file_bascule_registry_v1_registry, 5);
+
+/**
+ * @generated from message bascule.registry.v1.KeepAliveRequest
+ */
+export type KeepAliveRequest = Message<"bascule.registry.v1.KeepAliveRequest"> & {
+  /**
+   * At most 10,000 leases.
+   *
+   * @generated from field: repeated bascule.registry.v1.RenewRequest leases = 1;
+   */
+  leases: RenewRequest[];
+};
+
+/**
+ * Describes the message bascule.registry.v1.KeepAliveRequest.
+ * Use `create(KeepAliveRequestSchema)` to create a new message.
+ */
+export const KeepAliveRequestSchema: GenMessage<KeepAliveRequest> = /*@__PURE__*/
+  messageDesc(file_bascule_registry_v1_registry, 6);
+
+/**
+ * One answer to each request, in order.
+ *
+ * @generated from message bascule.registry.v1.KeepAliveResponse
+ */
+export type KeepAliveResponse = Message<"bascule.registry.v1.KeepAliveResponse"> & {
+  /**
+   * Of the request's leases those that are over: register again.
+   *
+   * @generated from field: repeated string lost_lease_ids = 1;
+   */
+  lostLeaseIds: string[];
+};
+
+/**
+ * Describes the message bascule.registry.v1.KeepAliveResponse.
+ * Use `create(KeepAliveResponseSchema)` to create a new message.
+ */
+export const KeepAliveResponseSchema: GenMessage<KeepAliveResponse> = /*@__PURE__*/
+  messageDesc(file_bascule_registry_v1_registry, 7);
 
 /**
  * @generated from message bascule.registry.v1.DeregisterRequest
@@ -215,7 +309,7 @@ export type DeregisterRequest = Message<"bascule.registry.v1.DeregisterRequest">
  * Use `create(DeregisterRequestSchema)` to create a new message.
  */
 export const DeregisterRequestSchema: GenMessage<DeregisterRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 5);
+  messageDesc(file_bascule_registry_v1_registry, 8);
 
 /**
  * @generated from message bascule.registry.v1.DeregisterResponse
@@ -228,7 +322,7 @@ export type DeregisterResponse = Message<"bascule.registry.v1.DeregisterResponse
  * Use `create(DeregisterResponseSchema)` to create a new message.
  */
 export const DeregisterResponseSchema: GenMessage<DeregisterResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 6);
+  messageDesc(file_bascule_registry_v1_registry, 9);
 
 /**
  * @generated from message bascule.registry.v1.WatchRequest
@@ -252,6 +346,13 @@ export type WatchRequest = Message<"bascule.registry.v1.WatchRequest"> & {
    * @generated from field: uint64 revision = 3;
    */
   revision: bigint;
+
+  /**
+   * Empty is "default".
+   *
+   * @generated from field: string namespace = 4;
+   */
+  namespace: string;
 };
 
 /**
@@ -259,7 +360,7 @@ export type WatchRequest = Message<"bascule.registry.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 7);
+  messageDesc(file_bascule_registry_v1_registry, 10);
 
 /**
  * @generated from message bascule.registry.v1.WatchResponse
@@ -288,6 +389,13 @@ export type WatchResponse = Message<"bascule.registry.v1.WatchResponse"> & {
    * @generated from field: repeated bascule.registry.v1.Event events = 4;
    */
   events: Event[];
+
+  /**
+   * The snapshot goes on in the next message.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
 };
 
 /**
@@ -295,7 +403,7 @@ export type WatchResponse = Message<"bascule.registry.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 8);
+  messageDesc(file_bascule_registry_v1_registry, 11);
 
 /**
  * @generated from message bascule.registry.v1.Event
@@ -326,7 +434,7 @@ export type Event = Message<"bascule.registry.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 9);
+  messageDesc(file_bascule_registry_v1_registry, 12);
 
 /**
  * @generated from message bascule.registry.v1.Removal
@@ -353,7 +461,7 @@ export type Removal = Message<"bascule.registry.v1.Removal"> & {
  * Use `create(RemovalSchema)` to create a new message.
  */
 export const RemovalSchema: GenMessage<Removal> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 10);
+  messageDesc(file_bascule_registry_v1_registry, 13);
 
 /**
  * @generated from message bascule.registry.v1.ListRequest
@@ -363,6 +471,13 @@ export type ListRequest = Message<"bascule.registry.v1.ListRequest"> & {
    * @generated from field: repeated string services = 1;
    */
   services: string[];
+
+  /**
+   * Empty is "default".
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
 };
 
 /**
@@ -370,7 +485,7 @@ export type ListRequest = Message<"bascule.registry.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 11);
+  messageDesc(file_bascule_registry_v1_registry, 14);
 
 /**
  * @generated from message bascule.registry.v1.ListResponse
@@ -397,7 +512,7 @@ export type ListResponse = Message<"bascule.registry.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 12);
+  messageDesc(file_bascule_registry_v1_registry, 15);
 
 /**
  * @generated from message bascule.registry.v1.GetSchemaRequest
@@ -414,7 +529,7 @@ export type GetSchemaRequest = Message<"bascule.registry.v1.GetSchemaRequest"> &
  * Use `create(GetSchemaRequestSchema)` to create a new message.
  */
 export const GetSchemaRequestSchema: GenMessage<GetSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 13);
+  messageDesc(file_bascule_registry_v1_registry, 16);
 
 /**
  * @generated from message bascule.registry.v1.GetSchemaResponse
@@ -433,7 +548,7 @@ export type GetSchemaResponse = Message<"bascule.registry.v1.GetSchemaResponse">
  * Use `create(GetSchemaResponseSchema)` to create a new message.
  */
 export const GetSchemaResponseSchema: GenMessage<GetSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_bascule_registry_v1_registry, 14);
+  messageDesc(file_bascule_registry_v1_registry, 17);
 
 /**
  * What an endpoint speaks.
@@ -531,6 +646,48 @@ export const CodecSchema: GenEnum<Codec> = /*@__PURE__*/
   enumDesc(file_bascule_registry_v1_registry, 1);
 
 /**
+ * @generated from enum bascule.registry.v1.State
+ */
+export const State = {
+  /**
+   * The same as serving.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: STATE_SERVING = 1;
+   */
+  SERVING: 1,
+
+  /**
+   * Takes no new calls, finishes those that it has.
+   *
+   * @generated from enum value: STATE_DRAINING = 2;
+   */
+  DRAINING: 2,
+
+  /**
+   * Cannot answer at present.
+   *
+   * @generated from enum value: STATE_FAILING = 3;
+   */
+  FAILING: 3,
+} as const;
+
+/**
+ * @generated from enum bascule.registry.v1.State
+ */
+export type State = (typeof State)[keyof typeof State] | UnknownEnum;
+
+/**
+ * Describes the enum bascule.registry.v1.State.
+ */
+export const StateSchema: GenEnum<State> = /*@__PURE__*/
+  enumDesc(file_bascule_registry_v1_registry, 2);
+
+/**
  * @generated from enum bascule.registry.v1.RemovalCause
  */
 export const RemovalCause = {
@@ -566,10 +723,11 @@ export type RemovalCause = (typeof RemovalCause)[keyof typeof RemovalCause] | Un
  * Describes the enum bascule.registry.v1.RemovalCause.
  */
 export const RemovalCauseSchema: GenEnum<RemovalCause> = /*@__PURE__*/
-  enumDesc(file_bascule_registry_v1_registry, 2);
+  enumDesc(file_bascule_registry_v1_registry, 3);
 
 /**
- * The embedded registry. Writes need a token.
+ * The embedded registry. Writes need a token or a certificate that names the services; so do reads, where the registry
+ * is told so. Everything happens in a namespace: instances of one are not seen in another.
  *
  * @generated from service bascule.registry.v1.RegistryService
  */
@@ -594,6 +752,16 @@ export const RegistryService: GenService<{
     methodKind: "unary";
     input: typeof RenewRequestSchema;
     output: typeof RenewResponseSchema;
+  },
+  /**
+   * Renews many leases over one stream, and says which of them are over. Ends when the caller ends it.
+   *
+   * @generated from rpc bascule.registry.v1.RegistryService.KeepAlive
+   */
+  keepAlive: {
+    methodKind: "bidi_streaming";
+    input: typeof KeepAliveRequestSchema;
+    output: typeof KeepAliveResponseSchema;
   },
   /**
    * Removes an instance at once. Unknown leases are OK: the result is the same.

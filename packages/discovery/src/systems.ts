@@ -1,0 +1,46 @@
+import type { Source } from './source.ts';
+import { createRegistrar, type Registrar, type RegistrarOptions } from './registrar.ts';
+import type { OpenRegistrar, RegistrationOptions } from './registrars/registration.ts';
+import { createSource } from './sources/create-source.ts';
+import type { OpenSource } from './sources/feed.ts';
+import { SpecError, type SourceOptions } from './spec.ts';
+
+interface System {
+  source?(): Promise<OpenSource<SourceOptions>>;
+  registrar?(): Promise<OpenRegistrar>;
+}
+
+const REGISTRY: System = {
+  source: async () => (await import('./sources/registry.ts')).openRegistrySource,
+  registrar: async () => (await import('./registrars/registry.ts')).openRegistryRegistrar,
+};
+
+/** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
+const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
+  ['http', REGISTRY],
+  ['https', REGISTRY],
+]);
+
+/** Opens the source that a URL names. Throws SpecError, with the schemes that there are. */
+export async function openSource(options: SourceOptions): Promise<Source> {
+  const open = systemOf(options.url).source;
+  if (open === undefined) throw new SpecError(`${options.url.protocol}// cannot be asked who is there`);
+  const driver = (await open())(options);
+  return createSource({ driver, clock: options.clock, schemas: options.schemas });
+}
+
+/** Begins to register with the system that a URL names. Throws SpecError. */
+export async function openRegistrar(
+  options: RegistrationOptions & Omit<RegistrarOptions, 'driver'>,
+): Promise<Registrar> {
+  const open = systemOf(options.url).registrar;
+  if (open === undefined) throw new SpecError(`${options.url.protocol}// cannot be registered with`);
+  return createRegistrar({ ...options, driver: (await open())(options) });
+}
+
+function systemOf(url: URL): System {
+  const scheme = url.protocol.slice(0, -1);
+  const system = SYSTEMS.get(scheme);
+  if (system !== undefined) return system;
+  throw new SpecError(`"${scheme}:" is no scheme of a discovery system; there are ${[...SYSTEMS.keys()].join(', ')}`);
+}
