@@ -111,16 +111,11 @@ zone "${ZONE}" { ${zone} };
 }
 
 function toLine(record: DnsRecord): string {
-  const head = `${record.name} ${record.ttlSeconds} ${record.type}`;
-  switch (record.type) {
-    case 'A':
-    case 'AAAA':
-      return `${head} ${record.address}`;
-    case 'CNAME':
-      return `${head} ${record.target}`;
-    case 'TXT':
-      return `${head} ${JSON.stringify(record.text)}`;
-    default:
-      return `${head} ${record.priority} ${record.weight} ${record.port} ${record.target}`;
-  }
+  return `${record.name} ${record.ttlSeconds} ${record.type} ${dataOf(record)}`;
+}
+
+function dataOf(record: DnsRecord): string {
+  if (record.type === 'SRV') return `${record.priority} ${record.weight} ${record.port} ${record.target}`;
+  if (record.type === 'CNAME') return record.target;
+  return record.type === 'TXT' ? JSON.stringify(record.text) : record.address;
 }

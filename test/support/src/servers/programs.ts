@@ -1,4 +1,6 @@
 import { BIND, ETCD, ZOOKEEPER } from './provide/debian.ts';
+import { CONSUL, KUBERNETES } from './provide/go.ts';
+import { EUREKA } from './provide/maven.ts';
 import { folderOf, isWhole, whyNot, type Recipe } from './provide/recipe.ts';
 
 /** Every server that tests run against, and how its program is had. */
@@ -6,6 +8,9 @@ export const RECIPES = {
   etcd: ETCD,
   zookeeper: ZOOKEEPER,
   dns: BIND,
+  consul: CONSUL,
+  kubernetes: KUBERNETES,
+  eureka: EUREKA,
 } as const;
 
 export type ServerName = keyof typeof RECIPES;
