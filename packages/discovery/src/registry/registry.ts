@@ -75,6 +75,12 @@ export function createRegistry(options: RegistryOptions): Registry {
       if (registration === undefined) throw new ConnectError('the lease is over: register again', Code.NotFound);
       return { ttl: durationFromMs(registration.ttlMs) };
     },
+    async *keepAlive(requests) {
+      for await (const { leases: renewals } of requests) {
+        const lostLeaseIds = renewals.flatMap(({ leaseId }) => (leases.renew(leaseId) === undefined ? [leaseId] : []));
+        yield { lostLeaseIds };
+      }
+    },
     deregister(request) {
       leases.deregister(request.leaseId);
       return {};
