@@ -1,4 +1,5 @@
 export { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
+export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';
 export { processedOf } from './failures.ts';
 export type { NodeTransport, NodeTransportOptions, Protocol } from './options.ts';
 export { createNodeTransport } from './transport.ts';

@@ -5,6 +5,5 @@ export { createSource } from './sources/create-source.ts';
 export { createRegistryDriver } from './sources/registry.ts';
 export { createStaticDriver } from './sources/static.ts';
 export { createLastKnown, type KnownState, type LastKnown } from './last-known.ts';
-export { createRegistrar, type Registrar, type RegistrarEvent, type RegistrarOptions } from './registrar.ts';
-export { createRegistryRegistrar } from './registrars/registry.ts';
+export { type EndpointUpdate, type Registrar, type RegistrarEvent } from './registrar.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';

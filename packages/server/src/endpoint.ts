@@ -1,6 +1,6 @@
 import type { Clock, Endpoint } from '@bascule/core';
 import type { Kit } from '@bascule/kit';
-import type { ServeOptions } from './options.ts';
+import type { ServeOptions, ServeRegistry } from './options.ts';
 
 const ALL_ADDRESSES = new Set(['0.0.0.0', '::', '']);
 
@@ -25,12 +25,19 @@ export function createEndpoint(options: ServeOptions & { clock: Clock; kit: Kit;
   };
 }
 
+/** Every registry that the options name. */
+export function registriesOf({ registry }: ServeOptions): readonly ServeRegistry[] {
+  if (registry === undefined) return [];
+  return 'url' in registry ? [registry] : registry;
+}
+
 /** Throws on what would only show once the port is taken, or never: nobody could find the server. */
 export function validateOptions(options: ServeOptions): void {
   advertisedHost(options);
-  const { registry } = options;
-  if (registry !== undefined && !/^https?:$/.test(URL.parse(registry.url)?.protocol ?? '')) {
-    throw new Error(`registry.url "${registry.url}" is no address: write it as in http://127.0.0.1:7070`);
+  for (const { url } of registriesOf(options)) {
+    if (URL.parse(url) === null || /^[\w.-]+:\d+$/.test(url)) {
+      throw new Error(`registry.url "${url}" is no address: write it as in http://127.0.0.1:7070`);
+    }
   }
 }
 

@@ -1,2 +1,2 @@
-export type { ServeOptions, ServerEvent, ServeRegistry } from './options.ts';
+export type { RegistrationEvent, ServeOptions, ServerEvent, ServeRegistry } from './options.ts';
 export { serve, type Server } from './serve.ts';

@@ -1,13 +1,14 @@
-import type { RegistrarEvent } from '@bascule/discovery';
+import type { Credentials, RegistrarEvent } from '@bascule/discovery';
 import type { KitOptions } from '@bascule/kit';
 import type { ListenTls } from '@bascule/wire';
 
-/** Where a server makes itself known. */
-export interface ServeRegistry {
-  /** Base of a registry, as in `http://127.0.0.1:7070`. Spoken to by gRPC over HTTP/2. */
+/** Where a server makes itself known, and with what. */
+export interface ServeRegistry extends Credentials {
+  /**
+   * A registry, as in `http://127.0.0.1:7070`, or another system, as in `consul://127.0.0.1:8500`: docs/discovery.md
+   * lists the schemes.
+   */
   url: string;
-  /** Sent as `authorization: Bearer <token>`. */
-  token?: string;
   /** How long the server counts as alive without a word. Default 15,000, 1,000 to 600,000 ms. Renewed at a third. */
   ttlMs?: number;
 }
@@ -21,8 +22,8 @@ export interface ServeOptions extends KitOptions {
   tls?: ListenTls;
   /** The host that others reach this server by; needed when `host` is all addresses. Default `host`. */
   advertiseHost?: string;
-  /** Default: registers nowhere. */
-  registry?: ServeRegistry;
+  /** One, or several that know nothing of each other: it registers with all. Default: registers nowhere. */
+  registry?: ServeRegistry | readonly ServeRegistry[];
   /** Stable over restarts, to be known as the same instance. Default host, port and chance. */
   instanceId?: string;
   /** Must grow with each start of the instance. Default milliseconds since 1970. */
@@ -41,5 +42,8 @@ export interface ServeOptions extends KitOptions {
   onEvent?(event: ServerEvent): void;
 }
 
+/** What happened to the registration at the registry of this URL. */
+export type RegistrationEvent = RegistrarEvent & { readonly registry: string };
+
 /** Beside the registration: `draining` once the server takes no new connections, with the calls still open. */
-export type ServerEvent = RegistrarEvent | { readonly type: 'draining'; readonly openCalls: number };
+export type ServerEvent = RegistrationEvent | { readonly type: 'draining'; readonly openCalls: number };

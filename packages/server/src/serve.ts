@@ -1,7 +1,8 @@
-import { sleep, systemClock, type Endpoint } from '@bascule/core';
+import { sleep, systemClock, type Clock, type Endpoint } from '@bascule/core';
+import type { EndpointUpdate } from '@bascule/discovery';
 import { createKit, type Kit } from '@bascule/kit';
 import { listen, type Listener } from '@bascule/wire';
-import { createEndpoint, validateOptions } from './endpoint.ts';
+import { createEndpoint, registriesOf, validateOptions } from './endpoint.ts';
 import type { ServeOptions } from './options.ts';
 import { startRegistration, type Registration } from './registration.ts';
 
@@ -12,6 +13,11 @@ export interface Server {
   readonly endpoint: Endpoint;
   /** Resolves at the first registration, at once without a registry; rejects when the registry refuses for good. */
   readonly registered: Promise<void>;
+  /**
+   * Says something new of the server where it is registered: `{ health: 'draining' }` or `'failing'` keeps new calls
+   * away, `'healthy'` brings them back.
+   */
+  update(update: EndpointUpdate): void;
   /**
    * Says so to who asks for its health, deregisters, gives watchers time to hear of it, then takes nothing new, lets
    * open calls finish and closes. Never rejects. Signals of the process are the caller's to handle.
@@ -43,22 +49,30 @@ export async function serve(options: ServeOptions): Promise<Server> {
     ...(tls && { tls }),
   });
   const endpoint = createEndpoint({ ...options, clock, kit, port: listener.port });
-  const registration =
-    options.registry &&
-    startRegistration({
-      registry: options.registry,
-      endpoint,
-      kit,
-      clock,
-      onEvent: (event) => options.onEvent?.(event),
-    });
+  const registration = await register({ options, endpoint, kit, clock }).catch(async (error: unknown) => {
+    await listener.close(0);
+    throw error;
+  });
   let closing: Promise<void> | undefined;
   return {
     port: listener.port,
     endpoint,
     registered: registration?.registered ?? Promise.resolve(),
+    update: (update) => registration?.update(update),
     close: () => (closing ??= close({ options, kit, listener, registration })),
   };
+}
+
+async function register(parts: {
+  options: ServeOptions;
+  endpoint: Endpoint;
+  kit: Kit;
+  clock: Clock;
+}): Promise<Registration | undefined> {
+  const { options, ...rest } = parts;
+  const registries = registriesOf(options);
+  if (registries.length === 0) return undefined;
+  return startRegistration({ registries, ...rest, onEvent: (event) => options.onEvent?.(event) });
 }
 
 async function close(parts: {

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { createVirtualClock, systemClock } from '@bascule/core';
-import { createRegistry, createRegistrySource } from '@bascule/discovery';
+import { createRegistry, createRegistryDriver, createSource } from '@bascule/discovery';
 import { createTokenInterceptor } from '@bascule/kit';
 import { digestOf, methodFactsOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
@@ -173,16 +173,19 @@ describe('the start of a server', () => {
 describe('a source that watches a registry behind serve', () => {
   it('hears of a server, and of its end before it stops to serve', async () => {
     const { server: registryServer, url } = await startRegistry();
-    const source = createRegistrySource({
+    const driver = createRegistryDriver({
       transport: connectTo(registryServer.port),
       clock: systemClock,
-      resyncGraceMs: 60_000,
+      namespace: '',
+      schemas: new Map(),
     });
+    const source = createSource({ driver, clock: systemClock });
     const told: string[] = [];
     source.start({
       changes: (changes) => told.push(...changes.map((c) => (c.type === 'remove' ? c.cause : c.type))),
       status: () => {},
       schema: () => told.push('schema'),
+      warning: (message) => told.push(message),
     });
     const { server, types } = await start({ routes: createDemo().routes, registry: { url }, propagationMs: 200 });
     await expect.poll(() => told).toEqual(['insert', 'schema']);

@@ -12,8 +12,9 @@ export interface RegistrationOptions extends SystemOptions {
 /** One system that endpoints can be registered with. */
 export interface RegistrarDriver {
   /**
-   * Makes the endpoint known. Throws RegistrationRefused when repeating it cannot help (an unsound record, missing
-   * rights, a newer incarnation); any other error is tried again. Registering what is registered is no error.
+   * Makes the endpoint known. Throws RegistrationRefused when repeating it cannot help (an unsound record, a newer
+   * incarnation); any other error is tried again, missing rights too: they may be given later. Registering what is
+   * registered is no error.
    */
   register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration>;
   close(): Promise<void>;

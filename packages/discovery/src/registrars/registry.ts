@@ -54,14 +54,9 @@ export function createRegistryRegistrar(options: RegistryRegistrarOptions): Regi
   return { register, close: async () => options.close?.() };
 }
 
-const FINAL: ReadonlySet<Code> = new Set([
-  Code.InvalidArgument,
-  Code.FailedPrecondition,
-  Code.PermissionDenied,
-  Code.Unauthenticated,
-]);
+const FINAL: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.FailedPrecondition]);
 
-/** What repeating cannot change: the record is unsound, a newer process of the instance is there, or rights are missing. */
+/** What repeating cannot change: the record is unsound, or a newer process of the instance is there. */
 function refuse(error: unknown): never {
   const { code, message } = ConnectError.from(error);
   throw FINAL.has(code) ? new RegistrationRefused(message, { cause: error }) : error;

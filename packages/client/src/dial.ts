@@ -1,0 +1,30 @@
+import type { Clock } from '@bascule/core';
+import type { Interceptor } from '@connectrpc/connect';
+import type { NodeTransport } from './options.ts';
+import { createNodeTransport } from './transport.ts';
+
+/** What a server may ask for. TLS material is PEM. */
+export interface DialCredentials {
+  /** Sent as `authorization: Bearer <token>`. */
+  readonly token?: string;
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+/** Opens ways to gRPC servers by URL: what discovery asks for. Nothing is connected before the first call. */
+export function createDial(clock: Clock): (baseUrl: string, credentials: DialCredentials) => NodeTransport {
+  return (baseUrl, { token, tls }) =>
+    createNodeTransport({
+      baseUrl,
+      clock,
+      interceptors: token === undefined ? [] : [createBearerInterceptor(token)],
+      ...(tls !== undefined && { tls }),
+    });
+}
+
+/** Puts `authorization: Bearer <token>` on every call of a transport. */
+export function createBearerInterceptor(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`);
+    return next(request);
+  };
+}
