@@ -1,6 +1,7 @@
-/** Sees to it that a Chromium is there for the tests in a real browser; installs Debian's where root can. */
+/** Sees to it that what tests need is there: a Chromium for the tests in a browser (Debian's where root can), and the servers of others. */
 import { spawnSync } from 'node:child_process';
 import { findChromium } from './chromium.ts';
+import { prepareServers } from './servers.ts';
 
 if (findChromium() === undefined) {
   if (process.getuid?.() === 0 && spawnSync('apt-get', ['--version']).status === 0) {
@@ -22,3 +23,5 @@ if (findChromium() === undefined) {
   );
   process.exitCode = 1;
 }
+
+await prepareServers();

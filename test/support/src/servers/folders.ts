@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit } from './at-exit.ts';
 
 const PREFIX = 'bascule-server-';
 
@@ -13,12 +14,13 @@ export interface TemporaryFolder {
 export function makeFolder(name: string): TemporaryFolder {
   removeThoseOfTheDead();
   const path = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name}-`));
+  // A server that was killed this instant may still be writing its last file.
+  const undo = (): void => rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  const forget = atExit(undo);
   const remove = (): void => {
-    process.off('exit', remove);
-    // A server that was killed this instant may still be writing its last file.
-    rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    forget();
+    undo();
   };
-  process.on('exit', remove);
   return { path, remove };
 }
 

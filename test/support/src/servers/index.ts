@@ -1,4 +1,4 @@
-export { canStart, type ServerName } from './programs.ts';
+export { canStart, SERVER_NAMES, type ServerName } from './programs.ts';
 export type { RealServer } from './real-server.ts';
 export { startEtcd, type EtcdOptions, type EtcdServer } from './etcd.ts';
 export { askZookeeper, startZookeeper, type ZookeeperOptions, type ZookeeperServer } from './zookeeper.ts';

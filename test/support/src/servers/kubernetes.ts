@@ -50,10 +50,6 @@ export async function startKubernetes(): Promise<KubernetesServer> {
   };
 
   let isFirstStart = true;
-  const stopAll = async (): Promise<void> => {
-    await store.stop();
-    folder.remove();
-  };
   const running = await runServer({
     name: 'kubernetes',
     port,
@@ -98,15 +94,11 @@ export async function startKubernetes(): Promise<KubernetesServer> {
         roleRef: { kind: 'Role', name: READER, apiGroup: 'rbac.authorization.k8s.io' },
       });
     },
-  }).catch(async (error: unknown) => {
-    await stopAll();
-    throw error;
+    async afterStop() {
+      await store.stop();
+      folder.remove();
+    },
   });
-
-  const stop = async (): Promise<void> => {
-    await running.stop();
-    await stopAll();
-  };
   const more = {
     namespace: NAMESPACE,
     ca: readFileSync(caFile, 'utf8'),
@@ -116,7 +108,7 @@ export async function startKubernetes(): Promise<KubernetesServer> {
     store,
     ask,
   };
-  return Object.assign(running, more, { stop, [Symbol.asyncDispose]: stop });
+  return Object.assign(running, more);
 }
 
 interface Question {

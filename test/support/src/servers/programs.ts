@@ -15,6 +15,8 @@ export const RECIPES = {
 
 export type ServerName = keyof typeof RECIPES;
 
+export const SERVER_NAMES = Object.keys(RECIPES) as readonly ServerName[];
+
 type ProgramsOf<Name extends ServerName> = (typeof RECIPES)[Name] extends Recipe<infer Programs> ? Programs : never;
 
 /** Whether the server can be started here; says loudly by name what is not tested otherwise. For `describe.skipIf(!canStart('etcd'))`. */

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { atExit } from './at-exit.ts';
 import { makeFolder } from './folders.ts';
 import type { RealServer } from './real-server.ts';
 
@@ -18,6 +19,8 @@ export interface ServerPlan {
   isReady(): Promise<boolean>;
   /** Makes accounts and the like in a server whose data is new. */
   populate?(): Promise<void>;
+  /** Ends what goes with it. Also after a start that failed; twice when it is stopped twice. */
+  afterStop?(): Promise<void>;
   /** How long a start may take. Default: 60,000 ms. */
   readonly startTimeoutMs?: number;
 }
@@ -41,8 +44,7 @@ export async function runServer(plan: ServerPlan): Promise<RealServer> {
   const data = join(folder.path, 'data');
   const log = join(folder.path, 'output.log');
   let child: ChildProcess | undefined;
-  const atExit = (): void => void child?.kill('SIGKILL');
-  process.on('exit', atExit);
+  const forget = atExit(() => child?.kill('SIGKILL'));
 
   const output = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');
 
@@ -82,8 +84,9 @@ export async function runServer(plan: ServerPlan): Promise<RealServer> {
 
   async function stop(): Promise<void> {
     await end('SIGKILL');
-    process.off('exit', atExit);
+    forget();
     folder.remove();
+    await plan.afterStop?.();
   }
 
   try {

@@ -8,7 +8,7 @@ export interface Recipe<Programs> {
   readonly version: string;
   /** Where the programs are in a folder that is whole. */
   locate(folder: string): Programs;
-  /** Fills the folder. Starts over what an earlier one left, or goes on with it. Rejects with the reason for people. */
+  /** Fills an empty folder. Rejects with the reason for people. */
   make(folder: string): Promise<void>;
 }
 
