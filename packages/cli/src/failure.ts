@@ -16,13 +16,14 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /** Ends the command with a message for people and an exit code for machines. */
 export class CliFailure extends Error {
-  readonly exitCode: ExitCode;
+  /** One of ExitCode, or that of a program that was run. */
+  readonly exitCode: number;
   /** What to do; may be empty. */
   readonly advice: string;
   /** Name of the RPC code, where a call failed; otherwise empty. */
   readonly code: string;
 
-  constructor(exitCode: ExitCode, message: string, advice = '', code = '') {
+  constructor(exitCode: number, message: string, advice = '', code = '') {
     super(message);
     this.exitCode = exitCode;
     this.advice = advice;

@@ -4,7 +4,9 @@ import { addCallCommand } from './commands/call.ts';
 import { addDeployCommand } from './commands/deploy.ts';
 import { addEndpointsCommand } from './commands/endpoints.ts';
 import { addGatewayCommand } from './commands/gateway.ts';
+import { addRegisterCommand } from './commands/register.ts';
 import { addRegistryCommand } from './commands/registry.ts';
+import { addResolveCommand } from './commands/resolve.ts';
 import { addRollbackCommand } from './commands/rollback.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addVersionsCommand } from './commands/versions.ts';
@@ -18,12 +20,15 @@ Examples:
   bascule deploy modules/ranking          make a folder the current version of its module
   bascule rollback ranking                back to the version before
   bascule call demo.places.v1.PlacesService/Search '{"query": "ber"}'
+  bascule register --service a.B --address 127.0.0.1:5001 -- ./backend
+                                          run any program and register it
+  bascule resolve consul://127.0.0.1:8500 who a discovery system says is there
 
 Exit codes:
   0  done
   1  refused, or the call failed
   2  wrong command line, configuration or request
-  3  no gateway answers
+  3  no gateway, or no discovery system, answers
   4  not authorised: no token, or the wrong one
 
 Environment:
@@ -67,4 +72,6 @@ const COMMANDS = [
   addStatusCommand,
   addGatewayCommand,
   addRegistryCommand,
+  addRegisterCommand,
+  addResolveCommand,
 ] as const;

@@ -24,6 +24,15 @@ export function readToken({ file, env, cwd }: TokenPlace): string {
   );
 }
 
+/** The same, but it may be that there is none. The nearest state folder is looked for only with `search`. */
+export function findToken({ search, ...place }: TokenPlace & { readonly search: boolean }): string | undefined {
+  const { file, env, cwd } = place;
+  const isNamed = [file, env['BASCULE_TOKEN'], env['BASCULE_TOKEN_FILE']].some(
+    (name) => name !== undefined && name !== '',
+  );
+  return isNamed || (search && findTokenFile(cwd) !== undefined) ? readToken(place) : undefined;
+}
+
 function readTokenFile(file: string): string {
   let token: string;
   try {
