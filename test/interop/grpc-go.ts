@@ -42,14 +42,32 @@ export const SEEN_BY_GRPC_GO = {
 /** A server of grpc-go. */
 export interface GrpcGoServer extends AsyncDisposable {
   readonly port: number;
+  /** SIGKILL: it says goodbye to nobody. */
+  kill(): void;
 }
 
-export async function startGrpcGo(program: string): Promise<GrpcGoServer> {
-  const child = spawn(program, ['serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** Where a server registers by itself, over plain gRPC. */
+export interface GrpcGoRegistration {
+  /** "host:port" of a registry. */
+  readonly registry: string;
+  readonly token: string;
+  /** File with the registry's own descriptors. */
+  readonly descriptors: string;
+  readonly instanceId: string;
+}
+
+export async function startGrpcGo(program: string, registration?: GrpcGoRegistration): Promise<GrpcGoServer> {
+  const args =
+    registration === undefined
+      ? ['serve']
+      : ['register', registration.registry, registration.descriptors, registration.instanceId];
+  const env = { ...process.env, BASCULE_TOKEN: registration?.token ?? '' };
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
   const exited = once(child, 'exit');
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return {
     port: (JSON.parse(line) as { port: number }).port,
+    kill: () => void child.kill('SIGKILL'),
     async [Symbol.asyncDispose]() {
       child.stdin.end();
       await exited;

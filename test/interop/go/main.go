@@ -1,6 +1,7 @@
 // A grpc-go server and client of e2e.v1.EchoService, to judge ours from the other side.
 //
-// "serve" listens, prints {"port":N} and ends with its standard input. "call ADDRESS" makes one call of each kind and
+// "serve" listens, prints {"port":N} and ends with its standard input. "register REGISTRY DESCRIPTORS INSTANCE" serves as
+// well, and is registered while it does, with the token in BASCULE_TOKEN. "call ADDRESS" makes one call of each kind and
 // prints what it saw as JSON.
 package main
 
@@ -29,11 +30,14 @@ const service = "e2e.v1.EchoService"
 func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "serve":
-		serve()
+		serve(nil)
+	case len(os.Args) == 5 && os.Args[1] == "register":
+		client := openRegistry(os.Args[2], os.Args[3])
+		serve(func(port int) func() { return client.register(os.Args[4], port) })
 	case len(os.Args) == 3 && os.Args[1] == "call":
 		call(os.Args[2])
 	default:
-		fail("usage: serve | call ADDRESS")
+		fail("usage: serve | register REGISTRY DESCRIPTORS INSTANCE | call ADDRESS")
 	}
 }
 
@@ -118,7 +122,8 @@ func chat(_ any, stream grpc.ServerStream) error {
 	return receiveAll(stream, func(word string) error { return stream.SendMsg(text(word)) })
 }
 
-func serve() {
+// `register` is told the port and returns what undoes it.
+func serve(register func(port int) func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	server := grpc.NewServer()
@@ -132,9 +137,15 @@ func serve() {
 			{StreamName: "Chat", Handler: chat, ServerStreams: true, ClientStreams: true},
 		},
 	}, struct{}{})
-	fmt.Printf("{\"port\":%d}\n", listener.Addr().(*net.TCPAddr).Port)
+	port := listener.Addr().(*net.TCPAddr).Port
+	deregister := func() {}
+	if register != nil {
+		deregister = register(port)
+	}
+	fmt.Printf("{\"port\":%d}\n", port)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		deregister()
 		server.GracefulStop()
 	}()
 	check(server.Serve(listener))
