@@ -46,7 +46,7 @@ export function createRegistryDriver(options: RegistryDriverOptions): SourceDriv
   let parts: WatchResponse[] = [];
 
   const fetcher = createSchemaFetcher({
-    client,
+    ask: async (digest, signal) => (await client.getSchema({ digest }, { signal })).schema,
     clock,
     seeds: options.schemas,
     signal: closing.signal,

@@ -1,7 +1,5 @@
 import type { Clock } from '@bascule/core';
 import { digestOf } from '@bascule/schema';
-import type { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import type { Client } from '@connectrpc/connect';
 import { callWithin, createBackoff, waitFor } from '../waiting.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -17,13 +15,14 @@ export interface SchemaFetcher {
 
 /** `seeds` are descriptors known from before. */
 export function createSchemaFetcher(options: {
-  client: Client<typeof RegistryService>;
+  /** Asks the system for the descriptors of a digest; whatever goes wrong is a rejection. */
+  ask: (digest: string, signal: AbortSignal) => Promise<Uint8Array>;
   clock: Clock;
   seeds: ReadonlyMap<string, Uint8Array>;
   signal: AbortSignal;
   onSchema: (digest: string, schema: Uint8Array) => void;
 }): SchemaFetcher {
-  const { client, clock, signal } = options;
+  const { clock, signal } = options;
   const schemas = new Map(options.seeds);
   const fetching = new Set<string>();
   let wanted: ReadonlySet<string> = new Set();
@@ -31,7 +30,7 @@ export function createSchemaFetcher(options: {
   async function fetchOnce(digest: string): Promise<Uint8Array | undefined> {
     const call = { clock, timeoutMs: CALL_TIMEOUT_MS, signal };
     try {
-      const { schema } = await callWithin(call, (signal) => client.getSchema({ digest }, { signal }));
+      const schema = await callWithin(call, (signal) => options.ask(digest, signal));
       // A copy: what arrives is a view of the whole answer, and would go to other threads with it.
       return digestOf(schema) === digest ? new Uint8Array(schema) : undefined;
     } catch {
