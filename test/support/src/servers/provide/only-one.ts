@@ -44,6 +44,7 @@ async function bind(path: string): Promise<(() => void) | undefined> {
 
 async function untilReleased(path: string): Promise<void> {
   const socket = connect(path);
+  // One that is killed resets it: that is a release as well.
   socket.on('error', () => undefined).resume();
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.once('close', resolve));
 }
