@@ -1,5 +1,4 @@
 import type { Credentials } from './etcd.ts';
-import { JVM_FOR_TESTS } from './jvm.ts';
 import { freePorts } from './ports.ts';
 import { programs } from './programs.ts';
 import type { RealServer } from './real-server.ts';
@@ -34,7 +33,7 @@ const CREDENTIALS = { user: 'bascule', password: 'eureka-of-tests' };
 
 /** One Eureka server without peers. */
 export async function startEureka(options: EurekaOptions = {}): Promise<EurekaServer> {
-  const { java, jar } = programs('eureka');
+  const { java, cwd, args } = programs('eureka');
   const [port] = (await freePorts(1)) as [number];
   const url = `http://127.0.0.1:${port}/eureka`;
   const { user, password } = CREDENTIALS;
@@ -59,13 +58,12 @@ export async function startEureka(options: EurekaOptions = {}): Promise<EurekaSe
     url,
     command: (data) => ({
       file: java,
+      cwd,
       args: [
-        ...JVM_FOR_TESTS,
         '-Xmx512m',
         // What it unpacks goes with its data.
         `-Djava.io.tmpdir=${data}`,
-        '-jar',
-        jar,
+        ...args,
         ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
       ],
     }),

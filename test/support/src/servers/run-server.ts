@@ -29,6 +29,8 @@ export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: its temporary folder. */
+  readonly cwd?: string;
 }
 
 const POLL_MS = 20;
@@ -119,10 +121,14 @@ export async function runServer(plan: ServerPlan): Promise<RealServer> {
   };
 }
 
-function launch({ file, args, env }: Command, cwd: string, log: string): ChildProcess {
+function launch({ file, args, env, cwd }: Command, folder: string, log: string): ChildProcess {
   const [program, rest] = existsSync(SETPRIV) ? [SETPRIV, ['--pdeathsig', 'KILL', file, ...args]] : [file, args];
   const out = openSync(log, 'a');
-  const child = spawn(program, rest, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', out, out] });
+  const child = spawn(program, rest, {
+    cwd: cwd ?? folder,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', out, out],
+  });
   closeSync(out);
   // A program that is missing ends the wait by having no pid; without a listener it would end this process.
   child.on('error', () => undefined);
