@@ -6,8 +6,8 @@ import type { OpenSource } from './sources/feed.ts';
 import { SpecError, type SourceOptions } from './spec.ts';
 
 interface System {
-  source?(): Promise<OpenSource<SourceOptions>>;
-  registrar?(): Promise<OpenRegistrar>;
+  readonly source?: () => Promise<OpenSource<SourceOptions>>;
+  readonly registrar?: () => Promise<OpenRegistrar>;
 }
 
 const REGISTRY: System = {
@@ -15,10 +15,17 @@ const REGISTRY: System = {
   registrar: async () => (await import('./registrars/registry.ts')).openRegistryRegistrar,
 };
 
+const ETCD: System = {
+  source: async () => (await import('./sources/etcd.ts')).openEtcdSource,
+  registrar: async () => (await import('./registrars/etcd.ts')).openEtcdRegistrar,
+};
+
 /** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
 const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['http', REGISTRY],
   ['https', REGISTRY],
+  ['etcd', ETCD],
+  ['etcd+https', ETCD],
 ]);
 
 /** Opens the source that a URL names. Throws SpecError, with the schemes that there are. */

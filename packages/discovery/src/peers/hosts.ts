@@ -1,0 +1,44 @@
+import { SpecError } from '../spec.ts';
+
+const SERVER = /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?<port>[0-9]{1,5}))?$/;
+const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i;
+
+/**
+ * A URL that may name several servers, as in `etcd://h1:2379,h2:2379/payments`. URLs have one port, so those of the
+ * others are escaped: `h1%3A2379,h2:2379` is what it reads as. Throws SpecError.
+ */
+export function parseSystemUrl(text: string): URL {
+  const escaped = text.replace(AUTHORITY, (_, scheme: string, authority: string) => {
+    const servers = authority.split(',');
+    return scheme + servers.map((server, index) => (index < servers.length - 1 ? escapeServer(server) : server)).join();
+  });
+  try {
+    return new URL(escaped);
+  } catch {
+    throw new SpecError(`${JSON.stringify(text)} is no URL: write scheme://host:port, with a comma between servers`);
+  }
+}
+
+/** The servers of a URL, each as `host:port`, with `defaultPort` where none is said. Throws SpecError. */
+export function serversOf(url: URL, defaultPort: number): string[] {
+  const servers = url.host.split(',').map((server) => {
+    const { host, port = defaultPort } = SERVER.exec(decodeServer(server))?.groups ?? {};
+    if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535)) {
+      throw new SpecError(`${url.href} names ${JSON.stringify(server)} as a server: write host:port`);
+    }
+    return `${host}:${port}`;
+  });
+  return [...new Set(servers)];
+}
+
+function escapeServer(server: string): string {
+  return server.replace(/[:[\]]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function decodeServer(server: string): string {
+  try {
+    return decodeURIComponent(server);
+  } catch {
+    return server;
+  }
+}
