@@ -4,6 +4,17 @@ import type { SourceListener, SourceStatus } from '../source.ts';
 /**
  * Who is there, over all sources: the only place where their words, checks and the last known set are weighed. Sources
  * tell, checks report, and out comes one stream of changes. Pure but for its clock: replays by seed.
+ *
+ * 1. **One address is one endpoint.** Of those who speak of it the lowest rank counts, then who tells before who
+ *    doubts, then the latest start, then who joined first. An instance that sources place at several addresses stands
+ *    at one, chosen the same way.
+ * 2. **Explicit removals count**, the last one too. That an instance has deregistered, was replaced or was retired
+ *    holds for all sources, until the one that said so tells it again or nobody holds it any more. That its lease ran
+ *    out, or that it is missing, holds for the source that says so.
+ * 3. **Absence and failure together count.** Told and failing stays, as failing. Doubted and alive stays, and gets calls.
+ *    Doubted by all and failing goes, but only while all who doubt it are connected: a source that is lost misses
+ *    nobody. A doubted endpoint of which no check has spoken stays.
+ * 4. **What takes a place comes before what leaves it**, so that a set of one is never empty in between.
  */
 export interface Membership {
   /** A place for a source. Its listener is given to `Source.start`. Throws when the name is taken. */
@@ -12,6 +23,8 @@ export interface Membership {
   report(key: string, verdict: Verdict): void;
   members(): MemberRecord[];
   member(key: string): MemberRecord | undefined;
+  /** What each source says, as it says it: without what checks found, and without what was explicitly removed. */
+  known(): Map<string, Endpoint[]>;
   /** The last 100 that left, newest first. */
   removals(): RemovalRecord[];
   sources(): SourceRecord[];
@@ -28,10 +41,16 @@ export interface MembershipOptions {
   readonly clock: Clock;
   /** Longest that an endpoint is kept which is alive but doubted by all of its sources that answer. Default: no limit. */
   readonly absentLimitMs?: number;
-  /** Never empty, in order; endpoints carry the health that is decided here. */
+  /**
+   * Never empty, in order; endpoints carry the health that is decided here. What is told or reported from inside a
+   * callback is weighed after it.
+   */
   onChange(changes: readonly Change[]): void;
-  /** Descriptors have come, or a record's state has changed that `onChange` does not show. */
-  onNews?(): void;
+  /**
+   * After `onChange`: keys of the records that have come, changed in any way, or left. None when only descriptors have
+   * come, or a source stands differently.
+   */
+  onNews?(keys: readonly string[]): void;
 }
 
 export interface JoinOptions {
@@ -40,7 +59,10 @@ export interface JoinOptions {
   readonly rank?: number;
   /** Endpoints known from before (the last known set): doubted until the source tells them. */
   readonly known?: readonly Endpoint[];
+  /** Descriptors known from before. */
   readonly schemas?: ReadonlyMap<string, Uint8Array>;
+  /** `Source.schemaFor`: asked when an endpoint names a digest that is not here, since sources tell each only once. */
+  schemaFor?(digest: string): Uint8Array | undefined;
   onStatus?(status: SourceStatus): void;
   onWarning?(message: string): void;
 }
@@ -54,14 +76,19 @@ export interface Joined {
 /** What a check says: `unknown` takes back what was said before (the check is switched off). */
 export type Verdict =
   | { readonly verdict: 'passing' | 'unknown' }
-  /** `pending`: no answer yet, and none of its calls should go there before. */
-  | { readonly verdict: 'failing' | 'pending'; readonly why: string };
+  /**
+   * All three take it out of balance. `pending`: no answer yet, and none of its calls should go there before.
+   * `overloaded`: it says so itself. Only `failing` means that it is not there, and confirms an absence.
+   */
+  | { readonly verdict: 'failing' | 'pending' | 'overloaded'; readonly why: string };
 
 /** What is known of one endpoint. */
 export interface MemberRecord {
   readonly key: string;
   /** With the health decided here, and the priority of its rank. */
   readonly endpoint: Endpoint;
+  /** As its source says it. */
+  readonly said: Endpoint;
   /** Names of the sources that tell or doubt it, the best first. */
   readonly sources: readonly string[];
   readonly presence: 'told' | 'doubted';
@@ -73,8 +100,10 @@ export interface MemberRecord {
 
 export interface RemovalRecord {
   readonly endpoint: Endpoint;
+  /** Who removed it, or whose endpoint took its place. */
   readonly source: string;
   readonly cause: RemovalCause;
+  /** Wall-clock milliseconds. */
   readonly atMs: number;
 }
 
@@ -82,5 +111,6 @@ export interface SourceRecord {
   readonly name: string;
   readonly rank: number;
   readonly status: SourceStatus;
+  /** How many it tells or doubts. */
   readonly endpoints: number;
 }
