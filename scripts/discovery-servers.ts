@@ -6,6 +6,7 @@ import {
   startEtcd,
   startEureka,
   startKubernetes,
+  startNacos,
   startZookeeper,
   type RealServer,
   type ServerName,
@@ -48,6 +49,10 @@ const START: Readonly<Record<ServerName, () => Promise<Shown>>> = {
   async eureka() {
     const server = await startEureka();
     return { server, spec: `eureka://${server.address}/eureka` };
+  },
+  async nacos() {
+    const server = await startNacos();
+    return { server, spec: `nacos://${server.address}` };
   },
 };
 

@@ -7,7 +7,7 @@ import type { ServerName } from '@bascule/testing/servers';
  */
 const QUEUES: readonly (readonly ServerName[])[] = [
   ['consul', 'kubernetes'],
-  ['etcd', 'dns', 'zookeeper', 'eureka'],
+  ['etcd', 'dns', 'zookeeper', 'eureka', 'nacos'],
 ];
 
 /** Sees to it that the servers are there that discovery is tested against, as far as they can be had; says what it does. */

@@ -3,19 +3,25 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /** Below what Linux (32768) and others hand out by themselves, or a port of a server that was killed could be somebody else's when it comes back. */
-const FIRST = 20_000;
-const LAST = 32_000;
+const FIRST = 21_000;
+const LAST = 31_500;
 const TRIES = 100;
 
 /** Ports of the loopback address on which nothing listens. Throws when none is found in a hundred tries. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
-  for (let tries = 0; tries < TRIES && ports.size < count; tries++) {
-    const port = randomInt(FIRST, LAST);
-    if (await isFree(port)) ports.add(port);
-  }
-  if (ports.size < count) throw new Error(`no ${count} free ports between ${FIRST} and ${LAST} in ${TRIES} tries`);
+  while (ports.size < count) ports.add(await freePort());
   return [...ports];
+}
+
+/** One whose neighbours at these distances are free as well, for servers that count the others from the first. */
+export async function freePort(...distances: readonly number[]): Promise<number> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const port = randomInt(FIRST, LAST);
+    const free = await Promise.all([0, ...distances].map((distance) => isFree(port + distance)));
+    if (free.every(Boolean)) return port;
+  }
+  throw new Error(`no free port between ${FIRST} and ${LAST} in ${TRIES} tries`);
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { BIND, ETCD, ZOOKEEPER } from './provide/debian.ts';
 import { CONSUL, KUBERNETES } from './provide/go.ts';
-import { EUREKA } from './provide/maven.ts';
+import { EUREKA, NACOS } from './provide/maven.ts';
 import { folderOf, isWhole, whyNot, type Recipe } from './provide/recipe.ts';
 
 /** Every server that tests run against, and how its program is had. */
@@ -11,6 +11,7 @@ export const RECIPES = {
   consul: CONSUL,
   kubernetes: KUBERNETES,
   eureka: EUREKA,
+  nacos: NACOS,
 } as const;
 
 export type ServerName = keyof typeof RECIPES;

@@ -5,6 +5,7 @@ import {
   startEtcd,
   startEureka,
   startKubernetes,
+  startNacos,
   startZookeeper,
 } from '@bascule/testing/servers';
 import { describe, expect, it } from 'vitest';
@@ -123,6 +124,30 @@ describe.skipIf(!canStart('eureka'))('Eureka with a password', () => {
       expect(await ask(`${user}:${password}`)).toBe(200);
       expect(await ask(`${user}:wrong`)).toBe(401);
       expect((await fetch(`${server.url}/apps`)).status).toBe(401);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe.skipIf(!canStart('nacos'))('Nacos with a password', () => {
+  it(
+    'gives who knows it a token, and answers nobody without one, also after it came back empty',
+    async () => {
+      await using server = await startNacos({ auth: true });
+      await server.restart({ empty: true });
+      const { user, password } = server.credentials ?? { user: '', password: '' };
+      const login = async (password: string): Promise<string | undefined> => {
+        const body = new URLSearchParams({ username: user, password });
+        const answer = await fetch(`${server.url}/v3/auth/user/login`, { method: 'POST', body });
+        return ((await answer.json()) as { accessToken?: string }).accessToken;
+      };
+      const list = async (token: string): Promise<number> => {
+        const url = `${server.url}/v3/client/ns/instance/list?serviceName=a`;
+        return (await fetch(url, { headers: { accessToken: token } })).status;
+      };
+      expect(await login('wrong')).toBeUndefined();
+      expect(await list('')).toBe(403);
+      expect(await list((await login(password)) ?? '')).toBe(200);
     },
     TIMEOUT_MS,
   );

@@ -5,6 +5,7 @@ import {
   startEtcd,
   startEureka,
   startKubernetes,
+  startNacos,
   startZookeeper,
   type RealServer,
   type ServerName,
@@ -135,6 +136,24 @@ export const SAMPLES: Readonly<Record<ServerName, SampleKind>> = {
           await ask(`${server.url}/apps/A`, { method: 'POST', headers, body: JSON.stringify({ instance }) });
         },
         has: async () => (await ask(`${server.url}/apps/A/a`)).ok,
+      };
+    },
+  },
+  nacos: {
+    keepsData: true,
+    async start() {
+      const server = await startNacos();
+      const url = `${server.url}/v3/client/ns/instance`;
+      return {
+        server,
+        async put() {
+          const body = new URLSearchParams({ serviceName: 'a', ip: '127.0.0.1', port: '1', ephemeral: 'false' });
+          await ask(url, { method: 'POST', body });
+        },
+        async has() {
+          const answer = await ask(`${url}/list?serviceName=a`);
+          return ((await answer.json()) as { data: unknown[] }).data.length === 1;
+        },
       };
     },
   },
