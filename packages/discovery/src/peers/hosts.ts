@@ -19,8 +19,15 @@ export function parseSystemUrl(text: string): URL {
   }
 }
 
-/** The servers of a URL, each as `host:port`, with `defaultPort` where none is said. Throws SpecError. */
+/**
+ * The servers of a URL, each as `host:port`, with `defaultPort` where none is said. Throws SpecError, also for what has
+ * no place in such a URL.
+ */
 export function serversOf(url: URL, defaultPort: number): string[] {
+  if (url.username !== '' || url.password !== '') {
+    throw new SpecError(`the URL of ${url.host} names a user: URLs are shown, give credentials by themselves`);
+  }
+  if (url.hash !== '') throw new SpecError(`${url.href} has a part behind "#", which means nothing here`);
   const servers = url.host.split(',').map((server) => {
     const { host, port = defaultPort } = SERVER.exec(decodeServer(server))?.groups ?? {};
     if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535)) {

@@ -47,22 +47,33 @@ export class EtcdFollower {
 
   async follow(feed: Feed, signal: AbortSignal): Promise<void> {
     this.feed = feed;
-    const { client, clock, location } = this.#parts;
     try {
-      let isCompacted = false;
+      await this.#catchUp(feed, signal);
       for (;;) {
-        if (isCompacted || !(await this.#remembers(signal))) await this.#read(feed, signal);
-        const { clusterId, revision } = this.#at as Point;
-        const start = { prefix: location.recordsPrefix, clusterId, revision: revision + 1n };
-        await watchRecords({ client, clock, signal }, start, {
-          onCreated: () => feed.connected(),
-          onEvents: (events, isFragment) => this.#apply(feed, events, isFragment),
-        });
-        isCompacted = true;
+        await this.#watch(feed, signal);
+        // Compacted: what has happened since is not to be had any more, what is there now is.
+        await this.#read(feed, signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  async #watch(feed: Feed, signal: AbortSignal): Promise<'compacted'> {
+    const { client, clock, location } = this.#parts;
+    const { clusterId, revision } = this.#at as Point;
+    const start = { prefix: location.recordsPrefix, clusterId, revision: revision + 1n };
+    return watchRecords({ client, clock, signal }, start, {
+      onCreated: () => feed.connected(),
+      onEvents: (events, isFragment) => this.#apply(feed, events, isFragment),
+    });
+  }
+
+  /** Where the history goes on, the watch tells what was missed, and why each one left; else everything is told anew. */
+  async #catchUp(feed: Feed, signal: AbortSignal): Promise<void> {
+    if (await this.#remembers(signal)) return;
+    const snapshot = await readRecords(this.#parts.client, this.#parts.location.recordsPrefix, signal);
+    if (!this.#isSame(snapshot)) this.#tell(feed, snapshot, []);
   }
 
   /**
@@ -117,7 +128,7 @@ export class EtcdFollower {
     }
     this.#known.clear();
     for (const [name, record] of seen) this.#known.set(name, record);
-    this.#at = snapshot;
+    this.#at = { clusterId: snapshot.clusterId, revision: snapshot.revision };
     this.#warnOfNothing(feed, snapshot);
     feed.answer({ endpoints, unreadable, history });
     return history === 'same' ? before.filter((name) => !seen.has(name)).length : 0;

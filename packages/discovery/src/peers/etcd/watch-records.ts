@@ -48,8 +48,8 @@ export async function watchRecords(
         silence.cancel();
         silence = hear();
         signal.throwIfAborted();
-        checkHistory(start, response);
         if (response.compactRevision > 0n) return 'compacted';
+        checkHistory(start, response);
         if (response.canceled) throw new Error(response.cancelReason || 'the watch was cancelled without a reason');
         if (response.created) listener.onCreated();
         if (response.events.length > 0) listener.onEvents(response.events, response.fragment);
