@@ -64,6 +64,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<ConsulSe
           ports: { http, server, serf_lan: serf, serf_wan: -1, dns: -1, grpc: -1 },
           performance: { raft_multiplier: 1 },
           disable_update_check: true,
+          // A minute and half a minute of its own, and no test waits that long for who stopped renewing.
+          check_deregister_interval_min: '1s',
+          check_reap_interval: '500ms',
           // Thousands of writes a second are what some tests are for.
           limits: { http_max_conns_per_client: 10_000 },
           acl: {

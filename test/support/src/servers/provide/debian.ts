@@ -12,7 +12,10 @@ const QUIET = ['-q', '-o', 'APT::Sandbox::User=root', '-o', 'DPkg::Lock::Timeout
 export const ETCD: Recipe<{ readonly etcd: string }> = {
   version: VERSION,
   locate: (folder) => ({ etcd: join(folder, 'usr/bin/etcd') }),
-  make: (folder) => unpack(folder, ['etcd-server']),
+  async make(folder) {
+    await unpack(folder, ['etcd-server']);
+    await run(ETCD.locate(folder).etcd, ['--version'], { env: { ETCD_UNSUPPORTED_ARCH: process.arch } });
+  },
 };
 
 export const ZOOKEEPER: Recipe<{ readonly java: string; readonly classpath: string }> = {
@@ -49,9 +52,12 @@ export const BIND: Recipe<{ readonly named: string; readonly libraries: string }
     await withLists(async () => {
       // Nothing is installed by it: it prints what is missing on this machine.
       const plan = await run('apt-get', [...QUIET, 'install', '-s', '--no-install-recommends', 'bind9']);
+      // What stands here already stays, but for the libraries, which must be of the very same build.
       const missing = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1] as string);
-      await unpack(folder, missing.includes('bind9') ? missing : ['bind9', 'bind9-libs', ...missing]);
+      await unpack(folder, [...new Set(['bind9', 'bind9-libs', ...missing])]);
     });
+    const { named, libraries } = BIND.locate(folder);
+    await run(named, ['-v'], { env: { LD_LIBRARY_PATH: libraries } });
   },
 };
 
@@ -84,7 +90,8 @@ export async function ensureJava({ withMaven = false } = {}): Promise<void> {
   if (await isThere()) return;
   const packages = withMaven ? ['default-jdk-headless', 'maven'] : ['default-jre-headless'];
   const advice = `install ${withMaven ? 'a JDK (17 or later) and Maven' : 'a Java runtime'}`;
-  if (process.getuid?.() !== 0) throw new Error(`Java is missing: ${advice}`);
+  const canInstall = process.getuid?.() === 0 && (await runs('apt-get', ['--version']));
+  if (!canInstall) throw new Error(`Java is missing: ${advice}`);
   await withLists(() =>
     run('apt-get', [...QUIET, 'install', '-y', '--no-install-recommends', ...packages], {
       env: { DEBIAN_FRONTEND: 'noninteractive' },
