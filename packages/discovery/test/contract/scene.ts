@@ -70,7 +70,8 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
     const { writer } = scope;
     if (writer !== undefined) {
       await writer.write(endpoint);
-      const update = (update: EndpointUpdate): Promise<void> => writer.write({ ...endpoint, ...update });
+      let now = endpoint;
+      const update = (update: EndpointUpdate): Promise<void> => writer.write((now = { ...now, ...update }));
       return { events: [], update, remove: () => writer.erase(endpoint) };
     }
     const events: RegistrarEvent[] = [];

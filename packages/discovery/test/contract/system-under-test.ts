@@ -81,8 +81,11 @@ export interface Traits {
   readonly ttlMs?: number;
   /** Cause of who deregisters. Default `deregistered`. */
   readonly deregisteredAs?: RemovalCause;
-  /** Cause of whose lease runs out, or `doubt` where the system does not tell. Default `lease-expired`. */
-  readonly expiredAs?: RemovalCause | 'doubt';
+  /**
+   * Cause of whose lease runs out, or `doubt` where the system does not tell, or `failing` where it says that first and
+   * removes it much later. Default `lease-expired`.
+   */
+  readonly expiredAs?: RemovalCause | 'doubt' | 'failing';
   /**
    * Whether a removal is the system's own word, or read from an answer that lacks somebody: then the last one, and more
    * than half at once, are only doubted. Default `told`.

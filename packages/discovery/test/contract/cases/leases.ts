@@ -1,3 +1,4 @@
+import type { Endpoint } from '@bascule/core';
 import { expect } from 'vitest';
 import { createEndpoint } from '../endpoints.ts';
 import type { Recorded } from '../recorder.ts';
@@ -5,12 +6,18 @@ import type { Run, Scene } from '../scene.ts';
 
 const DEFAULT_TTL_MS = 2_000;
 
-/** Whoever's lease has run out is removed, or doubted where the system does not tell. */
-async function expires(scene: Scene, seen: Recorded, key: string): Promise<void> {
+/** Whoever's lease has run out is removed; or doubted, or told as failing, where the system does not tell more. */
+async function expires(scene: Scene, seen: Recorded, expired: Endpoint, others: readonly Endpoint[]): Promise<void> {
   const { expiredAs = 'lease-expired' } = scene.traits;
-  if (expiredAs === 'doubt') return scene.until(`${key} is doubted`, () => seen.doubted.has(key));
-  await scene.until(`${key} is gone`, () => !seen.set.has(key));
-  expect(seen.removals()).toEqual([`remove ${key} ${expiredAs}`]);
+  const key = scene.keyOf(expired);
+  if (expiredAs === 'failing') return scene.sees(seen, [{ ...expired, health: 'failing' }, ...others]);
+  if (expiredAs === 'doubt') {
+    await scene.until(`${key} is doubted`, () => seen.doubted.has(key));
+  } else {
+    await scene.until(`${key} is gone`, () => !seen.set.has(key));
+    expect(seen.removals()).toEqual([`remove ${key} ${expiredAs}`]);
+  }
+  await scene.sees(seen, others);
 }
 
 export const LEASES = {
@@ -24,8 +31,7 @@ export const LEASES = {
     await scene.register(c, { ttlMs });
     await scene.sees(seen, [a, b, c]);
     await relay.cut();
-    await expires(scene, seen, scene.keyOf(a));
-    await scene.sees(seen, [b, c]);
+    await expires(scene, seen, a, [b, c]);
     await relay.restore();
     await scene.sees(seen, [a, b, c]);
     expect(seen.broken).toEqual([]);
@@ -40,8 +46,7 @@ export const LEASES = {
     await scene.register(c, { ttlMs });
     await scene.sees(seen, [a, b, c]);
     await child.kill();
-    await expires(scene, seen, scene.keyOf(a));
-    await scene.sees(seen, [b, c]);
+    await expires(scene, seen, a, [b, c]);
     expect(seen.broken).toEqual([]);
   },
 
