@@ -85,6 +85,7 @@ export async function startRig(): Promise<Rig> {
         maxAttempts: undefined,
         endpoints,
         methods: METHODS,
+        readsLoad: false,
       };
       plane.apply({ revision, clusters: [cluster], schemas: [], policies: POLICIES }, new Map(ports));
       ports.clear();

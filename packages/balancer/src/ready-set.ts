@@ -6,12 +6,12 @@ export interface ReadySet {
   readonly groups: readonly Candidates<Member>[];
 }
 
-/** Ready members with a weight, grouped. */
+/** Ready and healthy members with a weight, grouped. The others keep the calls they have. */
 export function createReadySet(members: Iterable<Member>): ReadySet {
   const byPriority = new Map<number, Member[]>();
   for (const member of members) {
-    if (member.state !== 'ready' || member.weight <= 0) continue;
-    const { priority } = member.endpoint;
+    const { priority, health = 'healthy' } = member.endpoint;
+    if (member.state !== 'ready' || member.weight <= 0 || health !== 'healthy') continue;
     const group = byPriority.get(priority);
     if (group === undefined) byPriority.set(priority, [member]);
     else group.push(member);

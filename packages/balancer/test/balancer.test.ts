@@ -66,6 +66,42 @@ describe('createBalancer', () => {
     expect(balancer.members()).toMatchObject([{ openCalls: 1, calls: 1, endpoint: { weight: 5, zone: 'z' } }]);
   });
 
+  it('lends no failing and no draining endpoint, and keeps its link, load and history meanwhile', () => {
+    const { balancer, links } = setUp();
+    let told = 0;
+    balancer.onReady(() => void told++);
+    insert(balancer, endpointOf('a'), endpointOf('b'));
+    const leases = [balancer.pick(headOf()), balancer.pick(headOf())];
+    expect(new Set(leases.map((lease) => lease?.endpoint.instanceId))).toEqual(new Set(['a', 'b']));
+    const before = told;
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a', { health: 'failing' }) }]);
+    expect(Array.from({ length: 4 }, () => pickId(balancer))).toEqual(['b', 'b', 'b', 'b']);
+    // Not even for a call that has tried all others.
+    expect(pickId(balancer, [keyOf('b')])).toBe('b');
+    balancer.apply([{ type: 'update', endpoint: endpointOf('b', { health: 'draining' }) }]);
+    expect(balancer.pick(headOf())).toBeUndefined();
+    expect(told).toBe(before + 1);
+    expect(links.map(({ life }) => life)).toEqual(['open', 'open']);
+    expect(balancer.members().map(({ state, openCalls, calls }) => [state, openCalls, calls])).toEqual([
+      ['ready', 1, 1],
+      ['ready', 6, 6],
+    ]);
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a', { health: 'healthy' }) }]);
+    expect([pickId(balancer), told]).toEqual(['a', before + 2]);
+    for (const lease of leases) lease?.release(OK_OUTCOME);
+    expect(links).toHaveLength(2);
+  });
+
+  it('goes to the next priority while nobody of the first is healthy', () => {
+    const { balancer } = setUp();
+    insert(balancer, endpointOf('a'), endpointOf('b', { priority: 65_536 }));
+    expect(pickId(balancer)).toBe('a');
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a', { health: 'failing' }) }]);
+    expect(pickId(balancer)).toBe('b');
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a') }]);
+    expect(pickId(balancer)).toBe('a');
+  });
+
   it('reconnects on a new address, drains the old link, keeps load, and ignores the old link from then on', async () => {
     const { balancer, links, drained } = setUp();
     insert(balancer, endpointOf('a'));

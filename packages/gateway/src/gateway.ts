@@ -1,13 +1,11 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { MessageChannel } from 'node:worker_threads';
-import { create } from '@bufbuild/protobuf';
-import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import { systemClock, type Clock } from '@bascule/core';
 import { readOrCreateToken } from './admin/token.ts';
-import { formatConfigError, type ConfigError } from './config/error.ts';
-import { loadConfig } from './config/load.ts';
+import { formatConfigError, SettingsRefused, type ConfigError } from './config/error.ts';
+import { defaultSettings, loadConfig, type LoadedConfig } from './config/load.ts';
 import type { Settings, SettingsOverrides } from './config/settings-types.ts';
-import { applyOverrides, resolveSettings } from './config/settings.ts';
+import { applyOverrides } from './config/settings.ts';
 import { watchConfig } from './config/watch.ts';
 import { startControl } from './control/control.ts';
 import { startOperator } from './control/operator.ts';
@@ -18,6 +16,8 @@ export interface GatewayOptions {
   readonly configFile?: string;
   /** What wins over the file. */
   readonly overrides?: SettingsOverrides;
+  /** Variables that sources of the scheme `env:` read. Default none. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Default: drops everything. */
   readonly log?: Log;
   readonly clock?: Clock;
@@ -64,7 +64,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 
 async function start(options: GatewayOptions): Promise<Gateway> {
   const { clock = systemClock, log = () => {}, configFile } = options;
-  const settings = await readSettings(options);
+  const { settings, errorOf } = await readSettings(options);
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   if (((await stat(settings.stateDir)).mode & 0o022) !== 0) {
     const message = `${settings.stateDir} may be written by other users: whoever writes there runs code in here; chmod go-w`;
@@ -75,7 +75,11 @@ async function start(options: GatewayOptions): Promise<Gateway> {
     log({ level: 'error', message: `a data thread was lost: ${why}` });
     options.onFatal?.(why);
   };
-  const control = await startControl({ settings, clock, token, log, onFatal });
+  const { env = {} } = options;
+  const control = await startControl({ settings, clock, token, env, log, onFatal }).catch((error: unknown) => {
+    if (error instanceof SettingsRefused && errorOf !== undefined) throw new ConfigRefused([errorOf(error.problem)]);
+    throw error;
+  });
   let configError = '';
   let accepting = true;
   const operator = await startOperator({
@@ -129,10 +133,13 @@ async function start(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-async function readSettings(options: GatewayOptions): Promise<Settings> {
+/** `errorOf` says where in the file something stands; undefined without one. */
+async function readSettings(
+  options: GatewayOptions,
+): Promise<{ readonly settings: Settings; readonly errorOf?: LoadedConfig['errorOf'] }> {
   const overrides = options.overrides ?? {};
-  if (options.configFile === undefined) return applyOverrides(resolveSettings(create(ConfigSchema), '.'), overrides);
+  if (options.configFile === undefined) return { settings: applyOverrides(defaultSettings('.'), overrides) };
   const loaded = await loadConfig(options.configFile);
   if (!loaded.ok) throw new ConfigRefused(loaded.errors);
-  return applyOverrides(loaded.settings, overrides);
+  return { settings: applyOverrides(loaded.settings, overrides), errorOf: loaded.errorOf };
 }

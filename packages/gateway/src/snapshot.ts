@@ -34,6 +34,8 @@ export interface ClusterSnapshot {
   readonly endpoints: readonly Endpoint[];
   /** Empty when no descriptor is known: then every method counts as a bidi stream that is not idempotent. */
   readonly methods: readonly MethodFacts[];
+  /** Whether answers are looked at for what endpoints say of their load. */
+  readonly readsLoad: boolean;
 }
 
 /** Settings that hold for every call; a change of one makes a new stack for new calls. */
@@ -83,4 +85,15 @@ export interface MemberReport {
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;
+  /** What the endpoint said last of its load; undefined when it is not looked at, or said nothing yet. */
+  readonly load: LoadReport | undefined;
+}
+
+/** What an answer said of its endpoint's load (ORCA). */
+export interface LoadReport {
+  /** 0 idle, 1 full; 0 where it was left out. */
+  readonly applicationUtilization: number;
+  readonly cpuUtilization: number;
+  /** Since it was read. */
+  readonly ageMs: number;
 }

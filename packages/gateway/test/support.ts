@@ -36,6 +36,7 @@ export function clusterOf(overrides: Partial<ClusterSnapshot> = {}): ClusterSnap
     maxAttempts: undefined,
     endpoints: [],
     methods: [SEARCH],
+    readsLoad: false,
     ...overrides,
   };
 }

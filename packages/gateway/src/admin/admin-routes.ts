@@ -3,14 +3,20 @@ import {
   AdminService,
   EndpointViewSchema,
   GetStatusResponseSchema,
+  ListEndpointsResponseSchema,
+  RemovalViewSchema,
+  SourceViewSchema,
   type EndpointView,
+  type ListEndpointsResponse,
 } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
-import type { EndpointViewData, StatusData } from './views.ts';
+import type { DiscoveryViewData, EndpointViewData, StatusData } from './views.ts';
 
 export interface AdminRoutesOptions {
   /** Every endpoint of every cluster, as the gateway sees it now. */
-  endpoints(): readonly EndpointViewData[] | Promise<readonly EndpointViewData[]>;
+  view(): DiscoveryViewData | Promise<DiscoveryViewData>;
+  /** The view at once, and again after each change, until the signal aborts. Throws when too many watch. */
+  watch(signal: AbortSignal): AsyncIterable<DiscoveryViewData>;
   /** Serialized FileDescriptorSet of a service that is served; undefined when none is known. */
   schemaOf(service: string): Uint8Array | undefined;
   status(): StatusData | Promise<StatusData>;
@@ -21,14 +27,18 @@ export function createAdminRoutes(options: AdminRoutesOptions): (router: Connect
   return (router) => {
     router.service(AdminService, {
       async listEndpoints({ service }) {
-        const all = await options.endpoints();
-        const wanted = service === '' ? all : all.filter((endpoint) => endpoint.cluster === service);
-        if (service !== '' && wanted.length === 0) throw unknownService(service, all);
-        return { endpoints: [...wanted].sort(byCluster).map(toView) };
+        const view = await options.view();
+        const known = view.endpoints.some((endpoint) => endpoint.cluster === service);
+        if (service !== '' && !known) throw unknownService(service, view.endpoints);
+        return toResponse(view, service);
+      },
+      async *watchEndpoints({ service }, { signal }) {
+        // A service that nobody serves yet is just what is waited for.
+        for await (const view of options.watch(signal)) yield { view: toResponse(view, service) };
       },
       async getServiceSchema({ service }) {
         const schema = options.schemaOf(service);
-        if (schema === undefined) throw unknownService(service, await options.endpoints());
+        if (schema === undefined) throw unknownService(service, (await options.view()).endpoints);
         return { schema };
       },
       async getStatus() {
@@ -41,6 +51,28 @@ export function createAdminRoutes(options: AdminRoutesOptions): (router: Connect
       },
     });
   };
+}
+
+/** `service` leaves out what is not about it; empty is all. */
+function toResponse({ endpoints, removals, sources }: DiscoveryViewData, service: string): ListEndpointsResponse {
+  const isWanted = (services: readonly string[]): boolean => service === '' || services.includes(service);
+  return create(ListEndpointsResponseSchema, {
+    endpoints: endpoints
+      .filter(({ cluster }) => isWanted([cluster]))
+      .toSorted(byCluster)
+      .map(toView),
+    removals: removals
+      .filter(({ services }) => isWanted(services))
+      .map((removal) =>
+        create(RemovalViewSchema, {
+          ...removal,
+          services: [...removal.services],
+          incarnation: BigInt(removal.incarnation),
+          atMs: toInteger(removal.atMs),
+        }),
+      ),
+    sources: sources.map((source) => create(SourceViewSchema, { ...source, sinceMs: toInteger(source.sinceMs) })),
+  });
 }
 
 function byCluster(a: EndpointViewData, b: EndpointViewData): number {
@@ -56,7 +88,13 @@ function toView(endpoint: EndpointViewData): EndpointView {
     incarnation: BigInt(endpoint.incarnation),
     calls: BigInt(endpoint.calls),
     failures: BigInt(endpoint.failures),
+    sinceMs: toInteger(endpoint.sinceMs),
   });
+}
+
+/** Clocks may give fractions of milliseconds. */
+function toInteger(ms: number): bigint {
+  return BigInt(Math.round(ms));
 }
 
 function unknownService(service: string, endpoints: readonly EndpointViewData[]): ConnectError {

@@ -8,13 +8,44 @@ export interface EndpointViewData {
   readonly address: string;
   readonly services: readonly string[];
   readonly moduleVersion: string;
-  readonly state: 'ready' | 'connecting' | 'draining';
-  readonly source: 'registry' | 'static' | 'last-known' | 'module';
+  readonly state: 'ready' | 'connecting' | 'failing' | 'draining' | 'absent';
+  /** Names of sources, with commas. */
+  readonly source: string;
   readonly weight: number;
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;
   readonly zone: string;
+  readonly cause: string;
+  /** Wall-clock milliseconds since 1970; 0 is unknown. */
+  readonly sinceMs: number;
+}
+
+export interface RemovalViewData {
+  readonly instanceId: string;
+  readonly incarnation: number;
+  readonly address: string;
+  readonly services: readonly string[];
+  readonly source: string;
+  readonly cause: string;
+  readonly atMs: number;
+}
+
+export interface SourceViewData {
+  readonly name: string;
+  readonly state: 'connecting' | 'connected' | 'stale';
+  readonly sinceMs: number;
+  readonly error: string;
+  readonly rank: number;
+  readonly endpoints: number;
+}
+
+/** Who is there, who was, and who says so. */
+export interface DiscoveryViewData {
+  readonly endpoints: readonly EndpointViewData[];
+  /** Newest first. */
+  readonly removals: readonly RemovalViewData[];
+  readonly sources: readonly SourceViewData[];
 }
 
 export interface StatusData {
@@ -25,7 +56,7 @@ export interface StatusData {
   readonly configRevision: number;
   readonly snapshotRevision: number;
   readonly dataThreads: number;
-  /** 0 while the registry is connected. */
+  /** Of the source that has not been connected for the longest; 0 while all are. */
   readonly discoveryStaleSeconds: number;
   /** Why the last saved configuration was refused; empty when it was taken. */
   readonly configError: string;

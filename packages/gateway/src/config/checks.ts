@@ -1,12 +1,14 @@
 import { formatPath, showValue, type ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
+import { checkDiscovery, checkHealth } from './discovery-checks.ts';
 import type { Settings } from './settings-types.ts';
 
 /** What no rule of a single field can say: values that do not go together, and names with an inner form. */
 export function checkSettings(settings: Settings): RuleProblem[] {
   return [
     ...checkPorts(settings),
-    ...checkEndpoints(settings),
+    ...checkDiscovery(settings.discovery),
+    ...checkHealth(settings),
     ...checkTimeouts(settings),
     ...checkCors(settings),
     ...checkServiceNames(settings),
@@ -17,16 +19,6 @@ function checkPorts({ listener, operator }: Settings): RuleProblem[] {
   if (listener.port === 0 || listener.port !== operator.port) return [];
   const message = `must differ from listener.port (both are ${listener.port})`;
   return [problem(['operator', 'port'], message, 'Calls and the operator have a listener each; choose another port.')];
-}
-
-function checkEndpoints({ discovery }: Settings): RuleProblem[] {
-  return discovery.endpoints.flatMap(({ host, port }, index) => {
-    if (port >= 1 && port <= 65_535) return [];
-    const message = `must have a port from 1 to 65535 (got ${showValue(`${host}:${port}`)})`;
-    return [
-      problem(['discovery', 'endpoints', index, 'address'], message, 'Write the port that the endpoint listens on.'),
-    ];
-  });
 }
 
 function checkTimeouts({ calls, services }: Settings): RuleProblem[] {

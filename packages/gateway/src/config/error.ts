@@ -1,3 +1,5 @@
+import type { RuleProblem } from './rules.ts';
+
 /** One thing that is wrong with a configuration file. Plain data, for people first. */
 export interface ConfigError {
   /** The file as the operator named it. */
@@ -12,6 +14,17 @@ export interface ConfigError {
   readonly message: string;
   /** What to do about it. */
   readonly advice: string;
+}
+
+/** Settings that hold every rule and cannot be put in place all the same, as an address that no system answers to. */
+export class SettingsRefused extends Error {
+  override readonly name = 'SettingsRefused';
+  readonly problem: RuleProblem;
+
+  constructor(problem: RuleProblem) {
+    super(`${formatPath(problem.path)}: ${problem.message}. ${problem.advice}`);
+    this.problem = problem;
+  }
 }
 
 /** Steps from the message's root: JSON names of fields, keys of maps, indexes of lists. */

@@ -5,7 +5,8 @@ import { create, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { ConfigSchema, type Config } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import { checkSettings } from './checks.ts';
 import { formatPath, type ConfigError, type ConfigPath } from './error.ts';
-import { validateRules } from './rules.ts';
+import { readFiles } from './files.ts';
+import { validateRules, type RuleProblem } from './rules.ts';
 import { resolveSettings } from './settings.ts';
 import type { Settings } from './settings-types.ts';
 import { validateShape } from './shape.ts';
@@ -16,12 +17,18 @@ export interface LoadedConfig {
   readonly ok: true;
   readonly config: Config;
   readonly settings: Settings;
+  /** Says where in the file something stands that turned out to be wrong only when it was used. */
+  readonly errorOf: (problem: RuleProblem) => ConfigError;
+  /** Stamps of the files that it names, as they were when they were read. */
+  readonly stamps: ReadonlyMap<string, string>;
 }
 
 /** Everything that is wrong with a file, in the order of its lines. */
 export interface RefusedConfig {
   readonly ok: false;
   readonly errors: readonly ConfigError[];
+  /** As of a loaded one, as far as it was read. */
+  readonly stamps: ReadonlyMap<string, string>;
 }
 
 /** No configuration written by hand comes near; a log or a dump given by mistake does. */
@@ -29,13 +36,22 @@ const MAX_FILE_BYTES = 1_048_576;
 /** After so many errors the file is not what it was taken for. */
 const MAX_ERRORS = 20;
 
-/** Reads a configuration file. Paths in it are relative to its folder. Never throws. */
+/** Reads a configuration file and the files that it names. Paths in it are relative to its folder. Never throws. */
 export async function loadConfig(file: string): Promise<LoadedConfig | RefusedConfig> {
   const read = await readLimited(file);
-  return 'text' in read ? parseConfig(read.text, file) : refuseFile(file, read.message, read.advice);
+  if (!('text' in read)) return refuseFile(file, read.message, read.advice);
+  const parsed = parseConfig(read.text, file);
+  if (!parsed.ok) return parsed;
+  const { settings } = parsed;
+  const { files, stamps, problems } = await readFiles(settings.discovery);
+  if (problems.length > 0) return refuse(problems.map(parsed.errorOf), stamps);
+  return { ...parsed, stamps, settings: { ...settings, discovery: { ...settings.discovery, files } } };
 }
 
-/** The same for a text that was read already; `file` names it in errors and its folder anchors paths. */
+/**
+ * The same for a text that was read already, without the files that it names; `file` names it in errors and its folder
+ * anchors paths.
+ */
 export function parseConfig(text: string, file: string): LoadedConfig | RefusedConfig {
   const yaml = parseYaml(text, file);
   if (!yaml.ok) return refuse(yaml.errors);
@@ -56,11 +72,12 @@ export function parseConfig(text: string, file: string): LoadedConfig | RefusedC
   }
   const config = fromJson(ConfigSchema, (source.value ?? {}) as JsonValue);
   const broken = validateRules(config, (path) => source.valueAt(path));
-  if (broken.length > 0) return refuse(broken.map((p) => toError(p.path, source.placeOf(p.path), p)));
+  const errorOf = (problem: RuleProblem): ConfigError => toError(problem.path, source.placeOf(problem.path), problem);
+  if (broken.length > 0) return refuse(broken.map(errorOf));
   const settings = resolveSettings(config, dirname(resolve(file)));
   const contradictions = checkSettings(settings);
-  if (contradictions.length > 0) return refuse(contradictions.map((p) => toError(p.path, source.placeOf(p.path), p)));
-  return { ok: true, config, settings };
+  if (contradictions.length > 0) return refuse(contradictions.map(errorOf));
+  return { ok: true, config, settings, errorOf, stamps: new Map() };
 }
 
 /** What a gateway without a file runs with; `baseDir` is where its state folder goes. */
@@ -68,13 +85,13 @@ export function defaultSettings(baseDir: string): Settings {
   return resolveSettings(create(ConfigSchema), baseDir);
 }
 
-function refuse(errors: readonly ConfigError[]): RefusedConfig {
+function refuse(errors: readonly ConfigError[], stamps: ReadonlyMap<string, string> = new Map()): RefusedConfig {
   const inOrder = [...errors].sort((a, b) => a.line - b.line || a.column - b.column);
-  return { ok: false, errors: inOrder.slice(0, MAX_ERRORS) };
+  return { ok: false, errors: inOrder.slice(0, MAX_ERRORS), stamps };
 }
 
 function refuseFile(file: string, message: string, advice: string): RefusedConfig {
-  return { ok: false, errors: [{ file, line: 1, column: 1, field: '', message, advice }] };
+  return refuse([{ file, line: 1, column: 1, field: '', message, advice }]);
 }
 
 type ReadResult = { readonly text: string } | { readonly message: string; readonly advice: string };

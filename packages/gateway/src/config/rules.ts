@@ -47,12 +47,18 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
   'discovery.registry': 'must be "http://host:port"',
   'discovery.endpoints.address': 'must be "host:port"',
   'discovery.endpoints.services': 'must be a fully qualified service name',
+  'discovery.sources.name': 'must be letters, digits, ".", "_", ":", "/" and "-", 128 at most',
+  'discovery.sources.services': 'must be a fully qualified service name',
+  'discovery.healthCheck.http.path': 'must begin with "/" and hold no spaces',
+  'services.*.healthCheck.http.path': 'must begin with "/" and hold no spaces',
 };
 
 const ADVICE: Readonly<Record<string, string>> = {
   'discovery.registry': 'Write it as "http://127.0.0.1:7070", without a path.',
   'discovery.endpoints.address': 'Write it as "127.0.0.1:5001".',
   'discovery.endpoints.services': 'Name the services it answers, as in "demo.places.v1.PlacesService".',
+  'discovery.sources.services': 'Name the services it answers, as in "demo.places.v1.PlacesService".',
+  'discovery.sources.url': 'Write it as "consul://127.0.0.1:8500".',
   'listener.port': 'Choose a port that is free, or 0 to take any.',
   'operator.port': 'Choose a port that is free, or 0 to take any.',
   'calls.retry.maxAttempts': 'Set 1 to switch retries off.',

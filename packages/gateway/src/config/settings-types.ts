@@ -1,4 +1,5 @@
 import type { Codec, EndpointProtocol } from '@bascule/core';
+import type { CheckSettings, EndpointDefaults, LoadLimitSettings } from '@bascule/discovery';
 
 /** What the gateway runs with: plain data that crosses threads. Meanings, ranges and defaults: config.proto. */
 export interface Settings {
@@ -40,11 +41,42 @@ export interface TlsSettings {
 }
 
 export interface DiscoverySettings {
-  /** "http://host:port"; undefined is the registry inside the gateway. */
+  /** "http://host:port"; short for a source of this URL that gets the gateway's own token. */
   readonly registry: string | undefined;
   readonly embeddedRegistry: boolean;
+  /** Absolute path. */
+  readonly registryAccessFile: string | undefined;
   readonly endpoints: readonly StaticEndpointSettings[];
-  readonly resyncGraceMs: number;
+  readonly sources: readonly SourceSettings[];
+  /** Undefined is without limit. */
+  readonly absentLimitMs: number | undefined;
+  readonly lastKnownMaxAgeMs: number;
+  /** Of services without a check of their own; undefined checks only what its source does not know any more. */
+  readonly healthCheck: CheckSettings | undefined;
+  /** Absolute folder; relative file names in URLs begin here. */
+  readonly baseDir: string;
+  /** Contents of every file that is named in here, by absolute path, as they were when the configuration was read. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface SourceSettings {
+  readonly name: string;
+  readonly url: string;
+  readonly rank: number;
+  readonly defaults: Omit<EndpointDefaults, 'schemaDigest'>;
+  readonly username: string | undefined;
+  /** Absolute path of a FileDescriptorSet for endpoints that name none. */
+  readonly schemaFile: string | undefined;
+  readonly credentialFiles: CredentialFiles;
+}
+
+/** Absolute paths. Their contents are in `files`. */
+export interface CredentialFiles {
+  readonly token: string | undefined;
+  readonly password: string | undefined;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
 }
 
 export interface StaticEndpointSettings {
@@ -104,6 +136,10 @@ export interface ServiceSettings {
   readonly defaultTimeoutMs: number | undefined;
   /** Undefined takes `calls.retry.maxAttempts`. */
   readonly maxAttempts: number | undefined;
+  /** Undefined takes `discovery.healthCheck`. */
+  readonly healthCheck: CheckSettings | undefined;
+  /** Undefined is without limit. */
+  readonly loadLimit: LoadLimitSettings | undefined;
 }
 
 /** What the command line may set over the file. */

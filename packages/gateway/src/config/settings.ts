@@ -1,22 +1,18 @@
 import { isAbsolute, join, resolve } from 'node:path';
-import type { Duration } from '@bufbuild/protobuf/wkt';
 import {
   Policy,
   type Calls,
   type Config,
   type Cors,
-  type Discovery,
   type Listener,
   type Modules,
   type Retry,
   type ServicePolicy,
-  type StaticEndpoint,
   type Tls,
 } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import type {
   CallSettings,
   CorsSettings,
-  DiscoverySettings,
   ListenerSettings,
   ModuleSettings,
   PolicySetting,
@@ -24,9 +20,10 @@ import type {
   ServiceSettings,
   Settings,
   SettingsOverrides,
-  StaticEndpointSettings,
   TlsSettings,
 } from './settings-types.ts';
+import { resolveDiscovery, resolveHealthCheck, resolveLoadLimit } from './discovery-settings.ts';
+import { toMs } from './duration.ts';
 
 export type { Settings } from './settings-types.ts';
 
@@ -91,29 +88,6 @@ function resolveTls({ certFile, keyFile, clientCaFile }: Tls, toPath: (path: str
   };
 }
 
-function resolveDiscovery(discovery: Discovery | undefined, toPath: (path: string) => string): DiscoverySettings {
-  return {
-    registry: discovery?.registry,
-    embeddedRegistry: discovery?.embeddedRegistry ?? discovery?.registry === undefined,
-    endpoints: (discovery?.endpoints ?? []).map((endpoint) => resolveEndpoint(endpoint, toPath)),
-    resyncGraceMs: toMs(discovery?.resyncGrace, 30_000),
-  };
-}
-
-function resolveEndpoint(endpoint: StaticEndpoint, toPath: (path: string) => string): StaticEndpointSettings {
-  const colon = endpoint.address.lastIndexOf(':');
-  return {
-    host: endpoint.address.slice(0, colon),
-    port: Number(endpoint.address.slice(colon + 1)),
-    services: [...endpoint.services],
-    weight: endpoint.weight ?? 1,
-    schemaFile: endpoint.schema === undefined ? undefined : toPath(endpoint.schema),
-    // The rule of the field lets no other through.
-    protocol: (endpoint.protocol ?? 'grpc') as StaticEndpointSettings['protocol'],
-    codecs: endpoint.codecs.includes('json') ? ['proto', 'json'] : ['proto'],
-  };
-}
-
 function resolveModules(modules: Modules | undefined, toPath: (path: string) => string): ModuleSettings {
   const maxPackageBytes = modules?.maxPackageBytes;
   return {
@@ -169,6 +143,8 @@ function resolveService(service: ServicePolicy): ServiceSettings {
     policy: POLICY_NAMES[service.policy] ?? 'least-request',
     defaultTimeoutMs: service.defaultTimeout === undefined ? undefined : toMs(service.defaultTimeout, 0),
     maxAttempts: service.maxAttempts,
+    healthCheck: service.healthCheck && resolveHealthCheck(service.healthCheck),
+    loadLimit: service.loadLimit && resolveLoadLimit(service.loadLimit),
   };
 }
 
@@ -179,7 +155,3 @@ const POLICY_NAMES: Readonly<Record<Policy, PolicySetting>> = {
   [Policy.RANDOM]: 'random',
   [Policy.LEAST_REQUEST]: 'least-request',
 };
-
-function toMs(duration: Duration | undefined, defaultMs: number): number {
-  return duration === undefined ? defaultMs : Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;
-}

@@ -22,6 +22,7 @@ export function validateShape(desc: DescMessage, value: unknown, path: ConfigPat
   }
   const problems: ShapeProblem[] = [];
   const seen = new Set<string>();
+  const chosen = new Map<string, string>();
   for (const [key, item] of Object.entries(value)) {
     const field = desc.fields.find((f) => f.jsonName === key || f.name === key);
     if (field === undefined) {
@@ -31,14 +32,18 @@ export function validateShape(desc: DescMessage, value: unknown, path: ConfigPat
       problems.push({ path: [...path, key], at: 'key', message, advice: `Keep "${field.jsonName}".` });
     } else {
       seen.add(field.jsonName);
-      problems.push(...validateField(field, item, [...path, field.jsonName]));
+      const other = field.oneof && chosen.get(field.oneof.name);
+      if (field.oneof !== undefined) chosen.set(field.oneof.name, field.jsonName);
+      if (other === undefined) problems.push(...validateField(field, item, [...path, field.jsonName]));
+      else
+        problems.push({ path: [...path, key], at: 'key', message: `cannot stand beside ${other}`, advice: KEEP_ONE });
     }
   }
   return problems;
 }
 
 function validateField(field: DescField, value: unknown, path: ConfigPath): ShapeProblem[] {
-  if (value === null) return [];
+  if (value === null) return isMeantByPresence(field) ? [wrong(path, 'is empty', OR_BRACES)] : [];
   if (field.fieldKind === 'list') return validateList(field, value, path);
   if (field.fieldKind === 'map') return validateMap(field, value, path);
   if (field.fieldKind === 'message' && !isLeaf(field.message)) return validateShape(field.message, value, path);
@@ -78,6 +83,14 @@ function validateLeaf(field: DescField, json: unknown, shown: unknown, path: Con
     const { expected, advice } = describe(field, shown);
     return [wrong(path, `must be ${expected} (got ${showValue(shown)})`, advice)];
   }
+}
+
+const KEEP_ONE = 'Keep one of them.';
+const OR_BRACES = 'Write {} to take its defaults, or remove its line.';
+
+/** Groups that say something by standing there; who writes their name alone would think that they hold. */
+function isMeantByPresence(field: DescField): boolean {
+  return field.fieldKind === 'message' && /\.(HealthCheck|LoadLimit|\w+Probe)$/.test(field.message.typeName);
 }
 
 /** Messages whose JSON is not an object. */

@@ -1,10 +1,11 @@
 import { watch as watchFolder } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '@bascule/core';
-import type { ConfigError } from './error.ts';
+import { SettingsRefused, type ConfigError } from './error.ts';
+import { stampOf } from './files.ts';
 import { frozenChanges } from './frozen.ts';
-import { loadConfig } from './load.ts';
+import { loadConfig, type LoadedConfig } from './load.ts';
 import { applyOverrides } from './settings.ts';
 import type { Settings, SettingsOverrides } from './settings-types.ts';
 
@@ -45,36 +46,38 @@ export function watchConfig(options: WatchConfigOptions): ConfigWatch {
   let running = options.initial;
   let revision = 1;
   let stamp: string | undefined;
+  /** Of the files that the configuration names. */
+  let stamps: ReadonlyMap<string, string> = new Map();
   let closed = false;
   let settle: Timer | undefined;
   let work: Promise<void> = Promise.resolve();
 
   async function look(): Promise<void> {
     const current = await stampOf(file);
-    if (closed || current === stamp) return;
+    if (closed || (current === stamp && !(await haveChanged(stamps)))) return;
     const first = stamp === undefined;
     stamp = current;
     // The first look only learns what was loaded at start, unless the file was changed in between: then the stamp
     // is new as well, and reading it once more does no harm.
     const loaded = await loadConfig(file);
     if (closed) return;
+    ({ stamps } = loaded);
     if (!loaded.ok) return options.onError(loaded.errors);
     const settings = applyOverrides(loaded.settings, options.overrides ?? {});
-    if (first && sameSettings(settings, running)) return;
-    await take(settings);
+    if (first && isDeepStrictEqual(settings, running)) return;
+    await take(settings, loaded);
   }
 
-  async function take(settings: Settings): Promise<void> {
+  async function take(settings: Settings, loaded: LoadedConfig): Promise<void> {
     const frozen = frozenChanges(running, settings);
-    if (frozen.length > 0) {
-      return options.onError(frozen.map((field) => refusal(file, field, 'needs a restart to change', RESTART_ADVICE)));
-    }
+    if (frozen.length > 0) return options.onError(frozen.map(loaded.errorOf));
     try {
       await options.onConfig(settings, revision + 1);
       running = settings;
       revision += 1;
     } catch (cause) {
-      options.onError([refusal(file, '', `could not be put in place: ${(cause as Error).message}`, GOES_ON)]);
+      if (cause instanceof SettingsRefused) return options.onError([loaded.errorOf(cause.problem)]);
+      options.onError([refusal(file, `could not be put in place: ${(cause as Error).message}`, GOES_ON)]);
     }
   }
 
@@ -105,11 +108,10 @@ export function watchConfig(options: WatchConfigOptions): ConfigWatch {
   };
 }
 
-const RESTART_ADVICE = 'Nothing of this change was taken; restart the gateway, or set the old value again.';
 const GOES_ON = 'The gateway goes on with what it had.';
 
-function refusal(file: string, field: string, message: string, advice: string): ConfigError {
-  return { file, line: 1, column: 1, field, message, advice };
+function refusal(file: string, message: string, advice: string): ConfigError {
+  return { file, line: 1, column: 1, field: '', message, advice };
 }
 
 /** Undefined when the platform cannot watch; the poll is left. */
@@ -123,16 +125,9 @@ function startWatcher(folder: string, onChange: () => void): { close(): void } |
   }
 }
 
-/** Differs whenever the file was written or replaced; follows links, as mounted configuration uses them. */
-async function stampOf(file: string): Promise<string> {
-  try {
-    const { ino, size, mtimeNs } = await stat(file, { bigint: true });
-    return `${ino}:${size}:${mtimeNs}`;
-  } catch {
-    return 'missing';
+async function haveChanged(stamps: ReadonlyMap<string, string>): Promise<boolean> {
+  for (const [file, stamp] of stamps) {
+    if ((await stampOf(file)) !== stamp) return true;
   }
-}
-
-function sameSettings(a: Settings, b: Settings): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return false;
 }

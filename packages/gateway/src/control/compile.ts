@@ -40,6 +40,7 @@ function compileCluster(service: string, all: readonly Endpoint[], input: Compil
     maxAttempts: policy?.maxAttempts,
     endpoints,
     methods: mergeMethods(service, endpoints, input),
+    readsLoad: policy?.loadLimit !== undefined,
   };
 }
 

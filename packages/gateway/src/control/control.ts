@@ -1,25 +1,21 @@
 import type { Clock } from '@bascule/core';
 import { createRegistry, type Registry } from '@bascule/discovery';
+import { createRouterTransport } from '@connectrpc/connect';
 import type { Settings } from '../config/settings-types.ts';
 import type { DataThread } from '../data/thread.ts';
 import type { Log } from '../log.ts';
 import type { DataReport } from '../snapshot.ts';
 import { compileSnapshot, createMethodCache } from './compile.ts';
-import { createDirectory, type Directory } from './directory.ts';
+import { createDiscovery, type Discovery } from './discovery.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 import { createRollouts, type Rollouts } from './rollouts.ts';
-import { startSources, type Sources } from './sources.ts';
 import { startThreads } from './threads.ts';
-
-/** How long a start waits for the registry's first word; after it the last-known set has to do. */
-const FIRST_WORD_MS = 1_000;
 
 /** Everything that decides: it computes pictures and brings them to the data threads. */
 export interface Control {
   readonly port: number;
-  readonly directory: Directory;
+  readonly discovery: Discovery;
   readonly rollouts: Rollouts;
-  readonly sources: Sources;
   readonly publisher: Publisher;
   /** The registry inside this gateway, where there is one. */
   readonly registry: Registry | undefined;
@@ -29,7 +25,10 @@ export interface Control {
   collect(): Promise<DataReport[]>;
   settings(): Settings;
   settingsRevision(): number;
-  /** Puts changed settings in place; resolves when every data thread uses them. */
+  /**
+   * Puts changed settings in place; resolves when every data thread uses them. Rejects with SettingsRefused, and then
+   * nothing has changed.
+   */
   update(settings: Settings, revision: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -38,6 +37,7 @@ export interface ControlOptions {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly token: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   /** A data worker ended by itself: the gateway cannot go on as it was told to. */
   onFatal(why: string): void;
@@ -48,18 +48,12 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   let settings = options.settings;
   let settingsRevision = 1;
   const registry = settings.discovery.embeddedRegistry ? createRegistry({ clock }) : undefined;
-  let firstWord: () => void = () => {};
-  const heard = new Promise<void>((resolve) => {
-    firstWord = resolve;
-  });
+  const threads: DataThread[] = [];
+  const collect = (): Promise<DataReport[]> => Promise.all(threads.map((thread) => thread.collect()));
 
-  const directory = createDirectory(() => {
-    publisher.schedule();
-    sources?.saveSoon();
-  });
   const groupSchema = (digest: string): Uint8Array | undefined =>
     rollouts.groups().find((group) => group.endpoint.schemaDigest === digest)?.schema;
-  const schemaOf = (digest: string): Uint8Array | undefined => directory.schema(digest) ?? groupSchema(digest);
+  const schemaOf = (digest: string): Uint8Array | undefined => discovery.schema(digest) ?? groupSchema(digest);
   const methodsOf = createMethodCache(schemaOf, (message) => log({ level: 'warn', message }));
   const publisher = createPublisher({
     clock,
@@ -68,7 +62,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         revision,
         settings,
         settingsRevision,
-        endpoints: directory.endpoints().map(({ endpoint }) => endpoint),
+        endpoints: discovery.endpoints(),
         groups: rollouts.groups(),
         methodsOf,
         schemaOf,
@@ -88,43 +82,36 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         ? log({ level: 'error', message: 'a data thread does not react; the others go on without it' })
         : log({ level: 'info', message: 'the data thread reacts again' }),
   });
+  const discovery = createDiscovery({
+    settings,
+    clock,
+    log,
+    collect,
+    token: options.token,
+    env: options.env,
+    embedded: registry && { ...createRouterTransport(registry.routes), close: async () => {} },
+    onChange: () => publisher.schedule(),
+  });
   const publish = (): Promise<void> => publisher.publish();
-  const rollouts = await createRollouts({ settings, clock, log, publish }).catch((error: unknown) => {
+  const rollouts = await createRollouts({ settings, clock, log, publish }).catch(async (error: unknown) => {
+    await discovery.close();
     registry?.close();
     throw error;
   });
-  let sources: Sources | undefined = undefined;
-  const started = startSources({
-    settings,
-    directory,
-    clock,
-    token: options.token,
-    embedded: registry && ((router) => registry.routes(router)),
-    onStatus(status) {
-      if (status.state === 'connected') firstWord();
-      log({
-        level: status.state === 'stale' ? 'warn' : 'info',
-        message: `registry: ${status.state}`,
-        why: status.error,
-      });
-    },
-    onSaveError: (error) => log({ level: 'error', message: `the last-known set was not saved: ${error.message}` }),
-  });
-  sources = started;
 
-  const threads: DataThread[] = [];
   async function close(): Promise<void> {
     const graceMs = settings.calls.drainTimeoutMs;
     await Promise.all(threads.map((thread) => thread.close(graceMs)));
     await rollouts.close();
-    await started.close();
+    await discovery.close();
     registry?.close();
     publisher.close();
   }
 
   try {
+    await discovery.start();
     await rollouts.start();
-    await Promise.race([heard, new Promise<void>((resolve) => clock.after(FIRST_WORD_MS, resolve))]);
+    await discovery.firstWord();
     const { host, port, workers, tls } = settings.listener;
     threads.push(
       ...(await startThreads({ host, port, workers, tls, clock, publisher, onLost: (why) => options.onFatal(why) })),
@@ -136,23 +123,22 @@ export async function startControl(options: ControlOptions): Promise<Control> {
 
   return {
     port: (threads[0] as DataThread).port,
-    directory,
+    discovery,
     rollouts,
-    sources: started,
     publisher,
     registry,
     schemaOf(service) {
-      const endpoint = directory.endpoints().find((known) => known.endpoint.services.includes(service))?.endpoint;
-      if (endpoint !== undefined) return directory.schema(endpoint.schemaDigest);
+      const endpoint = discovery.endpoints().find(({ services }) => services.includes(service));
+      if (endpoint !== undefined) return discovery.schema(endpoint.schemaDigest);
       return rollouts.groups().find((group) => group.endpoint.services.includes(service))?.schema;
     },
-    collect: () => Promise.all(threads.map((thread) => thread.collect())),
+    collect,
     settings: () => settings,
     settingsRevision: () => settingsRevision,
     async update(next, revision) {
+      await discovery.update(next);
       settings = next;
       settingsRevision = revision;
-      started.update(next);
       rollouts.update(next);
       await publisher.publish();
     },

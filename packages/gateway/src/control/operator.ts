@@ -6,9 +6,11 @@ import { listen, type Listener } from '@bascule/wire';
 import { createAdminRoutes } from '../admin/admin-routes.ts';
 import { createModuleRoutes } from '../admin/module-routes.ts';
 import { createOperatorService } from '../admin/operator-service.ts';
-import type { StatusData } from '../admin/views.ts';
+import type { DiscoveryViewData, StatusData } from '../admin/views.ts';
 import type { Control } from './control.ts';
-import { viewEndpoints } from './views.ts';
+import { addDiscoveryMetrics } from './discovery-metrics.ts';
+import { viewDiscovery } from './views.ts';
+import { createViewWatch } from './watch-views.ts';
 
 /** The operator's listener is on loopback, whatever the configuration says. */
 const LOOPBACK = '127.0.0.1';
@@ -33,9 +35,11 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
     uploadFolder: join(control.settings().stateDir, 'uploads'),
     maxPackageBytes: () => control.settings().modules.maxPackageBytes,
   });
+  const view = async (): Promise<DiscoveryViewData> => viewDiscovery(await control.collect(), control.discovery);
+  const watches = createViewWatch({ clock, view, onNews: (listener) => control.discovery.onNews(listener) });
   const adminRoutes = createAdminRoutes({
-    endpoints: async () =>
-      viewEndpoints(await control.collect(), control.directory.endpoints(), control.sources.status()?.state),
+    view,
+    watch: (signal) => watches.watch(signal),
     schemaOf: (service) => control.schemaOf(service),
     status: () => statusOf(options),
   });
@@ -57,36 +61,33 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
       options.accepting() ? { ready: true, reason: '' } : { ready: false, reason: 'the gateway is stopping' },
   });
   const listener: Listener = await listen({ host: LOOPBACK, port: options.port, service, clock });
-  return listener;
+  return {
+    ...listener,
+    close(graceMs) {
+      // They would else be waited for.
+      watches.close();
+      return listener.close(graceMs);
+    },
+  };
 }
 
 function statusOf(options: OperatorOptions): StatusData {
-  const { control, clock } = options;
+  const { control } = options;
   return {
     version: options.version,
     apiAddress: `${control.settings().listener.host}:${control.port}`,
     configRevision: control.settingsRevision(),
     snapshotRevision: control.publisher.revision(),
     dataThreads: Math.max(1, control.settings().listener.workers),
-    discoveryStaleSeconds: staleSeconds(control, clock),
+    discoveryStaleSeconds: control.discovery.staleSeconds(),
     configError: options.configError(),
   };
-}
-
-function staleSeconds(control: Control, clock: Clock): number {
-  const status = control.sources.status();
-  if (status === undefined || status.state === 'connected') return 0;
-  return Math.max(0, (clock.wallMs() - status.sinceMs) / 1000);
 }
 
 /** What the data threads counted, with the levels that only control knows. */
 async function renderControlMetrics({ control, clock }: OperatorOptions): Promise<string> {
   const levels = createMetrics();
-  levels.describe(
-    'bascule_discovery_stale_seconds',
-    'Seconds since the registry was last heard of; 0 while connected.',
-  );
-  levels.setGauge('bascule_discovery_stale_seconds', {}, staleSeconds(control, clock));
+  addDiscoveryMetrics(levels, control.discovery, clock);
   levels.describe('bascule_snapshot_revision', 'Number of the picture that the data threads work by.');
   levels.setGauge('bascule_snapshot_revision', {}, control.publisher.revision());
   levels.describe('bascule_config_revision', 'Number of the configuration in use.');

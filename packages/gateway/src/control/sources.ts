@@ -1,123 +1,198 @@
-import { readFileSync } from 'node:fs';
-import { createRouterTransport, type ConnectRouter, type Transport } from '@connectrpc/connect';
-import { createNodeTransport, type NodeTransport } from '@bascule/client';
-import type { Clock, Endpoint } from '@bascule/core';
+import { isDeepStrictEqual } from 'node:util';
+import { sleep } from '@bascule/core';
 import {
-  createLastKnown,
-  createRegistrySource,
+  createRegistryDriver,
+  createSource,
+  type ClosableTransport,
+  type Joined,
   type KnownState,
+  type Membership,
   type Source,
-  type SourceStatus,
 } from '@bascule/discovery';
-import { createBearerInterceptor } from '@bascule/kit';
-import { digestOf } from '@bascule/schema';
-import { join } from 'node:path';
-import type { Settings, StaticEndpointSettings } from '../config/settings-types.ts';
-import type { Directory } from './directory.ts';
+import type { DiscoverySettings } from '../config/settings-types.ts';
+import type { KnownSets, SourceIdentity } from './known-sets.ts';
+import { openPlanned, type OpenContext } from './open-source.ts';
+import type { SourceLog } from './source-log.ts';
+import { planSources, planStatic, type PlacedPlan, type SourcePlan } from './source-plan.ts';
+import { createStaticSource, type StaticSource } from './static-source.ts';
 
-/** Saves of the last-known set are gathered for this long: endpoints come and go in groups. */
-const SAVE_DELAY_MS = 200;
+/** How long a start waits for the first word of every source; after it the last known set has to do. */
+const FIRST_WORD_MS = 1_000;
+/** Names that no source of a configuration has. */
+const EMBEDDED = 'registry';
+const STATIC = 'static';
 
-/** Every way this gateway learns who is there, feeding one directory. */
+/** Every way by which this gateway learns who is there, feeding one membership. */
 export interface Sources {
-  /** The registry's state; undefined when there is none to watch. */
-  status(): SourceStatus | undefined;
-  /** Takes over the static endpoints of changed settings. */
-  update(settings: Settings): void;
-  /** Saves what is known now, so that a restart without a registry finds it. */
-  saveSoon(): void;
+  /** Begins those of the first settings. Rejects as `update` does. */
+  start(): Promise<void>;
+  /**
+   * Opens and closes what differs; what is the same keeps its state. Rejects with SettingsRefused before anything has
+   * changed. Until it resolves endpoints may be missing for a moment that are still there.
+   */
+  update(discovery: DiscoverySettings): Promise<void>;
+  /** Resolves when every source has said its first word, or it is time to go on with what was known last. */
+  firstWord(): Promise<void>;
+  /** Those whose last known sets are worth keeping. */
+  kept(): SourceIdentity[];
   close(): Promise<void>;
 }
 
-export interface SourcesOptions {
-  readonly settings: Settings;
-  readonly directory: Directory;
-  readonly clock: Clock;
-  /** Token for the registry. */
+export interface SourcesOptions extends Omit<OpenContext, 'baseDir'> {
+  readonly membership: Membership;
+  readonly knownSets: KnownSets;
+  readonly settings: { readonly discovery: DiscoverySettings };
+  /** Token for `discovery.registry`. */
   readonly token: string;
-  /** Routes of the registry inside this gateway, where there is one. */
-  readonly embedded: ((router: ConnectRouter) => void) | undefined;
-  onStatus(status: SourceStatus): void;
-  /** The last-known set could not be written: a restart without a registry would not find it. */
-  onSaveError(error: Error): void;
+  /** Way to the registry inside this gateway, where there is one. */
+  readonly embedded: ClosableTransport | undefined;
+  readonly log: SourceLog;
 }
 
-export function startSources(options: SourcesOptions): Sources {
-  const { settings, directory, clock } = options;
-  const lastKnown = createLastKnown({ file: join(settings.stateDir, 'last-known.json'), clock });
-  applyStatic(settings, directory);
-  const transport = transportOf(options);
-  const registry = transport && startRegistry(options, transport, lastKnown.load());
-  let saving: { cancel(): void } | undefined;
-  let saved: Promise<void> = Promise.resolve();
+type Before = Pick<KnownState, 'endpoints' | 'schemas'>;
 
-  function save(): void {
-    saving?.cancel();
-    saving = undefined;
-    const endpoints = directory.endpoints().filter(({ source }) => source === 'registry');
-    const state = { endpoints: endpoints.map(({ endpoint }) => endpoint), schemas: directory.schemas() };
-    saved = lastKnown.save(state).catch((error: Error) => options.onSaveError(error));
+interface Running extends SourceIdentity {
+  /** Undefined for the registry inside, which no settings change. */
+  readonly plan: SourcePlan | undefined;
+  readonly source: Source;
+  readonly joined: Joined;
+  readonly before: Before | undefined;
+  /** It has answered, or it cannot and what it said last is known. */
+  readonly heard: Promise<void>;
+}
+
+/** A source before it joins. */
+interface Opened {
+  readonly plan: SourcePlan;
+  readonly source: Source;
+  readonly before: KnownState | undefined;
+}
+
+/** None yet. */
+export function createSources(options: SourcesOptions): Sources {
+  const { membership, clock, log, settings, knownSets } = options;
+  const { baseDir } = settings.discovery;
+  const running = new Map<string, Running>();
+  const closing = new Set<Promise<void>>();
+  const started = Promise.withResolvers<void>();
+  let fixed: StaticSource | undefined;
+
+  async function open(placed: PlacedPlan): Promise<Opened> {
+    const { plan } = placed;
+    const before = running.has(plan.name) ? undefined : knownSets.before(plan);
+    const schemas = before?.schemas ?? membership.schemas();
+    const source = await openPlanned(placed, schemas, { clock, env: options.env, baseDir });
+    return { plan, source, before };
+  }
+
+  /** Puts an opened source into the membership, in one turn in place of an old one of its name. */
+  function begin({ plan, source, before }: Opened): Running {
+    const old = running.get(plan.name);
+    if (old === undefined) return join(plan, plan, source, before);
+    // At another address there is another system: what the old one knew is none of its business.
+    const endpoints = old.plan?.url === plan.url ? (membership.known().get(plan.name) ?? []) : [];
+    const schemas = membership.schemas();
+    end(old);
+    return join(plan, plan, source, { endpoints, schemas });
+  }
+
+  function join(
+    { name, rank, url }: Pick<SourcePlan, 'name' | 'rank' | 'url'>,
+    plan: SourcePlan | undefined,
+    source: Source,
+    before: Before | undefined,
+  ): Running {
+    const heard = Promise.withResolvers<void>();
+    const hasKnown = before !== undefined && before.endpoints.length > 0;
+    const joined = membership.join({
+      name,
+      rank,
+      known: before?.endpoints ?? [],
+      schemas: new Map([...(before?.schemas ?? []), ...(plan?.schemas ?? [])]),
+      schemaFor: (digest) => source.schemaFor(digest),
+      onStatus(status) {
+        log.status(name, status);
+        // One that cannot be reached says no more for now, and what it said last is known.
+        if (status.state === 'connected' || (status.state === 'stale' && hasKnown)) heard.resolve();
+      },
+      onWarning: (message) => log.warning(name, message),
+    });
+    const entry: Running = { name, url, plan, source, joined, before, heard: heard.promise };
+    running.set(name, entry);
+    source.start(joined.listener);
+    return entry;
+  }
+
+  /** Hears nothing of it from now on. */
+  function end({ name, source, joined }: Running): void {
+    running.delete(name);
+    const closed = source.close().catch((error: Error) => log.warning(name, `closing it failed: ${error.message}`));
+    closing.add(closed);
+    void closed.finally(() => closing.delete(closed));
+    joined.leave();
+  }
+
+  function applyStatic(discovery: DiscoverySettings): void {
+    const { endpoints, schemas } = planStatic(discovery);
+    if (fixed === undefined && endpoints.length === 0) return;
+    fixed ??= createStaticSource(membership.join({ name: STATIC }).listener, clock);
+    fixed.replace(endpoints, schemas);
+  }
+
+  async function update(discovery: DiscoverySettings): Promise<void> {
+    const wanted = planSources(discovery, options.token);
+    const fresh = wanted.filter(({ plan }) => !isDeepStrictEqual(running.get(plan.name)?.plan, plan));
+    const opened = await openAll(fresh, open);
+    applyStatic(discovery);
+    const names = new Set([EMBEDDED, ...wanted.map(({ plan }) => plan.name)]);
+    const gone = [...running.values()].filter(({ name }) => !names.has(name));
+    const isTakeover = gone.length > 0 || opened.some(({ plan }) => running.has(plan.name));
+    const begun = opened.map(begin);
+    // Who takes the place of another answers first, or endpoints that both know would leave and come back.
+    if (isTakeover) await heardOf(begun);
+    gone.forEach(end);
+  }
+
+  async function heardOf(sources: readonly Running[]): Promise<void> {
+    await Promise.race([Promise.all(sources.map(({ heard }) => heard)), sleep(clock, FIRST_WORD_MS)]);
+  }
+
+  function joinEmbedded(transport: ClosableTransport): void {
+    const embedded = { name: EMBEDDED, rank: 0, url: '' };
+    const before = knownSets.before(embedded);
+    const schemas = before?.schemas ?? new Map<string, Uint8Array>();
+    const driver = createRegistryDriver({ transport, clock, namespace: '', schemas });
+    join(embedded, undefined, createSource({ driver, clock, schemas }), before);
   }
 
   return {
-    status: () => registry?.status(),
-    update: (next) => applyStatic(next, directory),
-    saveSoon() {
-      saving ??= clock.after(SAVE_DELAY_MS, save);
+    async start() {
+      if (options.embedded !== undefined) joinEmbedded(options.embedded);
+      await update(settings.discovery);
+      void heardOf([...running.values()]).then(started.resolve);
     },
+    update,
+    async firstWord() {
+      await started.promise;
+      for (const { name, source, before } of running.values()) {
+        const status = source.status();
+        if (status.state !== 'connected') log.unheard(name, status, before?.endpoints.length ?? 0);
+      }
+    },
+    kept: () => [...running.values()].map(({ name, url }) => ({ name, url })),
     async close() {
-      if (saving !== undefined) save();
-      await Promise.all([registry?.close(), saved]);
-      await transport?.close();
+      await Promise.all([...running.values()].map(({ source }) => source.close()));
+      await Promise.all(closing);
     },
   };
 }
 
-function transportOf(options: SourcesOptions): NodeTransport | undefined {
-  const { registry } = options.settings.discovery;
-  if (registry !== undefined) {
-    const interceptors = [createBearerInterceptor(options.token)];
-    return createNodeTransport({ baseUrl: registry, interceptors, clock: options.clock });
-  }
-  if (options.embedded === undefined) return undefined;
-  return { ...createRouterTransport(options.embedded), close: async () => {} };
-}
-
-function startRegistry(options: SourcesOptions, transport: Transport, known: KnownState | undefined): Source {
-  const { directory, clock, settings } = options;
-  const source = createRegistrySource({ transport, clock, resyncGraceMs: settings.discovery.resyncGraceMs, known });
-  source.start({
-    changes: (changes) => directory.apply('registry', changes),
-    status: (status) => options.onStatus(status),
-    schema: (digest, schema) => directory.addSchema(digest, schema),
-  });
-  return source;
-}
-
-function applyStatic(settings: Settings, directory: Directory): void {
-  directory.replace(
-    'static',
-    settings.discovery.endpoints.map((endpoint) => toEndpoint(endpoint, directory)),
-  );
-}
-
-function toEndpoint(settings: StaticEndpointSettings, directory: Directory): Endpoint {
-  const schema = settings.schemaFile === undefined ? undefined : readFileSync(settings.schemaFile);
-  const schemaDigest = schema === undefined ? '' : digestOf(schema);
-  if (schema !== undefined) directory.addSchema(schemaDigest, schema);
-  return {
-    instanceId: `static/${settings.host}:${settings.port}`,
-    incarnation: 1,
-    host: settings.host,
-    port: settings.port,
-    protocol: settings.protocol,
-    codecs: settings.codecs,
-    weight: settings.weight,
-    priority: 0,
-    zone: '',
-    services: settings.services,
-    schemaDigest,
-    moduleVersion: '',
-    labels: {},
-  };
+/** Several sources are opened at once; when one cannot be, none stays. */
+async function openAll(plans: readonly PlacedPlan[], open: (placed: PlacedPlan) => Promise<Opened>): Promise<Opened[]> {
+  const results = await Promise.allSettled(plans.map(open));
+  const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const refused = results.find((result) => result.status === 'rejected');
+  if (refused === undefined) return opened;
+  await Promise.all(opened.map(({ source }) => source.close()));
+  throw refused.reason;
 }

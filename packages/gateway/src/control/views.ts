@@ -1,57 +1,117 @@
-import { endpointKey } from '@bascule/core';
-import type { SourceStatus } from '@bascule/discovery';
-import type { EndpointViewData } from '../admin/views.ts';
+import { endpointKey, type Endpoint } from '@bascule/core';
+import type { MemberRecord, RemovalRecord, SourceRecord } from '@bascule/discovery';
+import type { DiscoveryViewData, EndpointViewData, RemovalViewData, SourceViewData } from '../admin/views.ts';
 import type { DataReport, MemberReport } from '../snapshot.ts';
-import type { KnownEndpoint, SourceName } from './directory.ts';
+import type { Discovery } from './discovery.ts';
 
 /** Best first: an endpoint that one data thread can reach is reachable. */
-const STATES = ['ready', 'connecting', 'draining'] as const;
+const REACHES = ['ready', 'connecting', 'draining'] as const;
 
-/** Endpoints as an operator sees them: what the data threads say, added up, with the source that told of each. */
-export function viewEndpoints(
-  reports: readonly DataReport[],
-  known: readonly KnownEndpoint[],
-  registryState: SourceStatus['state'] | undefined,
-): EndpointViewData[] {
-  // Without a word from the registry, what is known is what was known last.
-  const nameOf = (source: SourceName) =>
-    source === 'registry' && registryState !== 'connected' ? 'last-known' : source;
-  const sources = new Map(known.map(({ endpoint, source }) => [endpointKey(endpoint), nameOf(source)] as const));
-  const views = new Map<string, EndpointViewData>();
-  for (const member of reports.flatMap((report) => report.members)) {
-    const id = `${member.service} ${member.key}`;
-    const view = viewOf(member, sources.get(member.key) ?? 'module');
-    const same = views.get(id);
-    views.set(id, same === undefined ? view : add(same, view));
-  }
-  return [...views.values()];
+/** What the data threads say of an endpoint in one service, added up. */
+type Reached = Pick<MemberReport, 'state' | 'openCalls' | 'calls' | 'failures'>;
+
+/** Not reported by any thread yet. */
+const UNREACHED: Reached = { state: 'connecting', openCalls: 0, calls: 0, failures: 0 };
+
+interface Line {
+  readonly service: string;
+  readonly endpoint: Endpoint;
+  readonly key: string;
+  reached: Reached;
 }
 
-function viewOf(member: MemberReport, source: EndpointViewData['source']): EndpointViewData {
-  const { endpoint, state, openCalls, calls, failures } = member;
+/** Endpoints as an operator sees them: what the data threads say, with what sources and checks say of each. */
+export function viewDiscovery(reports: readonly DataReport[], discovery: Discovery): DiscoveryViewData {
+  const members = new Map(discovery.members().map((record) => [record.key, record]));
+  const removals = discovery.removals();
+  const left = new Map(removals.toReversed().map((removal) => [endpointKey(removal.endpoint), removal]));
   return {
-    cluster: member.service,
-    instanceId: endpoint.instanceId,
-    incarnation: endpoint.incarnation,
-    address: endpoint.protocol === 'port' ? 'module' : `${endpoint.host}:${endpoint.port}`,
-    services: endpoint.services,
-    moduleVersion: endpoint.moduleVersion,
-    state,
-    source,
-    weight: endpoint.weight,
-    openCalls,
-    calls,
-    failures,
-    zone: endpoint.zone,
+    endpoints: linesOf(reports, [...members.values()]).map((line) => {
+      return viewOf(line, members.get(line.key), left.get(line.key));
+    }),
+    removals: removals.map(viewRemoval),
+    sources: discovery.sources().map(viewSource),
   };
 }
 
-function add(a: EndpointViewData, b: EndpointViewData): EndpointViewData {
+/** A line for each endpoint of each service, those that no thread knows yet as well. */
+function linesOf(reports: readonly DataReport[], members: readonly MemberRecord[]): Line[] {
+  const lines = new Map<string, Line>();
+  for (const member of reports.flatMap((report) => report.members)) {
+    const { service, key, endpoint } = member;
+    const id = `${service} ${key}`;
+    const same = lines.get(id);
+    if (same === undefined) lines.set(id, { service, endpoint, key, reached: member });
+    else same.reached = add(same.reached, member);
+  }
+  for (const { key, endpoint } of members) {
+    for (const service of endpoint.services.length === 0 ? [''] : endpoint.services) {
+      const id = `${service} ${key}`;
+      if (!lines.has(id)) lines.set(id, { service, endpoint, key, reached: UNREACHED });
+    }
+  }
+  return [...lines.values()];
+}
+
+function add(a: Reached, b: Reached): Reached {
   return {
-    ...a,
-    state: STATES.find((state) => a.state === state || b.state === state) ?? a.state,
+    state: REACHES.find((state) => a.state === state || b.state === state) ?? a.state,
     openCalls: a.openCalls + b.openCalls,
     calls: a.calls + b.calls,
     failures: a.failures + b.failures,
   };
+}
+
+function viewOf(line: Line, record: MemberRecord | undefined, removal: RemovalRecord | undefined): EndpointViewData {
+  // The threads may be a moment behind, and what is shown together should be of one moment.
+  const endpoint = record?.endpoint ?? line.endpoint;
+  const { openCalls, calls, failures } = line.reached;
+  const { instanceId, incarnation, services, moduleVersion, weight, zone } = endpoint;
+  return {
+    cluster: line.service,
+    instanceId,
+    incarnation,
+    address: addressOf(endpoint),
+    services,
+    moduleVersion,
+    weight,
+    zone,
+    openCalls,
+    calls,
+    failures,
+    ...stateOf(line, record, removal),
+  };
+}
+
+function stateOf(
+  { reached, endpoint }: Line,
+  record: MemberRecord | undefined,
+  removal: RemovalRecord | undefined,
+): Pick<EndpointViewData, 'state' | 'source' | 'cause' | 'sinceMs'> {
+  if (endpoint.protocol === 'port') return { state: reached.state, source: 'module', cause: '', sinceMs: 0 };
+  if (record === undefined) {
+    const { source = '', cause = '', atMs = 0 } = removal ?? {};
+    return { state: 'draining', source, cause, sinceMs: atMs };
+  }
+  const { health = 'healthy' } = record.endpoint;
+  const source = record.sources.join(',');
+  const { cause, sinceMs } = record;
+  if (health !== 'healthy') return { state: health, source, cause, sinceMs };
+  // Nobody has noted when the way was lost.
+  if (reached.state !== 'ready') return { state: 'connecting', source, cause, sinceMs: 0 };
+  return { state: record.presence === 'doubted' ? 'absent' : 'ready', source, cause, sinceMs };
+}
+
+function viewRemoval({ endpoint, source, cause, atMs }: RemovalRecord): RemovalViewData {
+  const { instanceId, incarnation, services } = endpoint;
+  return { instanceId, incarnation, address: addressOf(endpoint), services, source, cause, atMs };
+}
+
+function viewSource({ name, rank, status, endpoints }: SourceRecord): SourceViewData {
+  const { state, sinceMs, error = '' } = status;
+  return { name, rank, endpoints, state, sinceMs, error };
+}
+
+function addressOf({ protocol, host, port }: Endpoint): string {
+  return protocol === 'port' ? 'module' : `${host}:${port}`;
 }

@@ -3,6 +3,7 @@ import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/co
 import type { ClusterSnapshot, MemberReport } from '../snapshot.ts';
 import type { Transcoding } from './json/transcoding.ts';
 import type { Links } from './links.ts';
+import type { Loads } from './loads.ts';
 
 /** The balancers of all services, kept in step with the snapshot. */
 export interface Clusters {
@@ -19,12 +20,14 @@ interface Cluster {
   readonly balancer: Balancer;
   readonly lender: Lender;
   policy: ClusterSnapshot['policy'];
+  readsLoad: boolean;
   endpoints: Map<string, Endpoint>;
 }
 
 export interface ClustersOptions {
   readonly clock: Clock;
   readonly links: Links;
+  readonly loads: Loads;
   /** Stands between calls and the endpoints that are lent to them. */
   readonly transcoding: Transcoding;
   /** An endpoint became ready: calls that wait may go on. */
@@ -46,10 +49,13 @@ export function createClusters(options: ClustersOptions): Clusters {
     const lender: Lender = {
       pick(head) {
         const lease = balancer.pick(head);
-        return lease && options.transcoding.adapt(lease, head);
+        if (lease === undefined) return undefined;
+        return options.transcoding.adapt(cluster.readsLoad ? options.loads.watch(lease) : lease, head);
       },
     };
-    return { balancer, lender, policy: snapshot.policy, endpoints: new Map() };
+    const { policy, readsLoad } = snapshot;
+    const cluster: Cluster = { balancer, lender, policy, readsLoad, endpoints: new Map() };
+    return cluster;
   }
 
   function retire(service: string, cluster: Cluster): void {
@@ -68,6 +74,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         // The new one is filled before the old one closes: shared links then never lose their last user.
         cluster.balancer.apply(changesBetween(cluster.endpoints, endpoints));
         cluster.endpoints = endpoints;
+        cluster.readsLoad = snapshot.readsLoad;
         if (old !== undefined && old !== cluster) retire(snapshot.service, old);
         clusters.set(snapshot.service, cluster);
       }
@@ -79,7 +86,7 @@ export function createClusters(options: ClustersOptions): Clusters {
     members() {
       const active = [...clusters].map(([service, cluster]) => [cluster.balancer, service] as const);
       return [...active, ...leaving].flatMap(([balancer, service]) =>
-        balancer.members().map((member) => ({ ...member, service })),
+        balancer.members().map((member) => ({ ...member, service, load: options.loads.latest(member.key) })),
       );
     },
     async close() {

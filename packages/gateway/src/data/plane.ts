@@ -7,6 +7,7 @@ import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
 import { createTranscoding } from './json/transcoding.ts';
 import { createLinks } from './links.ts';
+import { createLoads } from './loads.ts';
 import { notFound } from './not-found.ts';
 import { createPick } from './pick.ts';
 import { createRouteTable, type RouteTable } from './route.ts';
@@ -37,11 +38,19 @@ export function createDataPlane(clock: Clock): DataPlane {
   let log: AccessLog = createAccessLog('off', clock);
   let stack: Service = notFound;
 
-  const links = createLinks({ clock, onRetired: (key) => metrics.retireEndpoint(key) });
+  const loads = createLoads(clock);
+  const links = createLinks({
+    clock,
+    onRetired(key) {
+      metrics.retireEndpoint(key);
+      loads.retire(key);
+    },
+  });
   const transcoding = createTranscoding({ clock });
   const clusters = createClusters({
     clock,
     links,
+    loads,
     transcoding,
     onReady: () => pick.wake(),
   });

@@ -11,13 +11,18 @@ import { createConnectTransport, createGrpcTransport, Http2SessionManager } from
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAdminRoutes } from '../../src/admin/admin-routes.ts';
 import { createOperatorService } from '../../src/admin/operator-service.ts';
-import { PLACES, STATUS } from './samples.ts';
+import { PLACES, STATUS, viewOf, watchNothing } from './samples.ts';
 
 const METRICS = 'metric 1\n'.repeat(100_000);
 let listener: Listener;
 beforeAll(async () => {
   const kit = createKit({
-    routes: createAdminRoutes({ endpoints: () => [PLACES], schemaOf: () => undefined, status: () => STATUS }),
+    routes: createAdminRoutes({
+      view: () => viewOf(PLACES),
+      watch: watchNothing,
+      schemaOf: () => undefined,
+      status: () => STATUS,
+    }),
   });
   const service = createOperatorService({
     routesService: kit.service,

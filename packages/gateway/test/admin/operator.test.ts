@@ -4,13 +4,18 @@ import { describe, expect, test } from 'vitest';
 import { createAdminRoutes } from '../../src/admin/admin-routes.ts';
 import { createOperatorService } from '../../src/admin/operator-service.ts';
 import { ask, type Ask } from './ask.ts';
-import { PLACES, STATUS } from './samples.ts';
+import { PLACES, STATUS, viewOf, watchNothing } from './samples.ts';
 
 const TOKEN = 'a-token-of-the-test';
 
 function createOperator(overrides: Partial<Parameters<typeof createOperatorService>[0]> = {}): Service {
   const kit = createKit({
-    routes: createAdminRoutes({ endpoints: () => [PLACES], schemaOf: () => undefined, status: () => STATUS }),
+    routes: createAdminRoutes({
+      view: () => viewOf(PLACES),
+      watch: watchNothing,
+      schemaOf: () => undefined,
+      status: () => STATUS,
+    }),
   });
   return createOperatorService({
     routesService: kit.service,

@@ -7,7 +7,8 @@ import { Code, ConnectError, createClient, createRouterTransport } from '@connec
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAdminRoutes } from '../../src/admin/admin-routes.ts';
 import { createModuleRoutes, type ModulesView } from '../../src/admin/module-routes.ts';
-import { PLACES, RANKING_V1, STATUS } from './samples.ts';
+import type { DiscoveryViewData } from '../../src/admin/views.ts';
+import { PLACES, RANKING_V1, STATUS, viewOf } from './samples.ts';
 
 async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
   const error = await call.then(
@@ -20,11 +21,23 @@ async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
 
 describe('AdminService', () => {
   const other = { ...PLACES, cluster: 'a.B', instanceId: 'b-1', address: '127.0.0.1:5000', services: ['a.B'] };
+  const left = { ...PLACES, instanceId: 'places-0', cause: 'absent-and-failing', atMs: 1.5 };
+  const view: DiscoveryViewData = {
+    endpoints: [PLACES, other],
+    removals: [left, { ...left, instanceId: 'b-0', services: ['a.B'] }],
+    sources: [{ name: 'static', state: 'connected', sinceMs: 2.5, error: '', rank: 1, endpoints: 2 }],
+  };
+  async function* watch(signal: AbortSignal): AsyncGenerator<DiscoveryViewData> {
+    yield view;
+    yield viewOf(other);
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
   const admin = createClient(
     AdminService,
     createRouterTransport(
       createAdminRoutes({
-        endpoints: () => Promise.resolve([PLACES, other]),
+        view: () => Promise.resolve(view),
+        watch,
         schemaOf: (service) => (service === 'a.B' ? Uint8Array.of(1, 2) : undefined),
         status: () => STATUS,
       }),
@@ -34,8 +47,39 @@ describe('AdminService', () => {
   test('lists endpoints by cluster, or those of a service', async () => {
     const { endpoints } = await admin.listEndpoints({});
     expect(endpoints.map((e) => e.cluster)).toEqual(['a.B', PLACES.cluster]);
-    expect(endpoints[1]).toMatchObject({ ...PLACES, incarnation: 1_700_000_000_000n, calls: 10n, failures: 1n });
+    const numbers = { incarnation: 1_700_000_000_000n, calls: 10n, failures: 1n, sinceMs: 1_700_000_000_000n };
+    expect(endpoints[1]).toMatchObject({ ...PLACES, ...numbers });
     expect((await admin.listEndpoints({ service: 'a.B' })).endpoints).toHaveLength(1);
+  });
+
+  test('shows who left, of a service where one is named, and the sources in any case', async () => {
+    const all = await admin.listEndpoints({});
+    expect(all.removals.map(({ instanceId, cause, atMs }) => [instanceId, cause, atMs])).toEqual([
+      ['places-0', 'absent-and-failing', 2n],
+      ['b-0', 'absent-and-failing', 2n],
+    ]);
+    const one = await admin.listEndpoints({ service: 'a.B' });
+    expect(one.removals.map(({ instanceId }) => instanceId)).toEqual(['b-0']);
+    expect(one.sources).toMatchObject([{ name: 'static', state: 'connected', sinceMs: 3n, rank: 1, endpoints: 2 }]);
+  });
+
+  test('streams views until the caller goes, of a service that nobody serves as well', async () => {
+    for (const [service, counts] of [
+      ['', [2, 1]],
+      ['a.B', [1, 1]],
+      ['a.C', [0, 0]],
+    ] as const) {
+      const leaving = new AbortController();
+      const seen: number[] = [];
+      const watching = (async () => {
+        for await (const { view: shown } of admin.watchEndpoints({ service }, { signal: leaving.signal })) {
+          seen.push(shown?.endpoints.length ?? -1);
+          if (seen.length === 2) leaving.abort();
+        }
+      })();
+      expect((await refusalOf(watching)).code).toBe(Code.Canceled);
+      expect(seen).toEqual(counts);
+    }
   });
 
   test('names what is known when asked for what is not', async () => {

@@ -1,4 +1,4 @@
-import type { EndpointViewData, StatusData, VersionData } from '../../src/admin/views.ts';
+import type { DiscoveryViewData, EndpointViewData, StatusData, VersionData } from '../../src/admin/views.ts';
 
 export const PLACES: EndpointViewData = {
   cluster: 'demo.places.v1.PlacesService',
@@ -14,7 +14,17 @@ export const PLACES: EndpointViewData = {
   calls: 10,
   failures: 1,
   zone: '',
+  cause: '',
+  sinceMs: 1_700_000_000_000.25,
 };
+
+/** What the routes show when these endpoints are all there is. */
+export function viewOf(...endpoints: EndpointViewData[]): DiscoveryViewData {
+  return { endpoints, removals: [], sources: [] };
+}
+
+/** Nobody watches in these tests. */
+export async function* watchNothing(): AsyncGenerator<DiscoveryViewData> {}
 
 export const STATUS: StatusData = {
   version: '0.1.0',

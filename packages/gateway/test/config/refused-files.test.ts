@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TEST_TLS } from '@bascule/testing/tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatConfigError } from '../../src/config/error.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
@@ -72,8 +73,8 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   ['a duration of 0', 'modules:\n  loadTimeout: 0s\n', /^f\.yaml:2:16 modules\.loadTimeout: must be more than 0s/],
   [
     'a negative duration',
-    'discovery:\n  resyncGrace: -1s\n',
-    /^f\.yaml:2:16 discovery\.resyncGrace: must be from 0s to 86400s \(got "-1s"\)/,
+    'discovery:\n  absentLimit: -1s\n',
+    /^f\.yaml:2:16 discovery\.absentLimit: must be from 0s to 86400s \(got "-1s"\)/,
   ],
   [
     'a range left below',
@@ -119,6 +120,101 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     'a bad service of an endpoint',
     'discovery:\n  endpoints:\n    - {address: "a:1", services: [a.B, 1x]}\n',
     /^f\.yaml:3:40 discovery\.endpoints\[0\]\.services\[1\]: must be a fully qualified/,
+  ],
+  [
+    'an address that stands twice',
+    'discovery:\n  endpoints:\n    - {address: "a:1", services: [a.B]}\n    - {address: "a:1", services: [a.C]}\n',
+    /^f\.yaml:4:17 discovery\.endpoints\[1\]\.address: is that of discovery\.endpoints\[0\] as well\. Put the services/,
+  ],
+  [
+    'a source that is no URL',
+    'discovery:\n  sources:\n    - url: consul\n',
+    /^f\.yaml:3:12 discovery\.sources\[0\]\.url: must be a URL\. Write it as "consul:\/\/127/,
+  ],
+  [
+    'a source without a URL',
+    'discovery:\n  sources:\n    - name: a\n',
+    /^f\.yaml:3:7 discovery\.sources\[0\]\.url: must not be empty/,
+  ],
+  [
+    'a password in a URL, which is not shown',
+    'discovery:\n  sources:\n    - url: consul://me:pass@a\n',
+    /^f\.yaml:3:12 discovery\.sources\[0\]\.url: must not hold a password\. Write it to a file, and name that as passwordFile\.$/,
+  ],
+  [
+    'a user in a URL',
+    'discovery:\n  sources:\n    - url: consul://me@a\n',
+    /^f\.yaml:3:12 discovery\.sources\[0\]\.url: must not hold a user\. Write it as username/,
+  ],
+  [
+    'a token in a query',
+    'discovery:\n  sources:\n    - url: consul://a?token=x1\n',
+    /^f\.yaml:3:12 discovery\.sources\[0\]\.url: must not hold a secret \("token"\)\. Write it to a file/,
+  ],
+  [
+    'two sources of one host without names',
+    'discovery:\n  sources:\n    - url: consul://a/x\n    - url: consul://a/y\n',
+    /^f\.yaml:4:7 discovery\.sources\[1\]\.name: is that of discovery\.sources\[0\] as well \("consul:\/\/a"\)\. Give it/,
+  ],
+  [
+    'a source that is the registry once more',
+    'discovery:\n  registry: http://a:1\n  sources:\n    - url: http://a:1/x\n',
+    /^f\.yaml:4:7 discovery\.sources\[0\]\.name: is that of discovery\.registry as well/,
+  ],
+  [
+    'a name that is taken by what has none',
+    'discovery:\n  sources:\n    - url: consul://a\n      name: static\n',
+    /^f\.yaml:4:13 discovery\.sources\[0\]\.name: cannot be "static"/,
+  ],
+  [
+    'a name with a line break',
+    'discovery:\n  sources:\n    - url: consul://a\n      name: "a\\nb"\n',
+    /^f\.yaml:4:13 discovery\.sources\[0\]\.name: must be letters, digits/,
+  ],
+  [
+    'a protocol that nobody speaks',
+    'discovery:\n  sources:\n    - url: consul://a\n      protocol: soap\n',
+    /^f\.yaml:4:17 discovery\.sources\[0\]\.protocol: must be in list/,
+  ],
+  [
+    'a key without its certificate',
+    'discovery:\n  sources:\n    - url: consul://a\n      keyFile: k\n',
+    /^f\.yaml:4:16 discovery\.sources\[0\]\.keyFile: needs certFile beside it/,
+  ],
+  [
+    'access to a registry that is not there',
+    'discovery:\n  registry: http://a:1\n  registryAccessFile: a\n',
+    /^f\.yaml:3:23 discovery\.registryAccessFile: is about the registry inside the gateway, which is off/,
+  ],
+  [
+    'a check of two kinds',
+    'discovery:\n  healthCheck:\n    tcp: {}\n    http: {}\n',
+    /^f\.yaml:4:5 discovery\.healthCheck\.http: cannot stand beside tcp\. Keep one/,
+  ],
+  [
+    'a check without a word',
+    'discovery:\n  healthCheck:\n',
+    /^f\.yaml:2:3 discovery\.healthCheck: is empty\. Write \{\} to take its defaults/,
+  ],
+  [
+    'a kind of check without a word',
+    'services:\n  a.B:\n    healthCheck: {tcp: }\n',
+    /^f\.yaml:3:19 services\["a\.B"\]\.healthCheck\.tcp: is empty\. Write \{\}/,
+  ],
+  [
+    'a check that outlasts its interval',
+    'services:\n  a.B:\n    healthCheck: {interval: 1s, timeout: 2s}\n',
+    /^f\.yaml:3:42 services\["a\.B"\]\.healthCheck\.timeout: must be at most the interval, 1s \(is 2s\)/,
+  ],
+  [
+    'a path of a check with a space',
+    'services:\n  a.B:\n    healthCheck: {http: {path: "/a b"}}\n',
+    /^f\.yaml:3:32 services\["a\.B"\]\.healthCheck\.http\.path: must begin with "\/" and hold no spaces/,
+  ],
+  [
+    'a load limit without a load',
+    'services:\n  a.B:\n    loadLimit: {after: 1s}\n',
+    /^f\.yaml:3:16 services\["a\.B"\]\.loadLimit\.maxUtilization: must be set\. As in 0\.9/,
   ],
   ['an empty string', 'stateDir: ""\n', /^f\.yaml:1:11 stateDir: must not be empty \(got ""\)/],
   [
@@ -243,6 +339,47 @@ describe('a refused file', () => {
     const file = join(folder, 'large.yaml');
     await writeFile(file, `# ${'x'.repeat(10_000_000)}\n`);
     expect(await errorOf(file)).toContain('is larger than 1048576 bytes (has 10000003)');
+  });
+
+  test('that names files which cannot be used', async () => {
+    const file = join(folder, 'named.yaml');
+    const path = (name: string): string => join(folder, name);
+    await writeFile(path('empty'), ' \n');
+    await writeFile(path('no-pem'), 'certainly\n');
+    await writeFile(path('cert'), TEST_TLS.cert);
+    await writeFile(path('key'), TEST_TLS.key);
+    await writeFile(
+      file,
+      `discovery:
+  embeddedRegistry: true
+  registryAccessFile: none-1
+  endpoints: [{address: "a:1", services: [a.B], schema: none-2}]
+  sources:
+    - {url: "http://a:1", tokenFile: empty, schema: empty}
+    - {url: "http://b:1", passwordFile: .}
+`,
+    );
+    expect(await errorOf(file)).toBe(
+      [
+        `${file}:3:23 discovery.registryAccessFile: ${path('none-1')} does not exist. Correct it, or name another.`,
+        `${file}:4:57 discovery.endpoints[0].schema: ${path('none-2')} does not exist. Correct it, or name another.`,
+        `${file}:6:38 discovery.sources[0].tokenFile: ${path('empty')} is empty. Correct it, or name another.`,
+        `${file}:7:41 discovery.sources[1].passwordFile: ${folder} is not a file. Correct it, or name another.`,
+      ].join('\n'),
+    );
+    await writeFile(
+      file,
+      `discovery:
+  sources:
+    - {url: "https://a:1", caFile: no-pem}
+    - {url: "https://b:1", certFile: cert, keyFile: no-pem}
+    - {url: "https://c:1", caFile: cert, certFile: cert, keyFile: key}
+`,
+    );
+    const errors = (await errorOf(file)).split('\n');
+    expect(errors).toHaveLength(2);
+    expect(errors[0]).toContain(`${file}:3:36 discovery.sources[0].caFile: cannot be used (`);
+    expect(errors[1]).toContain(`${file}:4:38 discovery.sources[1].certFile: cannot be used (`);
   });
 
   test('that is not text', async () => {

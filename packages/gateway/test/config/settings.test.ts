@@ -15,7 +15,18 @@ function settingsOf(text: string): Settings {
 const DEFAULTS: Settings = {
   listener: { host: '127.0.0.1', port: 8080, staticDir: undefined, workers: 0, tls: undefined },
   operator: { port: 9090 },
-  discovery: { registry: undefined, embeddedRegistry: true, endpoints: [], resyncGraceMs: 30_000 },
+  discovery: {
+    registry: undefined,
+    embeddedRegistry: true,
+    registryAccessFile: undefined,
+    endpoints: [],
+    sources: [],
+    absentLimitMs: undefined,
+    lastKnownMaxAgeMs: 604_800_000,
+    healthCheck: undefined,
+    baseDir: '/etc/bascule',
+    files: new Map(),
+  },
   modules: {
     watch: [],
     maxHeapMib: 256,
@@ -46,6 +57,17 @@ const DEFAULTS: Settings = {
   services: {},
 };
 
+/** What a health check has that says nothing of itself. */
+const CHECK = {
+  probe: { kind: 'by-protocol' },
+  intervalMs: 10_000,
+  jitterPercent: 10,
+  timeoutMs: 1_000,
+  unhealthyThreshold: 3,
+  healthyThreshold: 2,
+  maxChecksPerInterval: 1_000,
+} as const;
+
 describe('defaults', () => {
   test.each([
     ['an empty file', ''],
@@ -68,7 +90,18 @@ describe('defaults', () => {
       [/Default (\d+); 0 takes a free one\.\s+optional uint32 port = 2/, DEFAULTS.listener.port],
       [/Default (\d+); 0 takes a free one\.\s+optional uint32 port = 1/, DEFAULTS.operator.port],
       [/Default "([^"]+)"\.\s+optional string host/, DEFAULTS.listener.host],
-      [/Default (\d+) s\.\s+google\.protobuf\.Duration resync_grace/, DEFAULTS.discovery.resyncGraceMs / 1000],
+      [
+        /Default (\d+) days; 0 takes none\.\s+google\.protobuf\.Duration last_known_max_age/,
+        DEFAULTS.discovery.lastKnownMaxAgeMs / 86_400_000,
+      ],
+      [/Default (\d+) s\.\s+google\.protobuf\.Duration interval = 4/, CHECK.intervalMs / 1000],
+      [/Default (\d+)\.\s+optional uint32 jitter_percent/, CHECK.jitterPercent],
+      [/Default (\d+) s\.\s+google\.protobuf\.Duration timeout = 6/, CHECK.timeoutMs / 1000],
+      [/Default (\d+); the first check[^\n]*\s+optional uint32 unhealthy_threshold/, CHECK.unhealthyThreshold],
+      [/Default (\d+)\.\s+optional uint32 healthy_threshold/, CHECK.healthyThreshold],
+      [/Default ([\d,]+)\.\s+optional uint32 max_checks_per_interval/, CHECK.maxChecksPerInterval.toLocaleString('en')],
+      [/Default "([^"]+)"\. Asked by GET[^\n]*\s+optional string path = 1/, '/healthz'],
+      [/Default (\d+) s\.\s+google\.protobuf\.Duration after = 2/, 5],
       [/Default (\d+)\.\s+optional uint32 max_heap_mib/, DEFAULTS.modules.maxHeapMib],
       [/Default (\d+)\.\s+optional uint32 max_external_mib/, DEFAULTS.modules.maxExternalMib],
       [/Default (\d+) s\.\s+google\.protobuf\.Duration load_timeout/, DEFAULTS.modules.loadTimeoutMs / 1000],
@@ -113,7 +146,7 @@ describe('what a file sets', () => {
       connectTimeoutMs: 20,
     });
     const shared = settingsOf('services:\n  a.A: &slow {defaultTimeout: 60s, maxAttempts: 1}\n  a.B: *slow\n').services;
-    expect(shared['a.B']).toEqual({ policy: 'least-request', defaultTimeoutMs: 60_000, maxAttempts: 1 });
+    expect(shared['a.B']).toMatchObject({ policy: 'least-request', defaultTimeoutMs: 60_000, maxAttempts: 1 });
   });
 
   test('paths are relative to the file; special log names are not paths', () => {
@@ -153,6 +186,91 @@ describe('what a file sets', () => {
     expect(settingsOf('discovery: {registry: "http://r:1", embeddedRegistry: true}').discovery.embeddedRegistry).toBe(
       true,
     );
+  });
+
+  test('a source has its defaults, and paths relative to the file', () => {
+    const { sources, embeddedRegistry } = settingsOf(`discovery:
+  sources:
+    - url: consul://127.0.0.1:8500/payments
+    - url: dns://_grpc._tcp.places.example
+      name: places
+      rank: 3
+      services: [a.B]
+      protocol: connect
+      codecs: [json]
+      schema: a.binpb
+      tokenFile: secrets/token
+      username: me
+      passwordFile: /p
+      caFile: ca.pem
+      certFile: c.pem
+      keyFile: k.pem
+`).discovery;
+    const none = { token: undefined, password: undefined, ca: undefined, cert: undefined, key: undefined };
+    expect(embeddedRegistry).toBe(false);
+    expect(sources).toEqual([
+      {
+        name: 'consul://127.0.0.1:8500',
+        url: 'consul://127.0.0.1:8500/payments',
+        rank: 0,
+        defaults: { services: [], protocol: 'grpc', codecs: ['proto'] },
+        username: undefined,
+        schemaFile: undefined,
+        credentialFiles: none,
+      },
+      {
+        name: 'places',
+        url: 'dns://_grpc._tcp.places.example',
+        rank: 3,
+        defaults: { services: ['a.B'], protocol: 'connect', codecs: ['proto', 'json'] },
+        username: 'me',
+        schemaFile: '/etc/bascule/a.binpb',
+        credentialFiles: {
+          token: '/etc/bascule/secrets/token',
+          password: '/p',
+          ca: '/etc/bascule/ca.pem',
+          cert: '/etc/bascule/c.pem',
+          key: '/etc/bascule/k.pem',
+        },
+      },
+    ]);
+  });
+
+  test('sources without a host are named by what stands in its place', () => {
+    const names = settingsOf('discovery: {sources: [{url: "env:BACKENDS"}, {url: "file:///etc/e.yaml"}]}');
+    expect(names.discovery.sources.map(({ name }) => name)).toEqual(['env:BACKENDS', 'file:/etc/e.yaml']);
+  });
+
+  test('health checks and load limits, of all services and of one', () => {
+    const { discovery, services } = settingsOf(`discovery:
+  absentLimit: 60s
+  lastKnownMaxAge: 0s
+  healthCheck: {}
+services:
+  a.A: {healthCheck: {grpc: {service: "", watch: true}, interval: 0.5s}}
+  a.B: {healthCheck: {http: {path: /up, port: 81}, interval: 30s, timeout: 2s, jitterPercent: 0}}
+  a.C: {healthCheck: {tcp: {}, unhealthyThreshold: 1, healthyThreshold: 9, maxChecksPerInterval: 7}}
+  a.D: {loadLimit: {maxUtilization: 0.9}}
+  a.E: {loadLimit: {maxUtilization: 1.5, after: 0s}}
+`);
+    expect(discovery).toMatchObject({ absentLimitMs: 60_000, lastKnownMaxAgeMs: 0, healthCheck: CHECK });
+    const checks = ['a.A', 'a.B', 'a.C'].map((name) => services[name]?.healthCheck);
+    expect(checks).toEqual([
+      { ...CHECK, probe: { kind: 'grpc', service: '', watch: true }, intervalMs: 500, timeoutMs: 500 },
+      {
+        ...CHECK,
+        probe: { kind: 'http', path: '/up', port: 81 },
+        intervalMs: 30_000,
+        timeoutMs: 2_000,
+        jitterPercent: 0,
+      },
+      { ...CHECK, probe: { kind: 'tcp' }, unhealthyThreshold: 1, healthyThreshold: 9, maxChecksPerInterval: 7 },
+    ]);
+    expect(services['a.D']).toMatchObject({
+      healthCheck: undefined,
+      loadLimit: { maxUtilization: 0.9, afterMs: 5_000 },
+    });
+    expect(services['a.E']?.loadLimit).toEqual({ maxUtilization: 1.5, afterMs: 0 });
   });
 
   test('each policy has its name', () => {
@@ -195,8 +313,12 @@ describe('what needs a restart', () => {
     ['listener: {port: 1, workers: 2}', ['listener.port', 'listener.workers']],
     ['operator: {port: 1}', ['operator.port']],
     ['stateDir: elsewhere', ['stateDir']],
+    ['discovery: {absentLimit: 1s, registryAccessFile: a}', ['discovery.registryAccessFile', 'discovery.absentLimit']],
+    // Naming a source switches the registry inside off, unless it is written down.
+    ['discovery: {sources: [{url: "http://a:1"}]}', ['discovery.embeddedRegistry']],
+    ['discovery: {embeddedRegistry: true, sources: [{url: "http://a:1"}]}', []],
     ['listener: {staticDir: a}\ncalls: {maxOpenCalls: 1}\ncors: {allowOrigins: ["*"]}\nservices: {"*": {}}', []],
   ])('%s', (text, fields) => {
-    expect(frozenChanges(DEFAULTS, settingsOf(text))).toEqual(fields);
+    expect(frozenChanges(DEFAULTS, settingsOf(text)).map(({ path }) => path.join('.'))).toEqual(fields);
   });
 });

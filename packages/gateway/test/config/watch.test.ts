@@ -1,9 +1,9 @@
-import { mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { systemClock } from '@bascule/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { formatConfigError } from '../../src/config/error.ts';
+import { formatConfigError, SettingsRefused } from '../../src/config/error.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { applyOverrides } from '../../src/config/settings.ts';
 import type { Settings } from '../../src/config/settings-types.ts';
@@ -129,6 +129,38 @@ describe('a saved change', () => {
     expect(await next()).toMatchObject({ errors: expect.stringContaining('does not exist') });
     await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({ revision: 2 });
+  });
+
+  test('of a file that it names is taken, wherever that is, and refused while it is not there', async () => {
+    const secret = join(folder, 'deep', 'token');
+    await mkdir(dirname(secret));
+    await writeFile(secret, 'one\n');
+    await start(`discovery: {sources: [{url: "http://a:1", tokenFile: ${secret}}]}\n`);
+    const contents = (what: Seen): string =>
+      'settings' in what ? new TextDecoder().decode(what.settings.discovery.files.get(secret)) : what.errors;
+    await writeFile(secret, 'second\n');
+    await watch?.check();
+    expect(contents(await next())).toBe('second\n');
+    await unlink(secret);
+    await watch?.check();
+    expect(contents(await next())).toContain(`discovery.sources[0].tokenFile: ${secret} does not exist`);
+    await watch?.check();
+    expect(seen).toEqual([]);
+    await writeFile(secret, 'three\n');
+    await watch?.check();
+    expect(contents(await next())).toBe('three\n');
+  });
+
+  test('that only turns out wrong when it is put in place says where', async () => {
+    const problem = { path: ['discovery', 'sources', 0, 'url'], message: 'is no good', advice: 'Write another.' };
+    const onConfig = (): void => {
+      throw new SettingsRefused(problem);
+    };
+    await start('# first\n', { onConfig });
+    await writeFile(file, 'discovery:\n  embeddedRegistry: true\n  sources: [{url: "x://a"}]\n');
+    expect(await next()).toEqual({
+      errors: `${file}:3:19 discovery.sources[0].url: is no good. Write another.`,
+    });
   });
 
   test('after closing is not told', async () => {

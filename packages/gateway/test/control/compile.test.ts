@@ -7,6 +7,7 @@ import { compileSnapshot, createMethodCache } from '../../src/control/compile.ts
 import { endpointOf, SEARCH } from '../support.ts';
 
 const settings = resolveSettings(create(ConfigSchema), '/tmp');
+const NO_CHECKS = { healthCheck: undefined, loadLimit: undefined } as const;
 const VOTE: MethodFacts = { ...SEARCH, method: 'Vote', idempotency: 'idempotent' };
 
 function compile(input: Partial<Parameters<typeof compileSnapshot>[0]>) {
@@ -65,7 +66,8 @@ describe('compile', () => {
   it('knows no policy of a service that is called as an object is made', () => {
     const policy = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
     const endpoints = [endpointOf({ services: ['constructor', '__proto__'] })];
-    const { clusters } = compile({ endpoints, settings: { ...settings, services: { '*': policy } } });
+    const services = { '*': { ...policy, ...NO_CHECKS } };
+    const { clusters } = compile({ endpoints, settings: { ...settings, services } });
     expect(clusters).toMatchObject([
       { service: '__proto__', ...policy },
       { service: 'constructor', ...policy },
@@ -73,8 +75,8 @@ describe('compile', () => {
   });
 
   it('uses the policy of the service, then that of "*", then least request', () => {
-    const named = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
-    const other = { policy: 'round-robin', defaultTimeoutMs: undefined, maxAttempts: undefined } as const;
+    const named = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2, ...NO_CHECKS } as const;
+    const other = { policy: 'round-robin', defaultTimeoutMs: undefined, maxAttempts: undefined, ...NO_CHECKS } as const;
     const endpoints = [endpointOf({ services: ['a.A', 'b.B'] })];
     const both = compile({ endpoints, settings: { ...settings, services: { 'a.A': named, '*': other } } });
     expect(both.clusters.map((c) => [c.policy, c.defaultTimeoutMs])).toEqual([
@@ -82,6 +84,22 @@ describe('compile', () => {
       ['round-robin', undefined],
     ]);
     expect(compile({ endpoints }).clusters.map((c) => c.policy)).toEqual(['least-request', 'least-request']);
+  });
+
+  it('looks at the load of those services alone that have a limit', () => {
+    const limited = {
+      ...NO_CHECKS,
+      policy: 'random',
+      defaultTimeoutMs: undefined,
+      maxAttempts: undefined,
+      loadLimit: { maxUtilization: 0.9, afterMs: 5_000 },
+    } as const;
+    const endpoints = [endpointOf({ services: ['a.A', 'b.B'] })];
+    const { clusters } = compile({ endpoints, settings: { ...settings, services: { 'a.A': limited } } });
+    expect(clusters.map(({ service, readsLoad }) => [service, readsLoad])).toEqual([
+      ['a.A', true],
+      ['b.B', false],
+    ]);
   });
 
   it('makes plain data, which crosses threads', () => {
