@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit } from './at-exit.ts';
 import { makeFolder } from './folders.ts';
@@ -36,6 +36,7 @@ export interface Command {
 const POLL_MS = 20;
 const ASK_TIMEOUT_MS = 2_000;
 const TERMINATE_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 2_000;
 
 /** Linux ends the child with its parent even if that is killed, which no handler of ours could see. */
 const SETPRIV = '/usr/bin/setpriv';
@@ -108,7 +109,10 @@ export async function runServer(plan: ServerPlan): Promise<RealServer> {
       return child.pid;
     },
     output,
-    pause: () => void child?.kill('SIGSTOP'),
+    pause() {
+      child?.kill('SIGSTOP');
+      if (child?.pid !== undefined) waitUntilStopped(child.pid);
+    },
     resume: () => void child?.kill('SIGCONT'),
     kill: () => end('SIGKILL'),
     async restart(options = {}) {
@@ -134,6 +138,22 @@ function launch({ file, args, env, cwd }: Command, folder: string, log: string):
   child.on('error', () => undefined);
   child.unref();
   return child;
+}
+
+/** The signal is sent at once, but a thread that runs elsewhere may answer one more question until it arrives there. */
+function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  const runs = (task: string): boolean => !/\) [TtZX]/.test(readFileSync(`${tasks}/${task}/stat`, 'utf8'));
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    try {
+      if (!readdirSync(tasks).some(runs)) return;
+    } catch (error) {
+      // A thread that has just ended; without /proc there is nothing to look at.
+      if (!existsSync(tasks)) return;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
 }
 
 async function isReady(plan: ServerPlan): Promise<boolean> {

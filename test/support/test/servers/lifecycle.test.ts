@@ -54,8 +54,8 @@ describe.each(SERVER_NAMES)('%s', (name: ServerName) => {
           () => (isAnswered = true),
           () => undefined,
         );
-        // Its kernel still takes connections, but the process says nothing while it is stopped.
-        await expect.poll(() => /^\d+ \(.*\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))).toBe(true);
+        // Longer than any of them takes; a machine that is slower makes this prove less, and fail no more.
+        await new Promise((resolve) => setTimeout(resolve, 100));
         expect(isAnswered).toBe(false);
         server.resume();
         await asking;
