@@ -20,12 +20,24 @@ const ETCD: System = {
   registrar: async () => (await import('./registrars/etcd.ts')).openEtcdRegistrar,
 };
 
+const CONSUL: System = {
+  source: async () => (await import('./sources/consul.ts')).openConsulSource,
+  registrar: async () => (await import('./registrars/consul.ts')).openConsulRegistrar,
+};
+
+const KUBERNETES: System = {
+  source: async () => (await import('./sources/kubernetes.ts')).openKubernetesSource,
+};
+
 /** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
 const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['http', REGISTRY],
   ['https', REGISTRY],
   ['etcd', ETCD],
   ['etcd+https', ETCD],
+  ['consul', CONSUL],
+  ['consul+https', CONSUL],
+  ['kubernetes', KUBERNETES],
 ]);
 
 /** Opens the source that a URL names. Throws SpecError, with the schemes that there are. */

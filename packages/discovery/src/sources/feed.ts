@@ -10,8 +10,10 @@ export interface Feed {
   remove(key: string, cause: RemovalCause): void;
   /** As `remove`, for every incarnation of an instance. */
   removeInstance(instanceId: string, cause: RemovalCause): void;
-  /** The present set is gathered up to now: the session works. Resets the backoff; `answer` implies it. */
+  /** The present set is gathered up to now: the session works; `answer` implies it. */
   connected(): void;
+  /** See SourceListener.load. */
+  load(key: string, utilization: number): void;
   /** See SourceListener.warning. */
   warning(message: string): void;
   schema(digest: string, schema: Uint8Array): void;
@@ -27,9 +29,16 @@ export interface Answer {
    * answer is enough for up to half of the set; more than half need a second answer.
    * `none`: the system has no history (DNS): a second answer without it is needed, a third one for more than half.
    * `new`: the history began anew (the system lost its memory, or this is the first answer after a loss): doubt only.
-   * An empty answer only doubts, whatever the history: that a whole set left at once is for checks to confirm.
+   * What is missing from it stays doubted in later answers too, until it is listed again: the new history never had it.
+   * `decided`: the answer is the word of whoever decides who is there (a file): whoever is missing has left, all of them too.
+   * An empty answer only doubts, whatever other history: that a whole set left at once is for checks to confirm.
    */
-  readonly history: 'same' | 'none' | 'new';
+  readonly history: 'same' | 'none' | 'new' | 'decided';
+  /**
+   * What the answer is about, where a source asks several questions (one per service): only what was told last within
+   * the same scope can be missing from it, and empty or half is counted within it. Default: one scope for all.
+   */
+  readonly scope?: string;
 }
 
 /** One system, told in its own words. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { endpointKey, type Endpoint, type RemovalCause } from '@bascule/core';
 import type { SourceChange } from '../source.ts';
+import { createDigestCount } from './digest-count.ts';
 import type { Answer } from './feed.ts';
 
 /** What a source has told so far, and the changes that news make of it. */
@@ -9,51 +10,103 @@ export interface ToldSet {
   put(endpoint: Endpoint): SourceChange[];
   remove(key: string, cause: RemovalCause): SourceChange[];
   removeInstance(instanceId: string, cause: RemovalCause): SourceChange[];
-  endpoints(): Endpoint[];
+  /** Digests that present endpoints name; the same object for as long as they are the same. */
+  digests(): ReadonlySet<string>;
 }
 
 interface Entry {
-  endpoint: Endpoint;
+  readonly endpoint: Endpoint;
+  /** See Answer.scope. */
+  readonly scope: string;
   /** Answers in a row that lack it; 0 for one that is told. */
   missing: number;
   isDoubted: boolean;
+  /** Told by a history that is over: the present one never had it, so missing there says nothing. */
+  isOfOldHistory: boolean;
 }
 
 /** An empty set. */
 export function createToldSet(): ToldSet {
   const entries = new Map<string, Entry>();
   const keysOf = new Map<string, Set<string>>();
+  const digests = createDigestCount();
+  /**
+   * By instance id, who is listed while a newer process of the same instance is: a late word of an old process. It is
+   * nobody's until the newer one leaves; then it is all there is (the clock behind the incarnations was put back).
+   */
+  const shadows = new Map<string, { readonly endpoint: Endpoint; readonly scope: string }>();
 
-  function add(endpoint: Endpoint): void {
+  function set(endpoint: Endpoint, scope: string): void {
     const key = endpointKey(endpoint);
-    entries.set(key, { endpoint, missing: 0, isDoubted: false });
+    digests.swap(entries.get(key)?.endpoint.schemaDigest, endpoint.schemaDigest);
+    entries.set(key, { endpoint, scope, missing: 0, isDoubted: false, isOfOldHistory: false });
     keysOf.set(endpoint.instanceId, (keysOf.get(endpoint.instanceId) ?? new Set()).add(key));
+  }
+
+  function drop(key: string, { endpoint }: Entry): void {
+    entries.delete(key);
+    digests.swap(endpoint.schemaDigest, undefined);
+    const keys = keysOf.get(endpoint.instanceId);
+    keys?.delete(key);
+    if (keys?.size === 0) keysOf.delete(endpoint.instanceId);
+  }
+
+  /** Other incarnations of an instance that are in the set. */
+  function othersOf(endpoint: Endpoint): { key: string; entry: Entry }[] {
+    return [...(keysOf.get(endpoint.instanceId) ?? [])]
+      .map((key) => ({ key, entry: entries.get(key) as Entry }))
+      .filter(({ entry }) => entry.endpoint.incarnation !== endpoint.incarnation);
+  }
+
+  /** Counts only while it is told: a doubted one may be dead, and who is told must not wait for that. */
+  function isOutdated(endpoint: Endpoint): boolean {
+    return othersOf(endpoint).some(({ entry }) => {
+      return entry.endpoint.incarnation > endpoint.incarnation && !entry.isDoubted;
+    });
+  }
+
+  function put(endpoint: Endpoint, scope: string): SourceChange[] {
+    const known = entries.get(endpointKey(endpoint));
+    if (known === undefined && isOutdated(endpoint)) {
+      const other = shadows.get(endpoint.instanceId)?.endpoint;
+      if (other === undefined || other.incarnation <= endpoint.incarnation) {
+        shadows.set(endpoint.instanceId, { endpoint, scope });
+      }
+      return [];
+    }
+    const isNews = known === undefined || known.isDoubted || !isDeepStrictEqual(known.endpoint, endpoint);
+    set(endpoint, scope);
+    if (!isNews) return [];
+    const older = othersOf(endpoint).filter(({ entry }) => entry.endpoint.incarnation < endpoint.incarnation);
+    for (const { key, entry } of older) drop(key, entry);
+    return [
+      // The new one first: a set of one must not be empty in between.
+      { type: known === undefined ? 'insert' : 'update', endpoint },
+      ...older.map(({ key }): SourceChange => ({ type: 'remove', key, cause: 'replaced' })),
+    ];
+  }
+
+  /** Who stood in the shadow of one that has left or is doubted. */
+  function surface(instanceId: string): SourceChange[] {
+    const shadow = shadows.get(instanceId);
+    if (shadow === undefined || isOutdated(shadow.endpoint)) return [];
+    shadows.delete(instanceId);
+    return put(shadow.endpoint, shadow.scope);
   }
 
   function remove(key: string, cause: RemovalCause): SourceChange[] {
     const entry = entries.get(key);
-    if (entry === undefined) return [];
-    entries.delete(key);
-    const keys = keysOf.get(entry.endpoint.instanceId);
-    keys?.delete(key);
-    if (keys?.size === 0) keysOf.delete(entry.endpoint.instanceId);
-    return [{ type: 'remove', key, cause }];
+    if (entry === undefined) {
+      for (const [id, { endpoint }] of shadows) if (endpointKey(endpoint) === key) shadows.delete(id);
+      return [];
+    }
+    drop(key, entry);
+    return [...surface(entry.endpoint.instanceId), { type: 'remove', key, cause }];
   }
 
-  function put(endpoint: Endpoint): SourceChange[] {
-    const key = endpointKey(endpoint);
-    const known = entries.get(key);
-    if (known !== undefined) {
-      const isNews = known.isDoubted || !isDeepStrictEqual(known.endpoint, endpoint);
-      entries.set(key, { endpoint, missing: 0, isDoubted: false });
-      return isNews ? [{ type: 'update', endpoint }] : [];
-    }
-    const older = [...(keysOf.get(endpoint.instanceId) ?? [])].filter((other) => {
-      return (entries.get(other)?.endpoint.incarnation ?? 0) < endpoint.incarnation;
-    });
-    add(endpoint);
-    // The new one first: a set of one must not be empty in between.
-    return [{ type: 'insert', endpoint }, ...older.flatMap((other) => remove(other, 'replaced'))];
+  function removeInstance(instanceId: string, cause: RemovalCause): SourceChange[] {
+    shadows.delete(instanceId);
+    return [...(keysOf.get(instanceId) ?? [])].flatMap((key) => remove(key, cause));
   }
 
   function miss(key: string, needed: number, why: string): SourceChange[] {
@@ -62,33 +115,66 @@ export function createToldSet(): ToldSet {
     if (entry.missing >= needed) return remove(key, 'not-in-source');
     if (entry.isDoubted) return [];
     entry.isDoubted = true;
-    return [{ type: 'doubt', key, why }];
+    return [{ type: 'doubt', key, why }, ...surface(entry.endpoint.instanceId)];
+  }
+
+  function answer({ endpoints, unreadable = [], history, scope = '' }: Answer): SourceChange[] {
+    const newest = newestOf(endpoints);
+    const told = new Set([...newest.values()].map(endpointKey));
+    const kept = new Set(unreadable);
+    for (const [id, shadow] of shadows) if (shadow.scope === scope && !kept.has(id)) shadows.delete(id);
+    const changes = [...newest.values()].flatMap((endpoint) => put(endpoint, scope));
+    for (const endpoint of endpoints) {
+      if (!told.has(endpointKey(endpoint)) && isOutdated(endpoint))
+        shadows.set(endpoint.instanceId, { endpoint, scope });
+    }
+    const within = [...entries].filter(([, entry]) => entry.scope === scope);
+    const absent = within.filter(([key, { endpoint }]) => !told.has(key) && !kept.has(endpoint.instanceId));
+    for (const [, entry] of absent) entry.isOfOldHistory ||= history === 'new';
+    const leaving = absent.filter(([, entry]) => !entry.isOfOldHistory);
+    const stay = within.length - absent.length;
+    const verdict = weigh({
+      history,
+      isEmpty: endpoints.length === 0 && kept.size === 0,
+      isMost: leaving.length > stay,
+    });
+    return [
+      ...changes,
+      ...absent.flatMap(([key, entry]) => {
+        const needed = entry.isOfOldHistory && history !== 'decided' ? Infinity : verdict.needed;
+        return miss(key, needed, verdict.why);
+      }),
+    ];
   }
 
   return {
-    put,
+    answer,
+    put: (endpoint) => put(endpoint, ''),
     remove,
-    removeInstance: (instanceId, cause) => [...(keysOf.get(instanceId) ?? [])].flatMap((key) => remove(key, cause)),
-    answer({ endpoints, unreadable = [], history }) {
-      const told = new Set(endpoints.map(endpointKey));
-      const kept = new Set(unreadable);
-      const changes = endpoints.flatMap(put);
-      const absent = [...entries].filter(([key, { endpoint }]) => !told.has(key) && !kept.has(endpoint.instanceId));
-      const isMost = absent.length * 2 > entries.size;
-      const isEmpty = endpoints.length === 0 && kept.size === 0;
-      const needed = history === 'new' || isEmpty ? Infinity : ANSWERS[history] + (isMost ? 1 : 0);
-      const why = whyDoubted(history, isEmpty, isMost);
-      return [...changes, ...absent.flatMap(([key]) => miss(key, needed, why))];
-    },
-    endpoints: () => [...entries.values()].map((entry) => entry.endpoint),
+    removeInstance,
+    digests: digests.present,
   };
 }
 
-/** Answers without an endpoint until it counts as gone, for up to half of the set. */
-const ANSWERS = { same: 1, none: 2 } as const;
+/** Of every instance its newest incarnation; who is listed twice counts as listed last. */
+function newestOf(endpoints: readonly Endpoint[]): Map<string, Endpoint> {
+  const newest = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const other = newest.get(endpoint.instanceId);
+    if (other === undefined || other.incarnation <= endpoint.incarnation) newest.set(endpoint.instanceId, endpoint);
+  }
+  return newest;
+}
 
-function whyDoubted(history: Answer['history'], isEmpty: boolean, isMost: boolean): string {
-  if (isEmpty) return 'the source answers with nothing';
-  if (history === 'new') return 'the source has started anew and does not know it yet';
-  return isMost ? 'the source misses more than half at once' : 'missing in one answer of the source';
+/** How many answers in a row must lack somebody until that counts as gone, and what to say until then. */
+function weigh(answer: Pick<Answer, 'history'> & { isEmpty: boolean; isMost: boolean }): {
+  needed: number;
+  why: string;
+} {
+  const { history, isEmpty, isMost } = answer;
+  if (history === 'decided') return { needed: 1, why: '' };
+  if (isEmpty) return { needed: Infinity, why: 'the source answers with nothing' };
+  if (history === 'new') return { needed: Infinity, why: 'the source has started anew and does not know it yet' };
+  const needed = (history === 'same' ? 1 : 2) + (isMost ? 1 : 0);
+  return { needed, why: isMost ? 'the source misses more than half at once' : 'missing in one answer of the source' };
 }

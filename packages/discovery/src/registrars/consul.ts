@@ -1,0 +1,109 @@
+import type { Endpoint } from '@bascule/core';
+import { createConsulAgent, toCheckId, toCheckStatus, type ConsulAgent } from '../peers/consul/agent.ts';
+import { incarnationOf, toDefinition } from '../peers/consul/records.ts';
+import { readConsulUrl, toConsulHeaders } from '../peers/consul/target.ts';
+import { createHttpClient, HttpError } from '../peers/http.ts';
+import { SpecError } from '../spec.ts';
+import {
+  LeaseLost,
+  RegistrationRefused,
+  type Registration,
+  type RegistrationOptions,
+  type RegistrarDriver,
+} from './registration.ts';
+
+/**
+ * Registers with the agent that the URL names, as the service of its path or as the endpoint's first, with a check that
+ * passes for as long as it is renewed.
+ */
+export function openConsulRegistrar(options: RegistrationOptions): RegistrarDriver {
+  const { credentials, clock, ttlMs } = options;
+  const target = readConsulUrl(options.url);
+  if (target.names.length > 1) throw new SpecError('an instance is one service of Consul: name one in the path');
+  const headers = toConsulHeaders(credentials);
+  const http = createHttpClient({ origins: target.origins, tls: credentials.tls, headers, clock });
+  const agent = createConsulAgent(http, target);
+  const deregisterAfterMs = Math.max(target.deregisterAfterMs, ttlMs);
+  /** Rights that sufficed once: when they are gone, the cluster has lost them, and somebody will put them back. */
+  let hasSufficed = false;
+
+  function announce(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const Check = {
+      CheckID: toCheckId(endpoint),
+      Name: 'Renewed by the instance',
+      TTL: `${ttlMs}ms`,
+      Status: toCheckStatus(endpoint.health),
+      DeregisterCriticalServiceAfter: `${deregisterAfterMs}ms`,
+    };
+    const name = target.names[0] ?? endpoint.services[0] ?? '';
+    return agent.register({ ...toDefinition(endpoint, name, target.tags), Check }, signal);
+  }
+
+  async function register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration> {
+    const { instanceId, incarnation } = endpoint;
+    try {
+      const before = await agent.service(instanceId, signal);
+      const known = incarnationOf(before);
+      if (known > incarnation) {
+        throw new RegistrationRefused(
+          `Consul knows ${instanceId} with incarnation ${known}; ours, ${incarnation}, is older`,
+        );
+      }
+      await announce(endpoint, signal);
+      if (before !== undefined && known !== incarnation) await agent.clear(endpoint, signal);
+    } catch (error) {
+      throw toRefusal(error, hasSufficed);
+    }
+    const registration = createRegistration(endpoint, { agent, ttlMs, announce });
+    await registration.renew(endpoint, signal);
+    hasSufficed = true;
+    return registration;
+  }
+
+  return {
+    register,
+    async close() {
+      http.close();
+    },
+  };
+}
+
+interface Means {
+  readonly agent: ConsulAgent;
+  readonly ttlMs: number;
+  readonly announce: (endpoint: Endpoint, signal: AbortSignal) => Promise<void>;
+}
+
+function createRegistration(first: Endpoint, { agent, ttlMs, announce }: Means): Registration {
+  const { instanceId, incarnation } = first;
+  let announced = first;
+  let isDraining = false;
+  return {
+    ttlMs,
+    async renew(endpoint, signal) {
+      // Before all else: it fails when a newer incarnation has taken over, which must not be overwritten.
+      if (!(await agent.renew(endpoint, signal))) {
+        throw new LeaseLost(`the agent of Consul does not know ${instanceId} with incarnation ${incarnation}`);
+      }
+      if (endpoint.weight !== announced.weight || endpoint.labels !== announced.labels) {
+        await announce(endpoint, signal);
+        announced = endpoint;
+      }
+      if (isDraining === (endpoint.health === 'draining')) return;
+      await agent.maintain(instanceId, !isDraining, signal);
+      isDraining = !isDraining;
+    },
+    async remove(signal) {
+      if (incarnationOf(await agent.service(instanceId, signal)) === incarnation) {
+        await agent.deregister(instanceId, signal);
+      }
+    },
+  };
+}
+
+/** What repeating cannot change: the record is unsound, or rights are missing that were never there. */
+function toRefusal(error: unknown, hasSufficed: boolean): unknown {
+  if (!(error instanceof HttpError)) return error;
+  const isFinal = error.status === 400 || ((error.status === 401 || error.status === 403) && !hasSufficed);
+  return isFinal ? new RegistrationRefused(error.message, { cause: error }) : error;
+}
