@@ -12,6 +12,8 @@ export interface FollowOptions {
   readonly credentials?: Credentials;
   readonly clock?: Clock;
   readonly defaults?: Partial<EndpointDefaults>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly baseDir?: string;
 }
 
 /** Opens what one test needs, and closes it behind the test. */
@@ -24,15 +26,15 @@ export class Opened {
   }
 
   async follow(url: string, options: FollowOptions = {}): Promise<Recorded> {
-    const { clock = systemClock, credentials = {}, defaults } = options;
+    const { clock = systemClock, credentials = {}, defaults, env = {}, baseDir = '/' } = options;
     const source = await openSource({
       url: parseSystemUrl(url),
       credentials,
       clock,
       dial: createDial(clock),
       defaults: { services: [SERVICE], protocol: 'grpc', codecs: ['proto'], schemaDigest: '', ...defaults },
-      env: {},
-      baseDir: '/',
+      env,
+      baseDir,
       schemas: new Map(),
     });
     return record(this.add(source));
