@@ -23,6 +23,16 @@ export type DialectName = 'grpc' | 'grpc-web' | 'grpc-web-text' | 'connect' | 'c
 /** Version of HTTP that the caller's connection speaks; empty where there is none, as in process. */
 export type HttpVersion = '1.0' | '1.1' | '2' | '';
 
+/** What a caller's certificate says of it, once the authority behind it has been checked. */
+export interface PeerCertificate {
+  /** Subject alternative names that are URIs, as in SPIFFE. */
+  readonly uris: readonly string[];
+  /** Subject alternative names that are host names. */
+  readonly dnsNames: readonly string[];
+  /** Empty without one. */
+  readonly commonName: string;
+}
+
 /** What layers learn about one call, shared from listener to link. Made by {@link createCallContext}. */
 export interface CallContext {
   /** Unique within the process; in logs and in the `bascule-call-id` response field where that is exposed. */
@@ -31,6 +41,8 @@ export interface CallContext {
   readonly startedMs: number;
   /** Address of the peer socket, without port. */
   readonly peer: string;
+  /** Set by the listener where the caller has shown one, for calls over HTTP/1.1 and HTTP/2. */
+  peerCertificate: PeerCertificate | undefined;
   /** Set by the listener. */
   httpVersion: HttpVersion;
   /** Set by the dialect layer; for calls of a WebSocket, which come in the words of gRPC, by the listener. */
@@ -66,6 +78,7 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     id,
     startedMs,
     peer,
+    peerCertificate: undefined,
     httpVersion: '',
     dialect: 'http',
     received: undefined,

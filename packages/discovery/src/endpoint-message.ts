@@ -10,6 +10,7 @@ import {
   type Condition,
   type Endpoint as EndpointMessage,
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import type { InstanceReport } from './registrars/registration.ts';
 
 const PROTOCOLS: ReadonlyMap<EndpointProtocol, Protocol> = new Map([
   ['grpc', Protocol.GRPC],
@@ -26,7 +27,7 @@ function protocolOf(protocol: Protocol): EndpointProtocol {
 }
 
 /** An endpoint as the registry speaks of it. Endpoints behind a message port never leave their process. */
-export function toEndpointMessage(endpoint: Endpoint): EndpointMessage {
+export function toEndpointMessage(endpoint: Endpoint & InstanceReport): EndpointMessage {
   return create(EndpointSchema, {
     ...endpoint,
     incarnation: BigInt(endpoint.incarnation),
@@ -34,8 +35,12 @@ export function toEndpointMessage(endpoint: Endpoint): EndpointMessage {
     codecs: endpoint.codecs.includes('json') ? [Codec.JSON] : [],
     services: [...endpoint.services],
     labels: { ...endpoint.labels },
-    ...(endpoint.health !== undefined && { condition: conditionOf(endpoint) }),
+    ...(saysHowItIs(endpoint) && { condition: conditionOf(endpoint) }),
   });
+}
+
+function saysHowItIs({ health, utilization, failingChecks }: Endpoint & InstanceReport): boolean {
+  return health !== undefined || utilization !== undefined || failingChecks !== undefined;
 }
 
 const STATES: Readonly<Record<EndpointHealth, State>> = {
@@ -45,8 +50,13 @@ const STATES: Readonly<Record<EndpointHealth, State>> = {
 };
 
 /** How an instance says that it is. */
-export function conditionOf({ health = 'healthy' }: Endpoint): Condition {
-  return create(ConditionSchema, { state: STATES[health] });
+export function conditionOf({
+  health = 'healthy',
+  utilization,
+  failingChecks = [],
+}: Endpoint & InstanceReport): Condition {
+  const known = utilization === undefined ? {} : { utilization };
+  return create(ConditionSchema, { state: STATES[health], failingChecks: [...failingChecks], ...known });
 }
 
 /** What a newer registry may add counts as healthy: whoever registers means to serve. */

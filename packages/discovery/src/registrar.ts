@@ -1,9 +1,15 @@
 import type { Clock, Endpoint } from '@bascule/core';
-import { callWithin, createBackoff, waitFor } from './waiting.ts';
-import { LeaseLost, RegistrationRefused, type RegistrarDriver, type Registration } from './registrars/registration.ts';
+import { callWithin, createBackoff, FULL_JITTER, waitFor } from './waiting.ts';
+import {
+  LeaseLost,
+  RegistrationRefused,
+  type InstanceReport,
+  type RegistrarDriver,
+  type Registration,
+} from './registrars/registration.ts';
 
 /** What an instance may change of itself while it is registered. */
-export type EndpointUpdate = Partial<Pick<Endpoint, 'weight' | 'labels' | 'health'>>;
+export type EndpointUpdate = Partial<Pick<Endpoint, 'weight' | 'labels' | 'health'>> & InstanceReport;
 
 /** Keeps an endpoint registered for as long as it lives. */
 export interface Registrar {
@@ -34,8 +40,9 @@ export interface RegistrarOptions {
 
 const CALL_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 2_000;
+/** On average. */
 const FIRST_RETRY_MS = 200;
-const MAX_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 2_500;
 
 /** Begins to register at once, and goes on until it is closed or refused. */
 export function createRegistrar(options: RegistrarOptions): Registrar {
@@ -47,8 +54,8 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
   const closing = new AbortController();
   /** The time for the last words is over. */
   const givingUp = new AbortController();
-  const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS);
-  let endpoint = options.endpoint;
+  const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS, FULL_JITTER);
+  let endpoint: Endpoint & InstanceReport = options.endpoint;
   let registration: Registration | undefined;
   /** Ends the wait for the next renewal early. */
   let news = new AbortController();
@@ -93,14 +100,15 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
   }
 
   /** Returns when the system does not know the lease any more, or at `close`. */
-  async function renewWhileKnown({ ttlMs, renew }: Registration): Promise<void> {
-    const jitter = 0.9 + 0.2 * clock.random();
-    await waitForRenewal((ttlMs / 3) * jitter);
+  async function renewWhileKnown(known: Registration): Promise<void> {
+    const { ttlMs } = known;
+    // Anywhere within a third: instances that started together, or came back together, renew apart from then on.
+    await waitForRenewal((ttlMs / 3) * clock.random());
     while (!closing.signal.aborted) {
       if (news.signal.aborted) news = new AbortController();
       try {
         const call = { clock, timeoutMs: Math.min(CALL_TIMEOUT_MS, ttlMs / 3), signal: closing.signal };
-        await callWithin(call, (signal) => renew(endpoint, signal));
+        await callWithin(call, (signal) => known.renew(endpoint, signal));
         backoff.reset();
         await waitForRenewal(ttlMs / 3);
       } catch (error) {
@@ -119,10 +127,10 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     }
   }
 
-  async function deregister({ remove }: Registration): Promise<void> {
+  async function deregister(known: Registration): Promise<void> {
     try {
       const call = { clock, timeoutMs: CLOSE_TIMEOUT_MS, signal: givingUp.signal };
-      await callWithin(call, (signal) => remove(signal));
+      await callWithin(call, (signal) => known.remove(signal));
       tell({ type: 'deregistered' });
     } catch (error) {
       const why = messageOf(error);

@@ -28,6 +28,8 @@ export interface SourceListener {
   status(status: SourceStatus): void;
   /** Descriptors have arrived. */
   schema(digest: string, schema: Uint8Array): void;
+  /** What an instance says of its own load through its system: 0 idle, 1 full, more is possible. Left out by who does not ask. */
+  load?(key: string, utilization: number): void;
   /** A record cannot be read, or the system answered strangely; the rest goes on. For logs, once per distinct text. */
   warning(message: string): void;
 }

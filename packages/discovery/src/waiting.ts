@@ -46,12 +46,17 @@ export interface Backoff {
   reset(): void;
 }
 
-/** Factor 1.6 and jitter of 20 %, as in gRPC's connection backoff. */
-export function createBackoff(clock: Clock, firstMs: number, maxMs: number): Backoff {
+/** gRPC's: a fifth more or less. */
+const DEFAULT_JITTER = 0.2;
+/** Anything from nothing to twice the delay: who lost the same server in the same moment comes back apart. */
+export const FULL_JITTER = 1;
+
+/** Factor 1.6, as in gRPC's connection backoff. `jitter`: share of the delay that it is off by at most, 0 to 1. */
+export function createBackoff(clock: Clock, firstMs: number, maxMs: number, jitter = DEFAULT_JITTER): Backoff {
   let delayMs = firstMs;
   return {
     next() {
-      const jittered = delayMs * (0.8 + 0.4 * clock.random());
+      const jittered = delayMs * (1 - jitter + 2 * jitter * clock.random());
       delayMs = Math.min(delayMs * 1.6, maxMs);
       return jittered;
     },

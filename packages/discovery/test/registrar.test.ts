@@ -2,6 +2,8 @@ import { createVirtualClock, type VirtualClock } from '@bascule/core';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createRegistrar, type RegistrarEvent } from '../src/registrar.ts';
+import { createRegistryRegistrar } from '../src/registrars/registry.ts';
+import { RegistrationRefused } from '../src/registrars/registration.ts';
 import { clientOf, closeAll, connectTo, createEndpoint, DIGEST, onClose, SCHEMA, startRegistry } from './rig.ts';
 
 afterEach(closeAll);
@@ -9,10 +11,8 @@ afterEach(closeAll);
 function registerAt(port: number, clock: VirtualClock, incarnation = 1) {
   const events: RegistrarEvent[] = [];
   const registrar = createRegistrar({
-    transport: connectTo(port),
+    driver: createRegistryRegistrar({ transport: connectTo(port), namespace: '', schema: SCHEMA, ttlMs: 15_000 }),
     endpoint: createEndpoint({ schemaDigest: DIGEST, incarnation }),
-    schema: SCHEMA,
-    ttlMs: 15_000,
     clock,
     onEvent: (event) => void events.push(event),
   });
@@ -82,7 +82,7 @@ describe('a registrar', () => {
     const newer = registerAt(port, createVirtualClock(), 2);
     await newer.registrar.registered;
     const { registrar, types, events } = registerAt(port, clock, 1);
-    await expect(registrar.registered).rejects.toMatchObject({ code: Code.FailedPrecondition });
+    await expect(registrar.registered).rejects.toThrow(RegistrationRefused);
     expect(types()).toEqual(['rejected']);
     expect(events[0]).toMatchObject({ error: expect.stringMatching(/newer process/) as string });
     expect(clock.pending()).toBe(0);

@@ -57,7 +57,7 @@ describe('whatever happens to a registry', () => {
     const pick = (below: number): number => Math.floor(random() * below);
     const clock = createVirtualClock(seed);
     // A short history, so that some watchers resume by it and some need a snapshot.
-    const registry = createRegistry({ clock, historyEvents: 16 });
+    const registry = createRegistry({ clock, limits: { historyEvents: 16 } });
     onClose(() => registry.close());
     const client = createClient(RegistryService, createRouterTransport(registry.routes));
     const readers = [[], [SERVICES[0] as string], SERVICES].map((services) => createReader(client, services));

@@ -31,7 +31,7 @@ const BASE: EndpointInit = {
 
 function start(historyEvents = 4_096) {
   const clock = createVirtualClock();
-  const registry = createRegistry({ clock, historyEvents });
+  const registry = createRegistry({ clock, limits: { historyEvents } });
   onClose(() => registry.close());
   const client = createClient(RegistryService, createRouterTransport(registry.routes));
   const register = (overrides: EndpointInit = {}, ttlMs = 15_000, schema: Uint8Array = new Uint8Array()) =>
@@ -184,7 +184,7 @@ describe('a watch', () => {
     await client.deregister({ leaseId });
     expect((await watch.next()).events.map(say)).toEqual(['deregistered b#5']);
     await register({ incarnation: 6n });
-    expect((await watch.next()).events.map(say)).toEqual(['replaced a#5', 'put a#6']);
+    expect((await watch.next()).events.map(say)).toEqual(['put a#6', 'replaced a#5']);
     const expired = watch.next();
     clock.advance(15_000);
     expect((await expired).events.map(say)).toContain('lease-expired a#6');

@@ -1,12 +1,13 @@
 import { createServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { endpointKey, type Change, type Endpoint } from '@bascule/core';
+import type { Endpoint } from '@bascule/core';
 import { digestOf, schemaOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { createRegistry, type RegistryOptions } from '../src/registry/registry.ts';
-import type { Source, SourceStatus } from '../src/source.ts';
+import type { Source } from '../src/source.ts';
+import { record as recordOf } from './contract/recorder.ts';
 
 export const SCHEMA = schemaOf([RegistryService]);
 export const DIGEST = digestOf(SCHEMA);
@@ -76,28 +77,9 @@ export function clientOf(port: number) {
   return createClient(RegistryService, connectTo(port));
 }
 
-/** Follows a source and holds it to the law of changes: inserts are new, updates and removals concern what is known. */
+/** Follows a source and holds it to the law of changes. */
 export function record(source: Source) {
-  const set = new Map<string, Endpoint>();
-  const log: string[] = [];
-  const statuses: SourceStatus[] = [];
-  const schemas = new Map<string, Uint8Array>();
-  const broken: string[] = [];
-  const follow = (change: Change): void => {
-    const key = change.type === 'remove' ? change.key : endpointKey(change.endpoint);
-    if (set.has(key) !== (change.type !== 'insert')) broken.push(`${change.type} ${key}`);
-    if (change.type === 'remove') set.delete(key);
-    else set.set(key, change.endpoint);
-    log.push(change.type === 'remove' ? `remove ${key} ${change.cause}` : `${change.type} ${key}`);
-  };
-  source.start({
-    changes(changes) {
-      if (changes.length === 0) broken.push('an empty batch');
-      changes.forEach(follow);
-    },
-    status: (status) => void statuses.push(status),
-    schema: (digest, schema) => void schemas.set(digest, schema),
-  });
+  const recorded = recordOf(source);
   onClose(() => source.close());
-  return { set, log, statuses, schemas, broken, keys: () => [...set.keys()].sort() };
+  return { ...recorded, keys: () => [...recorded.set.keys()].sort() };
 }

@@ -1,4 +1,5 @@
 import {
+  EventSchema,
   RegistryService,
   WatchResponseSchema,
   type WatchRequest,
@@ -8,7 +9,6 @@ import type { Endpoint } from '@bascule/core';
 import { create } from '@bufbuild/protobuf';
 import { createRouterTransport, type Transport } from '@connectrpc/connect';
 import { toEndpointMessage } from '../src/endpoint-message.ts';
-import { putEvent } from '../src/registry/watcher.ts';
 
 /**
  * A registry that answers a watch once (epoch 9, revision 4) and then says nothing until `end`. `snapshots` are the
@@ -27,7 +27,9 @@ export function createSilentRegistry(snapshots?: Endpoint[][]): {
     const mine = (held = Promise.withResolvers<void>());
     const snapshot = request.revision === 0n || snapshots !== undefined;
     const endpoints = snapshots?.[requests.length - 1] ?? [];
-    const events = endpoints.map((endpoint) => putEvent(toEndpointMessage(endpoint)));
+    const events = endpoints.map((endpoint) =>
+      create(EventSchema, { event: { case: 'put', value: toEndpointMessage(endpoint) } }),
+    );
     yield create(WatchResponseSchema, { epoch: 9n, revision: 4n, snapshot, events });
     signal.addEventListener('abort', () => mine.resolve());
     await mine.promise;

@@ -9,6 +9,14 @@ export interface RegistrationOptions extends SystemOptions {
   readonly ttlMs: number;
 }
 
+/** What an instance says of itself beside its endpoint. Systems that cannot carry it leave it out. */
+export interface InstanceReport {
+  /** Share of what it can do that is in use: 0 idle, 1 full, more is possible. Left out when unknown. */
+  readonly utilization?: number;
+  /** Names of its own checks that fail, for people. At most 16. */
+  readonly failingChecks?: readonly string[];
+}
+
 /** One system that endpoints can be registered with. */
 export interface RegistrarDriver {
   /**
@@ -16,7 +24,7 @@ export interface RegistrarDriver {
    * incarnation); any other error is tried again, missing rights too: they may be given later. Registering what is
    * registered is no error.
    */
-  register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration>;
+  register(endpoint: Endpoint & InstanceReport, signal: AbortSignal): Promise<Registration>;
   close(): Promise<void>;
 }
 
@@ -25,7 +33,7 @@ export interface Registration {
   /** How long it lasts without a word. Renewed at a third. */
   readonly ttlMs: number;
   /** Says that the instance lives, and how it is (`endpoint.health`, weight, labels). Throws LeaseLost. */
-  renew(endpoint: Endpoint, signal: AbortSignal): Promise<void>;
+  renew(endpoint: Endpoint & InstanceReport, signal: AbortSignal): Promise<void>;
   /** Takes it out at once. */
   remove(signal: AbortSignal): Promise<void>;
 }

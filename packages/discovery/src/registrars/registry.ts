@@ -1,9 +1,16 @@
 import type { Endpoint } from '@bascule/core';
-import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import {
+  EndpointSchema,
+  RegistryService,
+  type Endpoint as EndpointMessage,
+  type RegisterResponse,
+} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { equals } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, type Duration } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { conditionOf, toEndpointMessage } from '../endpoint-message.ts';
 import { SpecError } from '../spec.ts';
+import { keepAliveOf } from './keep-alive.ts';
 import {
   LeaseLost,
   RegistrationRefused,
@@ -31,21 +38,40 @@ export interface RegistryRegistrarOptions {
   close?(): Promise<void>;
 }
 
-/** Registers with the embedded registry. */
+/** Registers with the embedded registry. All leases that were got over one transport are renewed over one stream. */
 export function createRegistryRegistrar(options: RegistryRegistrarOptions): RegistrarDriver {
-  const { namespace, schema } = options;
-  const client = createClient(RegistryService, options.transport);
+  const { namespace, schema, transport } = options;
+  const client = createClient(RegistryService, transport);
+  const keepAlive = keepAliveOf(transport);
+
+  function ask(endpoint: Endpoint, signal: AbortSignal): Promise<RegisterResponse> {
+    const ttl = durationFromMs(options.ttlMs);
+    return client.register({ endpoint: toEndpointMessage(endpoint), ttl, schema, namespace }, { signal }).catch(refuse);
+  }
 
   async function register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration> {
-    const ttl = durationFromMs(options.ttlMs);
-    const request = { endpoint: toEndpointMessage(endpoint), ttl, schema, namespace };
-    const { leaseId, ttl: given } = await client.register(request, { signal }).catch(refuse);
+    let told = endpoint;
+    let { leaseId, ttl } = await ask(endpoint, signal);
+    let isKept = true;
+    keepAlive.join();
+    const leave = (): void => {
+      if (isKept) keepAlive.leave();
+      isKept = false;
+    };
     return {
-      ttlMs: ttlMsOf(given, options.ttlMs),
+      ttlMs: ttlMsOf(ttl, options.ttlMs),
       async renew(next, renewing) {
-        await client.renew({ leaseId, condition: conditionOf(next) }, { signal: renewing }).catch(loseLease);
+        if (isSameRecord(told, next)) {
+          if (await keepAlive.renew({ leaseId, condition: conditionOf(next) }, renewing)) return;
+          leave();
+          throw new LeaseLost('the registry does not know the lease');
+        }
+        // Registering twice is idempotent, and says all of the record anew.
+        ({ leaseId } = await ask(next, renewing));
+        told = next;
       },
       async remove(removing) {
+        leave();
         await client.deregister({ leaseId }, { signal: removing });
       },
     };
@@ -54,17 +80,23 @@ export function createRegistryRegistrar(options: RegistryRegistrarOptions): Regi
   return { register, close: async () => options.close?.() };
 }
 
+/** Whether a renewal, which carries the condition, says all that has changed. */
+function isSameRecord(told: Endpoint, next: Endpoint): boolean {
+  return told === next || equals(EndpointSchema, withoutCondition(told), withoutCondition(next));
+}
+
+function withoutCondition(endpoint: Endpoint): EndpointMessage {
+  const message = toEndpointMessage(endpoint);
+  delete message.condition;
+  return message;
+}
+
 const FINAL: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.FailedPrecondition]);
 
 /** What repeating cannot change: the record is unsound, or a newer process of the instance is there. */
 function refuse(error: unknown): never {
   const { code, message } = ConnectError.from(error);
   throw FINAL.has(code) ? new RegistrationRefused(message, { cause: error }) : error;
-}
-
-function loseLease(error: unknown): never {
-  const { code, message } = ConnectError.from(error);
-  throw code === Code.NotFound ? new LeaseLost(message, { cause: error }) : error;
 }
 
 function ttlMsOf(ttl: Duration | undefined, askedMs: number): number {

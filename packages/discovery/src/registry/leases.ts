@@ -1,151 +1,208 @@
-import type { Clock, Timer } from '@bascule/core';
-import { equals } from '@bufbuild/protobuf';
+import type { Clock } from '@bascule/core';
+import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { EndpointSchema, RemovalCause, type Endpoint } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import {
+  EndpointSchema,
+  RemovalCause,
+  type Condition,
+  type Endpoint,
+} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { compareConditions, toSoundCondition, toToldCondition } from './condition.ts';
+import { createExpiry, type Expiry, type ExpiryEvent } from './expiry.ts';
 import { createFence } from './fence.ts';
-
-/** One instance for as long as it renews. */
-interface Registration {
-  readonly endpoint: Endpoint;
-  readonly leaseId: string;
-  readonly ttlMs: number;
-}
+import { toRecord, type EndpointRecord, type Lease } from './lease.ts';
+import type { RegistryLimits } from './limits.ts';
+import type { Namespace } from './namespaces.ts';
+import { createRoom } from './room.ts';
 
 /** What changed: `after` is undefined for a removal, `before` for an insert. */
 export interface LeaseChange {
-  readonly before: Endpoint | undefined;
-  readonly after: Endpoint | undefined;
+  readonly lease: Lease;
+  readonly before: EndpointRecord | undefined;
+  readonly after: EndpointRecord | undefined;
   readonly cause: RemovalCause;
+}
+
+/** Who asks for a lease, and for what. */
+export interface Application {
+  readonly namespace: Namespace;
+  readonly endpoint: Endpoint;
+  readonly ttlMs: number;
+  readonly principal: string;
+  /** Whether the principal is one of many, whose share is bounded. */
+  readonly isBounded: boolean;
 }
 
 /** Who is registered. */
 export interface Leases {
   /** Idempotent for the same instance and incarnation. Throws ConnectError for a lower incarnation and at limits. */
-  register(endpoint: Endpoint, ttlMs: number): Registration;
-  renew(leaseId: string): Registration | undefined;
-  deregister(leaseId: string): void;
-  endpoints(): Endpoint[];
+  register(application: Application): Lease;
+  find(leaseId: string): Lease | undefined;
+  /** A whole TTL from now on. `condition` is what the instance says of itself; undefined leaves it as it was. */
+  renew(lease: Lease, condition: Condition | undefined): void;
+  deregister(lease: Lease): void;
+  readonly size: number;
+  readonly expiry: Expiry;
   /** Stops all timers without a change. */
   close(): void;
 }
 
-interface Entry {
-  registration: Registration;
-  expiresAtMs: number;
-  timer: Timer | undefined;
-}
-
-const MAX_INSTANCES_PER_SERVICE = 10_000;
-const MAX_INSTANCES = 100_000;
+/** A utilization is told at most this often of one instance. */
+const TELL_INTERVAL_MS = 1_000;
 
 /** An empty set of leases; `onChange` is called inside of what causes the change. */
 export function createLeases(options: {
   clock: Clock;
+  limits: RegistryLimits;
+  maxHoldMs: number;
   newLeaseId: () => string;
   onChange: (change: LeaseChange) => void;
+  onEvent: (event: ExpiryEvent) => void;
 }): Leases {
-  const { clock, onChange } = options;
-  const byInstance = new Map<string, Entry>();
-  const byLease = new Map<string, Entry>();
-  const perService = new Map<string, number>();
-  const fence = createFence(clock);
+  const { limits, onChange } = options;
+  const byId = new Map<string, Lease>();
+  const room = createRoom(limits);
+  const fence = createFence(options.clock, limits.maxInstances);
+  /** Leases with a utilization that is to be told once its second is over. */
+  const untold = new Set<Lease>();
+  const expiry = createExpiry({
+    ...options,
+    leases: () => byId,
+    onTick: tellLate,
+    onExpired: (lease) => remove(lease, RemovalCause.LEASE_EXPIRED),
+  });
 
-  function count(endpoint: Endpoint | undefined, by: 1 | -1): void {
-    for (const service of endpoint?.services ?? []) {
-      const total = (perService.get(service) ?? 0) + by;
-      if (total === 0) perService.delete(service);
-      else perService.set(service, total);
+  function remove(lease: Lease, cause: RemovalCause): void {
+    const { namespace, record } = lease;
+    const { instanceId, incarnation } = record.endpoint;
+    if (namespace.leases.get(instanceId) === lease) namespace.leases.delete(instanceId);
+    byId.delete(lease.id);
+    untold.delete(lease);
+    expiry.remove(lease);
+    fence.raise(nameOf(namespace, instanceId), incarnation);
+    room.give(lease, record);
+    onChange({ lease, before: record, after: undefined, cause });
+  }
+
+  function replaceRecord(lease: Lease, after: EndpointRecord): void {
+    const before = lease.record;
+    untold.delete(lease);
+    lease.record = after;
+    lease.toldAtMs = expiry.nowMs();
+    if (Buffer.compare(before.put, after.put) === 0) return;
+    room.give(lease, before);
+    room.take(lease, after);
+    onChange({ lease, before, after, cause: RemovalCause.UNSPECIFIED });
+  }
+
+  function tell(lease: Lease): void {
+    if (lease.condition === undefined) return;
+    const condition = toToldCondition(lease.condition);
+    replaceRecord(lease, toRecord(create(EndpointSchema, { ...lease.record.endpoint, condition })));
+  }
+
+  function tellLate(nowMs: number): void {
+    for (const lease of untold) if (nowMs - lease.toldAtMs >= TELL_INTERVAL_MS) tell(lease);
+  }
+
+  function update(lease: Lease, endpoint: Endpoint, ttlMs: number): Lease {
+    lease.ttlMs = ttlMs;
+    lease.condition = endpoint.condition;
+    expiry.extend(lease);
+    replaceRecord(lease, toRecord(endpoint));
+    return lease;
+  }
+
+  function insert({ namespace, endpoint, ttlMs, principal }: Application): Lease {
+    const nowMs = expiry.nowMs();
+    const lease: Lease = {
+      id: options.newLeaseId(),
+      namespace,
+      principal,
+      record: toRecord(endpoint),
+      condition: endpoint.condition,
+      ttlMs,
+      dueMs: nowMs + ttlMs,
+      slot: undefined,
+      heardAtMs: nowMs,
+      gapMs: 0,
+      toldAtMs: nowMs,
+    };
+    namespace.leases.set(endpoint.instanceId, lease);
+    byId.set(lease.id, lease);
+    expiry.add(lease);
+    room.take(lease, lease.record);
+    onChange({ lease, before: undefined, after: lease.record, cause: RemovalCause.UNSPECIFIED });
+    return lease;
+  }
+
+  /** A process that is silent has no address any more when another one listens there. */
+  function removeSilentAt(lease: Lease): void {
+    const { host, port } = lease.record.endpoint;
+    for (const held of expiry.held()) {
+      const { endpoint } = held.record;
+      if (held === lease || held.namespace !== lease.namespace) continue;
+      if (endpoint.host === host && endpoint.port === port) remove(held, RemovalCause.REPLACED);
     }
-  }
-
-  function change(before: Endpoint | undefined, after: Endpoint | undefined, cause: RemovalCause): void {
-    count(before, -1);
-    count(after, 1);
-    onChange({ before, after, cause });
-  }
-
-  function remove(entry: Entry, cause: RemovalCause): void {
-    const { endpoint, leaseId } = entry.registration;
-    entry.timer?.cancel();
-    byInstance.delete(endpoint.instanceId);
-    byLease.delete(leaseId);
-    fence.raise(endpoint.instanceId, endpoint.incarnation);
-    change(endpoint, undefined, cause);
-  }
-
-  /** A renewal only moves the time; the timer, when it comes, looks again. */
-  function extend(entry: Entry): void {
-    entry.expiresAtMs = clock.nowMs() + entry.registration.ttlMs;
-    entry.timer ??= clock.after(entry.registration.ttlMs, () => expire(entry));
-  }
-
-  function expire(entry: Entry): void {
-    const leftMs = entry.expiresAtMs - clock.nowMs();
-    entry.timer = undefined;
-    if (leftMs > 0) entry.timer = clock.after(leftMs, () => expire(entry));
-    else remove(entry, RemovalCause.LEASE_EXPIRED);
-  }
-
-  function checkRoom(before: Endpoint | undefined, after: Endpoint): void {
-    const known = new Set(before?.services);
-    const full = after.services.find(
-      (service) => !known.has(service) && (perService.get(service) ?? 0) >= MAX_INSTANCES_PER_SERVICE,
-    );
-    if (full !== undefined) {
-      throw new ConnectError(`${full} has ${MAX_INSTANCES_PER_SERVICE} instances already`, Code.ResourceExhausted);
-    }
-    if (before === undefined && byInstance.size >= MAX_INSTANCES) {
-      throw new ConnectError(`the registry has ${MAX_INSTANCES} instances already`, Code.ResourceExhausted);
-    }
-  }
-
-  function update(entry: Entry, endpoint: Endpoint, ttlMs: number): Registration {
-    const before = entry.registration.endpoint;
-    entry.registration = { endpoint, leaseId: entry.registration.leaseId, ttlMs };
-    entry.timer?.cancel();
-    entry.timer = undefined;
-    extend(entry);
-    if (!equals(EndpointSchema, before, endpoint)) change(before, endpoint, RemovalCause.UNSPECIFIED);
-    return entry.registration;
   }
 
   return {
-    register(endpoint, ttlMs) {
-      const known = byInstance.get(endpoint.instanceId);
-      const before = known?.registration.endpoint;
-      const highest = before?.incarnation ?? fence.of(endpoint.instanceId);
-      if (highest !== undefined && endpoint.incarnation < highest) {
-        throw new ConnectError(
-          `${endpoint.instanceId} is known with incarnation ${highest}, above ${endpoint.incarnation}: a newer process of this instance has registered`,
-          Code.FailedPrecondition,
-        );
-      }
-      checkRoom(before, endpoint);
-      if (known !== undefined && before?.incarnation === endpoint.incarnation) return update(known, endpoint, ttlMs);
+    register(application) {
+      const { namespace, principal } = application;
+      const endpoint = withSoundCondition(application.endpoint);
+      const known = namespace.leases.get(endpoint.instanceId);
+      if (known !== undefined) requireSamePrincipal(known, principal);
+      const highest = known?.record.endpoint.incarnation ?? fence.of(nameOf(namespace, endpoint.instanceId));
+      requireIncarnation(endpoint, highest);
+      room.require({ ...application, known: known?.record.endpoint });
+      if (known?.record.endpoint.incarnation === endpoint.incarnation)
+        return update(known, endpoint, application.ttlMs);
+      // The new one first: a set of one must not be empty in between.
+      const lease = insert({ ...application, endpoint });
       if (known !== undefined) remove(known, RemovalCause.REPLACED);
-      const entry: Entry = {
-        registration: { endpoint, leaseId: options.newLeaseId(), ttlMs },
-        expiresAtMs: 0,
-        timer: undefined,
-      };
-      byInstance.set(endpoint.instanceId, entry);
-      byLease.set(entry.registration.leaseId, entry);
-      extend(entry);
-      change(undefined, endpoint, RemovalCause.UNSPECIFIED);
-      return entry.registration;
+      removeSilentAt(lease);
+      return lease;
     },
-    renew(leaseId) {
-      const entry = byLease.get(leaseId);
-      if (entry !== undefined) extend(entry);
-      return entry?.registration;
+    find: (leaseId) => byId.get(leaseId),
+    renew(lease, condition) {
+      expiry.extend(lease);
+      if (condition === undefined) return;
+      const next = toSoundCondition(condition);
+      lease.condition = next;
+      const news = compareConditions(lease.record.endpoint.condition, next);
+      if (news === 'none') untold.delete(lease);
+      else if (news === 'at-once' || expiry.nowMs() - lease.toldAtMs >= TELL_INTERVAL_MS) tell(lease);
+      else untold.add(lease);
     },
-    deregister(leaseId) {
-      const entry = byLease.get(leaseId);
-      if (entry !== undefined) remove(entry, RemovalCause.DEREGISTERED);
+    deregister: (lease) => remove(lease, RemovalCause.DEREGISTERED),
+    get size() {
+      return byId.size;
     },
-    endpoints: () => [...byInstance.values()].map((entry) => entry.registration.endpoint),
-    close() {
-      for (const entry of byInstance.values()) entry.timer?.cancel();
-    },
+    expiry,
+    close: () => expiry.close(),
   };
+}
+
+function nameOf(namespace: Namespace, instanceId: string): string {
+  return `${namespace.name}/${instanceId}`;
+}
+
+function withSoundCondition(endpoint: Endpoint): Endpoint {
+  if (endpoint.condition === undefined) return endpoint;
+  return { ...endpoint, condition: toToldCondition(toSoundCondition(endpoint.condition)) };
+}
+
+function requireSamePrincipal(known: Lease, principal: string): void {
+  if (known.principal === principal) return;
+  const { instanceId } = known.record.endpoint;
+  const message = `${instanceId} is registered by somebody else: take another instance id, or wait until it has left`;
+  throw new ConnectError(message, Code.PermissionDenied);
+}
+
+function requireIncarnation({ instanceId, incarnation }: Endpoint, highest: bigint | undefined): void {
+  if (highest === undefined || incarnation >= highest) return;
+  throw new ConnectError(
+    `${instanceId} is known with incarnation ${highest}, above ${incarnation}: a newer process of this instance has registered`,
+    Code.FailedPrecondition,
+  );
 }

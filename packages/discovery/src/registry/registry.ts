@@ -1,123 +1,162 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@bascule/core';
-import { create } from '@bufbuild/protobuf';
-import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from '@connectrpc/connect';
-import {
-  EventSchema,
-  RegistryService,
-  type Endpoint,
-  type Event,
-} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import { createEventLog } from './event-log.ts';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { RegistryService, RemovalCause } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import type { Access } from './access/access.ts';
+import { createAudit, type Audit, type AuditEvent } from './access/audit.ts';
+import type { ExpiryEvent } from './expiry.ts';
+import { encodeRemoval } from './encoded-events.ts';
+import { createGate } from './gate.ts';
+import { createHistory } from './history.ts';
+import type { EndpointRecord } from './lease.ts';
 import { createLeases, type LeaseChange } from './leases.ts';
+import { DEFAULT_REGISTRY_LIMITS, type RegistryLimits } from './limits.ts';
+import { createNamespaces } from './namespaces.ts';
 import { createSchemaStore } from './schema-store.ts';
-import { ttlMsOf, validateEndpoint } from './validation.ts';
-import { createFilter, putEvent, watch } from './watcher.ts';
+import { createRegistryService } from './service.ts';
+import type { RegistryCounters, RegistryStatus } from './status.ts';
+import { createStreams } from './streams.ts';
 
 /** The embedded registry: leases with a TTL in memory, and a watch over them. */
 export interface Registry {
-  /** Route function of `bascule.registry.v1.RegistryService`. Put authentication around it: writes need a token. */
+  /** Route function of `bascule.registry.v1.RegistryService`. */
   readonly routes: (router: ConnectRouter) => void;
+  /** The same for callers in this process, who may do everything. */
+  readonly trustedRoutes: (router: ConnectRouter) => void;
+  status(): RegistryStatus;
   /** Ends all watches and timers. Watchers see the end of the stream, which is no change of the set. */
   close(): void;
 }
 
 export interface RegistryOptions {
-  clock: Clock;
+  readonly clock: Clock;
+  /** Who may do what. Without it everybody who reaches the routes may do everything: see `requireGuarded`. */
+  readonly access?: Access | undefined;
+  readonly limits?: Partial<RegistryLimits> | undefined;
+  /**
+   * Longest that a lease outlives its instance's last word while self-preservation holds. Default 3,600,000 ms; at least
+   * its TTL in any case. While it holds, an instance that comes to the address of a silent one takes its place.
+   */
+  readonly maxHoldMs?: number | undefined;
   /** Source of lease ids. Default the system's cryptographic one. */
-  randomBytes?: (size: number) => Uint8Array;
-  /** Events kept at least, for watches that resume. Default 4,096. */
-  historyEvents?: number;
+  readonly randomBytes?: (size: number) => Uint8Array;
+  /** What the registry does by itself, for logs. */
+  onEvent?(event: ExpiryEvent): void;
+  /** Every registration, and what was refused: see `formatAuditLine`. */
+  onAudit?(event: AuditEvent): void;
 }
 
 const LEASE_ID_BYTES = 16;
-const DEFAULT_HISTORY_EVENTS = 4_096;
+const DEFAULT_MAX_HOLD_MS = 3_600_000;
 
 /** An empty registry with a new epoch. */
 export function createRegistry(options: RegistryOptions): Registry {
   const { clock } = options;
   const random = options.randomBytes ?? randomBytes;
-  const log = createEventLog(newEpoch(clock), options.historyEvents ?? DEFAULT_HISTORY_EVENTS);
-  const schemas = createSchemaStore();
-  const closing = new AbortController();
+  const limits = { ...DEFAULT_REGISTRY_LIMITS, ...options.limits };
+  const epoch = newEpoch(clock);
+  const history = createHistory({ maxEvents: limits.historyEvents, maxBytes: limits.historyBytes });
+  const namespaces = createNamespaces(history, limits.maxNamespaces);
+  const schemas = createSchemaStore(limits);
+  const streams = createStreams(clock, limits);
+  const counters = {
+    registrations: 0,
+    renewals: 0,
+    deregistrations: 0,
+    expirations: 0,
+    refusals: 0,
+    sleeps: 0,
+    holds: 0,
+  };
 
   const leases = createLeases({
     clock,
+    limits,
+    maxHoldMs: options.maxHoldMs ?? DEFAULT_MAX_HOLD_MS,
     newLeaseId: () => Buffer.from(random(LEASE_ID_BYTES)).toString('hex'),
     onChange(change) {
-      if (change.after !== undefined) schemas.retain(change.after.schemaDigest);
-      if (change.before !== undefined) schemas.release(change.before.schemaDigest);
-      const endpoint = (change.after ?? change.before) as Endpoint;
-      log.append({
-        key: `${endpoint.instanceId}#${endpoint.incarnation}`,
-        event: eventOf(change, endpoint),
-        before: change.before?.services ?? [],
-        after: change.after?.services ?? [],
-      });
+      count(counters, change);
+      keepSchemas(change);
+      log(change);
+      if (change.after === undefined) namespaces.leave(change.lease.namespace);
+    },
+    onEvent(event) {
+      if (event.type === 'slept') counters.sleeps += 1;
+      if (event.type === 'holding') counters.holds += 1;
+      options.onEvent?.(event);
     },
   });
 
-  const implementation: ServiceImpl<typeof RegistryService> = {
-    register(request) {
-      const endpoint = validateEndpoint(request.endpoint);
-      const ttlMs = ttlMsOf(request.ttl);
-      schemas.offer(endpoint.schemaDigest, request.schema);
-      try {
-        const { leaseId } = leases.register(endpoint, ttlMs);
-        return { leaseId, ttl: durationFromMs(ttlMs) };
-      } finally {
-        schemas.dropUnused(endpoint.schemaDigest);
-      }
-    },
-    renew(request) {
-      const registration = leases.renew(request.leaseId);
-      if (registration === undefined) throw new ConnectError('the lease is over: register again', Code.NotFound);
-      return { ttl: durationFromMs(registration.ttlMs) };
-    },
-    async *keepAlive(requests) {
-      for await (const { leases: renewals } of requests) {
-        const lostLeaseIds = renewals.flatMap(({ leaseId }) => (leases.renew(leaseId) === undefined ? [leaseId] : []));
-        yield { lostLeaseIds };
-      }
-    },
-    deregister(request) {
-      leases.deregister(request.leaseId);
-      return {};
-    },
-    watch: (request, context) =>
-      watch({
-        log,
-        clock,
-        request,
-        endpoints: () => leases.endpoints(),
-        signal: AbortSignal.any([context.signal, closing.signal]),
-      }),
-    list(request) {
-      const concerns = createFilter(request.services);
-      const endpoints = leases.endpoints().filter((endpoint) => concerns(endpoint.services));
-      return { epoch: log.epoch, revision: log.revision(), endpoints };
-    },
-    getSchema(request) {
-      const schema = schemas.get(request.digest);
-      if (schema === undefined) throw new ConnectError('no endpoint uses descriptors of this digest', Code.NotFound);
-      return { schema };
-    },
+  function keepSchemas({ lease, before, after }: LeaseChange): void {
+    const [was, is] = [before?.endpoint.schemaDigest, after?.endpoint.schemaDigest];
+    if (was === is) return;
+    if (is !== undefined) schemas.retain(is, lease);
+    if (was !== undefined) schemas.release(was, lease);
+  }
+
+  const told = createAudit(clock, (event) => options.onAudit?.(event));
+  const audit: Audit = (event) => {
+    if (event.outcome === 'refused') counters.refusals += 1;
+    told(event);
   };
 
+  function routesFor(access: Access | undefined): (router: ConnectRouter) => void {
+    const implementation = createRegistryService({
+      clock,
+      epoch,
+      gate: createGate(access, audit),
+      leases,
+      namespaces,
+      schemas,
+      streams,
+      revision: () => history.revision(),
+      onRenewed: () => void (counters.renewals += 1),
+    });
+    return (router) => void router.service(RegistryService, implementation);
+  }
+
   return {
-    routes: (router) => void router.service(RegistryService, implementation),
+    routes: routesFor(options.access),
+    trustedRoutes: routesFor(undefined),
+    status: () => ({
+      epoch,
+      revision: history.revision(),
+      isOpen: options.access === undefined,
+      instances: leases.size,
+      namespaces: namespaces.size,
+      streams: streams.size,
+      preservation: leases.expiry.preservation().state,
+      held: leases.expiry.held().size,
+      historyEvents: history.size().events,
+      historyBytes: history.size().bytes,
+      schemaBytes: schemas.bytes(),
+      ...counters,
+    }),
     close() {
-      closing.abort();
+      streams.close();
       leases.close();
     },
   };
 }
 
-function eventOf({ after, cause }: LeaseChange, endpoint: Endpoint): Event {
-  if (after !== undefined) return putEvent(after);
+function log({ lease, before, after, cause }: LeaseChange): void {
+  const { key, endpoint } = (after ?? before) as EndpointRecord;
   const { instanceId, incarnation } = endpoint;
-  return create(EventSchema, { event: { case: 'removal', value: { instanceId, incarnation, cause } } });
+  lease.namespace.board.append({
+    key,
+    // Not the whole record, which the log would keep.
+    endpoint: { instanceId, incarnation },
+    event: after?.put ?? encodeRemoval(endpoint, cause),
+    before: before?.endpoint.services ?? [],
+    after: after?.endpoint.services ?? [],
+  });
+}
+
+function count(counters: Record<keyof RegistryCounters, number>, { before, after, cause }: LeaseChange): void {
+  if (before === undefined) counters.registrations += 1;
+  if (after !== undefined) return;
+  if (cause === RemovalCause.LEASE_EXPIRED) counters.expirations += 1;
+  else counters.deregistrations += 1;
 }
 
 /** The time in the upper bits, chance in the lower 20: two starts within a millisecond differ as well. */

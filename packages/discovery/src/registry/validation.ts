@@ -74,6 +74,21 @@ export function ttlMsOf(ttl: Duration | undefined): number {
   return ttlMs;
 }
 
+/** Whether a text is short and shows as what it is. */
+export function isPlain(text: string): boolean {
+  return PLAIN.test(text);
+}
+
+const DEFAULT_NAMESPACE = 'default';
+const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** The name of a namespace; empty is "default". */
+export function namespaceOf(name: string): string {
+  if (name === '') return DEFAULT_NAMESPACE;
+  check(NAMESPACE.test(name), 'namespace', 'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit');
+  return name;
+}
+
 function check(isSound: boolean, field: string, message: string): void {
   if (!isSound) throw invalid(field, message);
 }
@@ -81,4 +96,9 @@ function check(isSound: boolean, field: string, message: string): void {
 /** An `invalid_argument` that names the field. */
 export function invalid(field: string, message: string): ConnectError {
   return new ConnectError(`${field} ${message}`, Code.InvalidArgument);
+}
+
+/** Whether a pair may be a label. */
+export function isLabel(key: string, value: string): boolean {
+  return LABEL_KEY.test(key) && PLAIN.test(value);
 }

@@ -1,110 +1,147 @@
-import type { Clock } from '@bascule/core';
-import { create } from '@bufbuild/protobuf';
-import {
-  EventSchema,
-  RemovalCause,
-  WatchResponseSchema,
-  type Endpoint,
-  type Event,
-  type WatchRequest,
-  type WatchResponse,
-} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import type { EventLog, LoggedEvent } from './event-log.ts';
+import type { Clock, Timer } from '@bascule/core';
+import type { WatchResponse } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { MAX_BYTES, MAX_EVENTS, type Board, type Delta } from './board.ts';
+import { toWatchResponse, type EncodedEvent } from './encoded-events.ts';
+import { selectEvents, type Filter } from './filter.ts';
 
 /** An idle watch sends an empty message this often, so that its caller tells a quiet registry from a dead one. */
 export const HEARTBEAT_MS = 5_000;
 
-/** Changes kept for a reader that does not keep up; beyond them it gets a snapshot instead. */
-const MAX_PENDING_EVENTS = 10_000;
-
-type Pending = { type: 'events'; events: Map<string, Event> } | { type: 'overflow' };
-
-interface WatchOptions {
-  log: EventLog;
-  clock: Clock;
-  request: WatchRequest;
-  endpoints: () => Endpoint[];
+export interface WatchOptions {
+  readonly epoch: bigint;
+  readonly board: Board;
+  readonly clock: Clock;
+  readonly filter: Filter;
+  /** The revision seen last, of this epoch; undefined asks for a snapshot. */
+  readonly seen: number | undefined;
+  /** The caller reads JSON. */
+  readonly readable: boolean;
   /** Ends the watch. */
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-/**
- * A snapshot or what was missed, then changes as they come. Pulled: what happens while nobody pulls is put together,
- * the latest word on an endpoint in the place of earlier ones.
- */
+/** Deltas are the same for all who watch everything. */
+const responses = new WeakMap<Delta, WatchResponse>();
+
+/** A snapshot in parts or what was missed, then changes as they come. Pulled: holds nothing for who does not read. */
 export async function* watch(options: WatchOptions): AsyncGenerator<WatchResponse> {
-  const { log, clock, request, signal } = options;
-  const concerns = createFilter(request.services);
-  let pending: Pending = { type: 'events', events: new Map() };
-  let waiting = Promise.withResolvers<void>();
-  const wake = (): void => waiting.resolve();
+  const { board, signal, filter, epoch, readable } = options;
+  const alarm = createAlarm(options);
+  /** Undefined until there is something to go on from. */
+  let seen = options.seen !== undefined && board.reaches(options.seen) ? options.seen : undefined;
+  /** The first word comes at once, also when there is nothing to say. */
+  let isDue = seen !== undefined;
 
-  function add(logged: LoggedEvent): void {
-    const event = eventFor(logged, concerns);
-    if (event === undefined || pending.type === 'overflow') return;
-    pending.events.set(logged.key, event);
-    if (pending.events.size > MAX_PENDING_EVENTS) pending = { type: 'overflow' };
-    wake();
+  const respond = (revision: number, events: readonly EncodedEvent[]): WatchResponse => {
+    return toWatchResponse({ epoch, revision, snapshot: false, more: false }, events, readable);
+  };
+
+  function respondTo(delta: Delta): WatchResponse {
+    if (filter !== undefined || readable) return respond(delta.revision, selectEvents(delta.events, filter));
+    const known = responses.get(delta);
+    if (known !== undefined) return known;
+    const response = respond(delta.revision, selectEvents(delta.events, undefined));
+    responses.set(delta, response);
+    return response;
   }
 
-  function take(): WatchResponse {
-    const isSnapshot = pending.type === 'overflow';
-    const events =
-      pending.type === 'overflow'
-        ? options
-            .endpoints()
-            .filter((endpoint) => concerns(endpoint.services))
-            .map(putEvent)
-        : [...pending.events.values()];
-    pending = { type: 'events', events: new Map() };
-    return create(WatchResponseSchema, {
-      epoch: log.epoch,
-      revision: log.revision(),
-      snapshot: isSnapshot,
-      events,
-    });
-  }
-
-  const missed = request.revision === 0n ? undefined : log.since(request.epoch, request.revision);
-  if (missed === undefined) pending = { type: 'overflow' };
-  else missed.forEach(add);
-  const unsubscribe = log.subscribe(add);
-  signal.addEventListener('abort', wake);
   try {
     while (!signal.aborted) {
-      yield take();
-      waiting = Promise.withResolvers<void>();
-      if (signal.aborted) return;
-      if (pending.type === 'events' && pending.events.size === 0) {
-        const heartbeat = clock.after(HEARTBEAT_MS, wake);
-        await waiting.promise;
-        heartbeat.cancel();
+      if (seen === undefined || !board.reaches(seen)) {
+        seen = yield* tellSnapshot(options);
+        alarm.reset();
+        continue;
+      }
+      const delta = board.deltaSince(seen);
+      const response = delta && respondTo(delta);
+      const isNews = response !== undefined && hasEvents(response);
+      if (isNews || isDue || alarm.isOver()) {
+        seen = delta?.revision ?? board.revision();
+        yield response ?? respond(seen, []);
+        isDue = false;
+        alarm.reset();
+      } else if (delta === undefined) {
+        await alarm.wait();
+      } else {
+        seen = delta.revision;
       }
     }
   } finally {
-    unsubscribe();
-    signal.removeEventListener('abort', wake);
+    alarm.close();
   }
 }
 
-/** Whether services of an endpoint are of interest; no names are interest in all. */
-export function createFilter(services: readonly string[]): (names: readonly string[]) => boolean {
-  const wanted = new Set(services);
-  return wanted.size === 0 ? (names) => names.length > 0 : (names) => names.some((name) => wanted.has(name));
+/** Returns the revision of the snapshot, or undefined when the watch ended or history went on without it. */
+async function* tellSnapshot(options: WatchOptions): AsyncGenerator<WatchResponse, number | undefined> {
+  const { board, epoch, filter, readable, signal } = options;
+  const snapshot = board.snapshot();
+  for (let at = 0; !signal.aborted;) {
+    const { records, revision } = snapshot;
+    if (records === undefined) return undefined;
+    const events: EncodedEvent[] = [];
+    let bytes = 0;
+    while (at < records.length && events.length < MAX_EVENTS) {
+      const { endpoint, put } = records[at] as (typeof records)[number];
+      const isWanted = filter === undefined || filter(endpoint.services);
+      if (isWanted && events.length > 0 && bytes + put.length > MAX_BYTES) break;
+      at += 1;
+      if (!isWanted) continue;
+      events.push(put);
+      bytes += put.length;
+    }
+    const more = at < records.length;
+    yield toWatchResponse({ epoch, revision, snapshot: true, more }, events, readable);
+    if (!more) return revision;
+  }
+  return undefined;
 }
 
-/** An update by which an endpoint leaves a service is a removal to who watches that service only. */
-function eventFor(logged: LoggedEvent, concerns: (names: readonly string[]) => boolean): Event | undefined {
-  if (concerns(logged.after)) return logged.event;
-  if (!concerns(logged.before)) return undefined;
-  const put = logged.event.event;
-  if (put.case !== 'put') return logged.event;
-  const { instanceId, incarnation } = put.value;
-  const removal = { instanceId, incarnation, cause: RemovalCause.DEREGISTERED };
-  return create(EventSchema, { event: { case: 'removal', value: removal } });
+function hasEvents({ events, $unknown }: WatchResponse): boolean {
+  return events.length > 0 || ($unknown?.length ?? 0) > 0;
 }
 
-/** Somebody is there, or says something new of itself. */
-export function putEvent(endpoint: Endpoint): Event {
-  return create(EventSchema, { event: { case: 'put', value: endpoint } });
+/** Wakes a watch for news, for its heartbeat, and for its end. */
+function createAlarm({ board, clock, signal }: WatchOptions) {
+  let waiting = Promise.withResolvers<void>();
+  let isWoken = false;
+  let dueMs = clock.nowMs() + HEARTBEAT_MS;
+  let timer: Timer;
+
+  function wake(): void {
+    isWoken = true;
+    waiting.resolve();
+  }
+
+  /** Set anew only when it comes: most watches have news in between, and these only move the time. */
+  function arm(delayMs: number): void {
+    timer = clock.after(delayMs, () => {
+      const leftMs = dueMs - clock.nowMs();
+      if (leftMs <= 0) wake();
+      arm(leftMs > 0 ? leftMs : HEARTBEAT_MS);
+    });
+  }
+
+  arm(HEARTBEAT_MS);
+  const ignoreNews = board.onNews(wake);
+
+  function close(): void {
+    timer.cancel();
+    ignoreNews();
+    signal.removeEventListener('abort', close);
+    wake();
+  }
+
+  // Not only when the watch is left: who stops pulling may never leave it.
+  signal.addEventListener('abort', close);
+  if (signal.aborted) close();
+  return {
+    close,
+    isOver: () => clock.nowMs() >= dueMs,
+    reset: () => void (dueMs = clock.nowMs() + HEARTBEAT_MS),
+    async wait(): Promise<void> {
+      if (!isWoken && !signal.aborted) await waiting.promise;
+      isWoken = false;
+      waiting = Promise.withResolvers();
+    },
+  };
 }
