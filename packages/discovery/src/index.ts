@@ -8,3 +8,15 @@ export { createStaticDriver } from './sources/static.ts';
 export { createLastKnown, type KnownState, type LastKnown } from './last-known.ts';
 export { type EndpointUpdate, type Registrar, type RegistrarEvent } from './registrar.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';
+export { createMembership } from './membership/create-membership.ts';
+export type { Joined, MemberRecord, Membership, RemovalRecord, SourceRecord } from './membership/membership.ts';
+export {
+  UnimplementedProbe,
+  type CheckSettings,
+  type HealthChecks,
+  type HealthSettings,
+  type LoadLimitSettings,
+  type Probes,
+} from './health/health-checks.ts';
+export { createHealthChecks } from './health/create-health-checks.ts';
+export { createProbes } from './health/probes.ts';

@@ -75,7 +75,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     },
     onNews(keys) {
       // A doubt is no change, and has to be looked into.
-      if (keys.length > 0) health.changed();
+      if (keys.length > 0) health.changed(keys);
       knownSets.saveSoon();
       // No keys: descriptors may have come. Others without a change are about causes alone, which no picture shows.
       if (held === undefined && (hasChanged || keys.length === 0)) options.onChange();
@@ -83,7 +83,13 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       for (const listener of listeners) listener();
     },
   });
-  const health = createHealth({ membership, clock, settings, collect: () => options.collect() });
+  const health = createHealth({
+    membership,
+    clock,
+    settings,
+    collect: () => options.collect(),
+    onWarning: (message) => log.warning('health checks', message),
+  });
   const knownSets = createKnownSets({
     membership,
     clock,

@@ -7,7 +7,7 @@ import { createEndpointProbes } from './probes.ts';
 /** Checks of endpoints, and what their answers say of their load. */
 export interface Health {
   /** The membership has changed. */
-  changed(): void;
+  changed(keys: readonly string[]): void;
   update(settings: Settings): void;
   /** Checks answered so far. */
   counts(): { readonly pass: number; readonly fail: number };
@@ -20,6 +20,7 @@ export interface HealthOptions {
   readonly settings: Settings;
   /** What every data thread says of itself. */
   collect(): Promise<readonly DataReport[]>;
+  onWarning(message: string): void;
 }
 
 const LOAD_INTERVAL_MS = 1_000;
@@ -28,7 +29,13 @@ export function createHealth(options: HealthOptions): Health {
   const { membership, clock } = options;
   const counts = { pass: 0, fail: 0 };
   const probes = createEndpointProbes({ clock, onResult: (result) => void counts[result]++ });
-  const checks = createHealthChecks({ membership, clock, probes, settings: toHealthSettings(options.settings) });
+  const checks = createHealthChecks({
+    membership,
+    clock,
+    probes,
+    settings: toHealthSettings(options.settings),
+    onWarning: (message) => options.onWarning(message),
+  });
   let polling: Timer | undefined;
   let askedMs = clock.nowMs();
   let hasLimit = false;
@@ -55,7 +62,7 @@ export function createHealth(options: HealthOptions): Health {
   update(options.settings);
 
   return {
-    changed: () => checks.changed(),
+    changed: (keys) => checks.changed(keys),
     update(settings) {
       checks.update(toHealthSettings(settings));
       update(settings);

@@ -1,0 +1,31 @@
+import { request } from 'node:http';
+import type { Endpoint } from '@bascule/core';
+import { explainSocket } from './socket-failure.ts';
+
+/**
+ * GET over a new HTTP/1.1 connection: 2xx passes. A redirect fails, since following it would let an endpoint have its
+ * checker call whom it names. The status alone is read: heads of more than Node's 16 KiB fail, bodies are not waited for.
+ */
+export async function getOnce(
+  { host, port }: Endpoint,
+  probe: { readonly path: string; readonly port: number | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const headers = { connection: 'close', 'user-agent': 'bascule-health' };
+  const call = request({ host, port: probe.port ?? port, path: probe.path, headers, agent: false, signal });
+  call.on('socket', (socket) => void socket.unref());
+  call.on('response', ({ statusCode = 0 }) => {
+    if (statusCode >= 200 && statusCode < 300) resolve();
+    else reject(new Error(`GET ${probe.path} answers ${statusCode}`));
+  });
+  // The listener stays after the end, or what a destroyed connection says late would be an uncaught error.
+  call.on('error', (error) => reject(signal.aborted ? signal.reason : explainSocket(error)));
+  call.end();
+  try {
+    await promise;
+  } finally {
+    call.destroy();
+  }
+}

@@ -1,0 +1,13 @@
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ENOTFOUND: 'the host name is not known',
+  ETIMEDOUT: 'connecting timed out',
+};
+
+/** What happened to a socket, in words for a person. */
+export function explainSocket(error: NodeJS.ErrnoException): Error {
+  return new Error(WORDS[error.code ?? ''] ?? (error.message || String(error.code)), { cause: error });
+}
