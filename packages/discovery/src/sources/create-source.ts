@@ -1,11 +1,14 @@
-import type { Clock, Endpoint } from '@bascule/core';
+import type { Clock } from '@bascule/core';
 import type { Source, SourceChange, SourceListener, SourceStatus } from '../source.ts';
-import { createBackoff, waitFor } from '../waiting.ts';
+import { createBackoff, FULL_JITTER, waitFor } from '../waiting.ts';
 import type { Feed, SourceDriver } from './feed.ts';
 import { createToldSet } from './told-set.ts';
 
-const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 10_000;
+/** On average; thousands lose a registry that restarts in the same moment. */
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 5_000;
+/** A system that answers and fails at once, again and again, must not be asked as often as one that was lost once. */
+const STEADY_MS = 5_000;
 /** Distinct warnings remembered; beyond them the oldest may be said again. */
 const MAX_WARNINGS = 256;
 
@@ -21,8 +24,9 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
   const told = createToldSet();
   const schemas = new Map(known);
   const closing = new AbortController();
-  const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS);
+  const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS, FULL_JITTER);
   const warned = new Set<string>();
+  let wanted: ReadonlySet<string> = told.digests();
   let status: SourceStatus = { state: 'connecting', sinceMs: clock.wallMs() };
   let listener: SourceListener | undefined;
   let following: Promise<void> = Promise.resolve();
@@ -36,10 +40,14 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
 
   function tell(changes: readonly SourceChange[]): void {
     if (changes.length === 0) return;
-    const wanted = digestsOf(told.endpoints());
+    if (wanted !== told.digests()) want(told.digests());
+    listener?.changes(changes);
+  }
+
+  function want(digests: ReadonlySet<string>): void {
+    wanted = digests;
     for (const digest of schemas.keys()) if (!wanted.has(digest)) schemas.delete(digest);
     driver.wantSchemas?.(wanted);
-    listener?.changes(changes);
   }
 
   function warn(message: string): void {
@@ -55,9 +63,7 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
       if (!isOver()) tell(changes());
     };
     function connected(): void {
-      if (isOver()) return;
-      backoff.reset();
-      setStatus('connected');
+      if (!isOver()) setStatus('connected');
     }
     return {
       connected,
@@ -68,8 +74,13 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
       put: (endpoint) => hear(() => told.put(endpoint)),
       remove: (key, cause) => hear(() => told.remove(key, cause)),
       removeInstance: (instanceId, cause) => hear(() => told.removeInstance(instanceId, cause)),
+      load(key, utilization) {
+        if (!isOver()) listener?.load?.(key, utilization);
+      },
       warning: warn,
       schema(digest, schema) {
+        // Whoever named it may have left while it was fetched.
+        if (!wanted.has(digest)) return;
         schemas.set(digest, schema);
         listener?.schema(digest, schema);
       },
@@ -99,8 +110,10 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
 
   async function run(): Promise<void> {
     while (!closing.signal.aborted) {
+      const startedMs = clock.nowMs();
       const why = await runSession();
       if (closing.signal.aborted) return;
+      if (status.state === 'connected' && clock.nowMs() - startedMs >= STEADY_MS) backoff.reset();
       setStatus('stale', why);
       await waitFor(clock, backoff.next(), closing.signal);
     }
@@ -116,6 +129,7 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
 
   return {
     start(given) {
+      if (closing.signal.aborted) return;
       listener = given;
       listener.status(status);
       following = run();
@@ -124,8 +138,4 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
     schemaFor: (digest) => schemas.get(digest),
     close: () => (ending ??= end()),
   };
-}
-
-function digestsOf(endpoints: readonly Endpoint[]): Set<string> {
-  return new Set(endpoints.flatMap(({ schemaDigest }) => (schemaDigest === '' ? [] : [schemaDigest])));
 }

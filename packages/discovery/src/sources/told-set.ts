@@ -3,6 +3,7 @@ import { endpointKey, type Endpoint, type RemovalCause } from '@bascule/core';
 import type { SourceChange } from '../source.ts';
 import { createDigestCount } from './digest-count.ts';
 import type { Answer } from './feed.ts';
+import { newestOf, weighAnswer } from './weigh-answer.ts';
 
 /** What a source has told so far, and the changes that news make of it. */
 export interface ToldSet {
@@ -65,13 +66,17 @@ export function createToldSet(): ToldSet {
     });
   }
 
+  function shade(endpoint: Endpoint, scope: string): void {
+    const other = shadows.get(endpoint.instanceId)?.endpoint;
+    if (other === undefined || other.incarnation <= endpoint.incarnation) {
+      shadows.set(endpoint.instanceId, { endpoint, scope });
+    }
+  }
+
   function put(endpoint: Endpoint, scope: string): SourceChange[] {
     const known = entries.get(endpointKey(endpoint));
     if (known === undefined && isOutdated(endpoint)) {
-      const other = shadows.get(endpoint.instanceId)?.endpoint;
-      if (other === undefined || other.incarnation <= endpoint.incarnation) {
-        shadows.set(endpoint.instanceId, { endpoint, scope });
-      }
+      shade(endpoint, scope);
       return [];
     }
     const isNews = known === undefined || known.isDoubted || !isDeepStrictEqual(known.endpoint, endpoint);
@@ -125,19 +130,16 @@ export function createToldSet(): ToldSet {
     for (const [id, shadow] of shadows) if (shadow.scope === scope && !kept.has(id)) shadows.delete(id);
     const changes = [...newest.values()].flatMap((endpoint) => put(endpoint, scope));
     for (const endpoint of endpoints) {
-      if (!told.has(endpointKey(endpoint)) && isOutdated(endpoint))
-        shadows.set(endpoint.instanceId, { endpoint, scope });
+      if (!told.has(endpointKey(endpoint)) && isOutdated(endpoint)) shade(endpoint, scope);
     }
     const within = [...entries].filter(([, entry]) => entry.scope === scope);
     const absent = within.filter(([key, { endpoint }]) => !told.has(key) && !kept.has(endpoint.instanceId));
     for (const [, entry] of absent) entry.isOfOldHistory ||= history === 'new';
     const leaving = absent.filter(([, entry]) => !entry.isOfOldHistory);
     const stay = within.length - absent.length;
-    const verdict = weigh({
-      history,
-      isEmpty: endpoints.length === 0 && kept.size === 0,
-      isMost: leaving.length > stay,
-    });
+    // One in which nothing is readable is empty as well.
+    const isEmpty = endpoints.length === 0 && stay === 0;
+    const verdict = weighAnswer({ history, isEmpty, isMost: leaving.length > stay });
     return [
       ...changes,
       ...absent.flatMap(([key, entry]) => {
@@ -152,29 +154,6 @@ export function createToldSet(): ToldSet {
     put: (endpoint) => put(endpoint, ''),
     remove,
     removeInstance,
-    digests: digests.present,
+    digests: () => digests.present(),
   };
-}
-
-/** Of every instance its newest incarnation; who is listed twice counts as listed last. */
-function newestOf(endpoints: readonly Endpoint[]): Map<string, Endpoint> {
-  const newest = new Map<string, Endpoint>();
-  for (const endpoint of endpoints) {
-    const other = newest.get(endpoint.instanceId);
-    if (other === undefined || other.incarnation <= endpoint.incarnation) newest.set(endpoint.instanceId, endpoint);
-  }
-  return newest;
-}
-
-/** How many answers in a row must lack somebody until that counts as gone, and what to say until then. */
-function weigh(answer: Pick<Answer, 'history'> & { isEmpty: boolean; isMost: boolean }): {
-  needed: number;
-  why: string;
-} {
-  const { history, isEmpty, isMost } = answer;
-  if (history === 'decided') return { needed: 1, why: '' };
-  if (isEmpty) return { needed: Infinity, why: 'the source answers with nothing' };
-  if (history === 'new') return { needed: Infinity, why: 'the source has started anew and does not know it yet' };
-  const needed = (history === 'same' ? 1 : 2) + (isMost ? 1 : 0);
-  return { needed, why: isMost ? 'the source misses more than half at once' : 'missing in one answer of the source' };
 }
