@@ -98,6 +98,32 @@ describe('an answer', () => {
     expect(lines(set.put(a))).toEqual(['update places-1#7']);
   });
 
+  it('counts half without those of an old history', () => {
+    const { set, answer } = setOf(a, b, c, d);
+    answer('new', a, b);
+    expect(answer('same', a)).toEqual(['remove places-2#7 not-in-source']);
+    expect(lines(set.put(c))).toEqual(['update places-3#7']);
+  });
+
+  it('in another scope takes over whom it lists', () => {
+    const set = createToldSet();
+    set.answer({ endpoints: [a, b], history: 'same', scope: 'x' });
+    set.answer({ endpoints: [a], history: 'same', scope: 'y' });
+    expect(lines(set.answer({ endpoints: [b], history: 'same', scope: 'x' }))).toEqual([]);
+    expect(lines(set.answer({ endpoints: [], history: 'same', scope: 'y' }))).toEqual(['doubt places-1#7']);
+  });
+
+  it('that lacks most of its scope is confirmed within it', () => {
+    const set = createToldSet();
+    const hear = (scope: string, ...endpoints: Endpoint[]): string[] =>
+      lines(set.answer({ endpoints, history: 'same', scope }));
+    hear('x', a);
+    hear('y', b, c, d);
+    expect(hear('y', b)).toEqual(['doubt places-3#7', 'doubt places-4#7']);
+    expect(hear('x', a)).toEqual([]);
+    expect(hear('y', b)).toEqual(['remove places-3#7 not-in-source', 'remove places-4#7 not-in-source']);
+  });
+
   it('is about its scope alone', () => {
     const set = createToldSet();
     set.answer({ endpoints: [a, b], history: 'same', scope: 'x' });
