@@ -24,8 +24,9 @@ describe.skipIf(!go)('a backend of grpc-go', { timeout: 240_000 }, () => {
   }
 
   const statesOf = async (gateway: TestGateway): Promise<string[]> => {
-    const { endpoints } = await gateway.operator.admin.listEndpoints({ service: EchoService.typeName });
-    return endpoints.map(({ instanceId, state }) => `${instanceId} ${state}`);
+    const { endpoints } = await gateway.operator.admin.listEndpoints({});
+    const ours = endpoints.filter(({ services }) => services.includes(EchoService.typeName));
+    return ours.map(({ instanceId, state }) => `${instanceId} ${state}`);
   };
   const causesOf = async (gateway: TestGateway): Promise<string[]> => {
     const { removals } = await gateway.operator.admin.listEndpoints({});
