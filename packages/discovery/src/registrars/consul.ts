@@ -1,5 +1,6 @@
 import type { Endpoint } from '@bascule/core';
 import { createConsulAgent, toCheckId, toCheckStatus, type ConsulAgent } from '../peers/consul/agent.ts';
+import { whyTooLarge } from '../peers/consul/meta.ts';
 import { incarnationOf, toDefinition } from '../peers/consul/records.ts';
 import { readConsulUrl, toConsulHeaders } from '../peers/consul/target.ts';
 import { createHttpClient, HttpError } from '../peers/http.ts';
@@ -27,7 +28,11 @@ export function openConsulRegistrar(options: RegistrationOptions): RegistrarDriv
   /** Rights that sufficed once: when they are gone, the cluster has lost them, and somebody will put them back. */
   let hasSufficed = false;
 
-  function announce(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+  async function announce(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const name = target.names[0] ?? endpoint.services[0] ?? '';
+    const definition = toDefinition(endpoint, name, target.tags);
+    const why = whyTooLarge(definition.Meta);
+    if (why !== undefined) throw new RegistrationRefused(why);
     const Check = {
       CheckID: toCheckId(endpoint),
       Name: 'Renewed by the instance',
@@ -35,8 +40,7 @@ export function openConsulRegistrar(options: RegistrationOptions): RegistrarDriv
       Status: toCheckStatus(endpoint.health),
       DeregisterCriticalServiceAfter: `${deregisterAfterMs}ms`,
     };
-    const name = target.names[0] ?? endpoint.services[0] ?? '';
-    return agent.register({ ...toDefinition(endpoint, name, target.tags), Check }, signal);
+    await agent.register({ ...definition, Check }, signal);
   }
 
   async function register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration> {

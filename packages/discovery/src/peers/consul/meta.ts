@@ -5,10 +5,12 @@
  */
 const LABEL_PREFIX = 'bascule-label-';
 const SERVICES = 'bascule-services';
+const MAX_PAIRS = 64;
+const MAX_KEY_BYTES = 128;
 const MAX_VALUE_BYTES = 512;
 const PLAIN_KEY = /^(?!consul-)[A-Za-z0-9_-]+$/;
 
-/** What stands in the metadata of {@link toMetadata} as Consul takes it. What does not fit even so is for Consul to refuse. */
+/** What stands in the metadata of {@link toMetadata}, as Consul takes it but for its limits. */
 export function toConsulMeta(metadata: Readonly<Record<string, string>>): Record<string, string> {
   const meta: Record<string, string> = {};
   for (const [key, value] of Object.entries(metadata)) {
@@ -16,6 +18,21 @@ export function toConsulMeta(metadata: Readonly<Record<string, string>>): Record
     else meta[PLAIN_KEY.test(key) ? key : `${LABEL_PREFIX}${escapeKey(key)}`] = value;
   }
   return meta;
+}
+
+/** Why Consul would not take it, for people; undefined when it would. Its own words begin with the whole value. */
+export function whyTooLarge(meta: Readonly<Record<string, string>>): string | undefined {
+  const pairs = Object.entries(meta);
+  if (pairs.length > MAX_PAIRS) {
+    return `labels and the rest make ${pairs.length} pairs of Consul's metadata, which takes ${MAX_PAIRS}: use fewer labels`;
+  }
+  for (const [key, value] of pairs) {
+    const [keyBytes, valueBytes] = [Buffer.byteLength(key), Buffer.byteLength(value)];
+    if (keyBytes <= MAX_KEY_BYTES && valueBytes <= MAX_VALUE_BYTES) continue;
+    const limits = `keys of ${MAX_KEY_BYTES} and values of ${MAX_VALUE_BYTES}`;
+    return `"${key}" makes ${keyBytes} and ${valueBytes} bytes of Consul's metadata, which takes ${limits}: shorten it`;
+  }
+  return undefined;
 }
 
 /** The reverse of {@link toConsulMeta}. */

@@ -97,8 +97,13 @@ function labelsOfTags(tags: readonly unknown[]): Record<string, string> {
   return labels;
 }
 
+/** How a service is registered. */
+export interface Definition extends JsonObject {
+  readonly Meta: Readonly<Record<string, string>>;
+}
+
 /** What registers an endpoint, but for its check. Health is told by checks. */
-export function toDefinition(endpoint: Endpoint, name: string, tags: readonly string[]): JsonObject {
+export function toDefinition(endpoint: Endpoint, name: string, tags: readonly string[]): Definition {
   const { health: _, ...told } = endpoint;
   return {
     ID: endpoint.instanceId,
