@@ -35,6 +35,11 @@ export interface ListenTls {
   readonly key: string;
   /** Authorities of which callers must show a certificate. Undefined: callers need none. */
   readonly clientCa?: string | undefined;
+  /**
+   * Whether callers without such a certificate are turned away. If not, the service has to look at `peerCertificate` of
+   * a call. Default true.
+   */
+  readonly clientCertificateRequired?: boolean | undefined;
 }
 
 export interface Listener {
@@ -120,10 +125,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     return server;
   }
 
-  function createTlsServer({ cert, key, clientCa }: ListenTls): Server {
+  function createTlsServer({ cert, key, clientCa, clientCertificateRequired = true }: ListenTls): Server {
     const ALPNProtocols = ['h2', 'http/1.1'];
     const handshakeTimeout = limits.headersTimeoutMs;
-    const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+    const rejectUnauthorized = clientCertificateRequired;
+    const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized };
     const server = createHttpsServer({
       ...toHttp1Options(limits, webSocket),
       ...clients,

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createCallContext } from '@bascule/core';
+import { peerCertificate } from '../listener/certificate.ts';
 import { peerAddress, type Edge } from '../listener/edge.ts';
 import { Exchange } from '../listener/exchange.ts';
 import type { ListenLimits } from '../listener/limits.ts';
@@ -81,6 +82,7 @@ export function serveHttp1(server: Server, edge: Edge, webSocket?: WebSocketEdge
     }
     const call = createCallContext(edge.nextCallId(), edge.clock.nowMs(), peerAddress(request.socket));
     call.httpVersion = request.httpVersionMinor === 0 ? '1.0' : '1.1';
+    call.peerCertificate = peerCertificate(request.socket);
     const exchange = new Exchange(edge, new Http1Sink(response, edge));
     connection.response = response;
     connection.openExchanges += 1;

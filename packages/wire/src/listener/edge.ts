@@ -1,5 +1,7 @@
-import type { Body, Clock, Reply, RequestHead, Service } from '@bascule/core';
+import type { Socket } from 'node:net';
+import type { Body, Clock, PeerCertificate, Reply, RequestHead, Service } from '@bascule/core';
 import type { AbuseKind } from './abuse.ts';
+import { peerCertificate } from './certificate.ts';
 import type { ListenLimits } from './limits.ts';
 
 /**
@@ -44,4 +46,9 @@ export function createEdge(
 export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
   const address = socket.remoteAddress ?? '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** What all calls of a connection say of their caller. */
+export function peerOf(socket: Socket): { peer: string; certificate: PeerCertificate | undefined } {
+  return { peer: peerAddress(socket), certificate: peerCertificate(socket) };
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { peerAddress, type Edge } from '../../listener/edge.ts';
+import { peerOf, type Edge } from '../../listener/edge.ts';
 import type { AbuseKind } from '../../listener/abuse.ts';
 import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode } from '../errors.ts';
@@ -83,7 +83,7 @@ export class ServerConnection implements FrameHandler, OutboxHooks, TimedConnect
     this.#blocks = new RequestBlocks(decoder, share.blocks, edge.connect !== undefined);
     this.#streams = new ServerStreams({
       edge,
-      peer: peerAddress(socket),
+      ...peerOf(socket),
       outbox: this.#outbox,
       settings: this.#settings,
       sending: this.#sending,

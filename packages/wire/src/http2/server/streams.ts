@@ -1,4 +1,4 @@
-import { createCallContext, type Cancel, type Fields, type RequestHead } from '@bascule/core';
+import { createCallContext, type Cancel, type Fields, type PeerCertificate, type RequestHead } from '@bascule/core';
 import { IdTable } from '../../id-table.ts';
 import type { AbuseKind } from '../../listener/abuse.ts';
 import type { Edge } from '../../listener/edge.ts';
@@ -28,6 +28,7 @@ import type { WindowGrowth } from '../window-growth.ts';
 export interface ServerStreamsOptions {
   readonly edge: Edge;
   readonly peer: string;
+  readonly certificate: PeerCertificate | undefined;
   readonly outbox: Outbox;
   readonly settings: PeerSettings;
   readonly sending: Sending;
@@ -272,6 +273,7 @@ export class ServerStreams implements StreamCarrier {
     const { method, path, authority, fields, protocol } = block;
     const call = createCallContext(edge.nextCallId(), nowMs, this.#options.peer);
     call.httpVersion = '2';
+    call.peerCertificate = this.#options.certificate;
     const head: RequestHead = { method, path, authority, scheme: edge.scheme, fields, call };
     stream.start(protocol === '' ? edge.service : toTunnel(edge, protocol), head);
     if (endStream && (stream.state as string) !== 'closed') stream.receiveEnd();

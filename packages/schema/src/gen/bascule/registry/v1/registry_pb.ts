@@ -119,7 +119,8 @@ export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_bascule_registry_v1_registry, 0);
 
 /**
- * How an instance says that it is. Changes with a renewal.
+ * How an instance says that it is. Changes with a renewal. Nothing in it is refused, since a renewal that says something
+ * odd is still a sign of life: what is odd is left out.
  *
  * @generated from message bascule.registry.v1.Condition
  */
@@ -130,14 +131,16 @@ export type Condition = Message<"bascule.registry.v1.Condition"> & {
   state: State;
 
   /**
-   * Names of its own checks that fail, for people. At most 16.
+   * Names of its own checks that fail, for people. The first 16 that are plain text count. Watchers hear of changes at
+   * once, as of `state`.
    *
    * @generated from field: repeated string failing_checks = 2;
    */
   failingChecks: string[];
 
   /**
-   * Share of what it can do that is in use: 0 idle, 1 full, more is possible; unset is unknown.
+   * Share of what it can do that is in use: 0 idle, 1 full, more is possible; unset is unknown. Watchers hear of it in
+   * steps of 0.05, at most once a second.
    *
    * @generated from field: optional double utilization = 3;
    */
@@ -175,7 +178,7 @@ export type RegisterRequest = Message<"bascule.registry.v1.RegisterRequest"> & {
   schema: Uint8Array;
 
   /**
-   * Empty is "default".
+   * 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit; empty is "default".
    *
    * @generated from field: string namespace = 4;
    */
@@ -329,7 +332,7 @@ export const DeregisterResponseSchema: GenMessage<DeregisterResponse> = /*@__PUR
  */
 export type WatchRequest = Message<"bascule.registry.v1.WatchRequest"> & {
   /**
-   * Services of interest; empty is all.
+   * Services of interest; empty is all that the caller may see.
    *
    * @generated from field: repeated string services = 1;
    */
@@ -379,7 +382,8 @@ export type WatchResponse = Message<"bascule.registry.v1.WatchResponse"> & {
   revision: bigint;
 
   /**
-   * True on the first message when it holds the whole set, false when the watch resumes.
+   * The events are a part of the whole set, which takes the place of what was known. It comes first unless the watch
+   * resumes, and again whenever the history does not reach back to what was told last: then the epoch is the same.
    *
    * @generated from field: bool snapshot = 3;
    */
@@ -391,7 +395,7 @@ export type WatchResponse = Message<"bascule.registry.v1.WatchResponse"> & {
   events: Event[];
 
   /**
-   * The snapshot goes on in the next message.
+   * The snapshot goes on in the next message. All its parts have one revision; a part of another one begins anew.
    *
    * @generated from field: bool more = 5;
    */
@@ -468,6 +472,8 @@ export const RemovalSchema: GenMessage<Removal> = /*@__PURE__*/
  */
 export type ListRequest = Message<"bascule.registry.v1.ListRequest"> & {
   /**
+   * As in WatchRequest. Above 10,000 endpoints the answer is RESOURCE_EXHAUSTED: watch instead.
+   *
    * @generated from field: repeated string services = 1;
    */
   services: string[];
@@ -707,7 +713,7 @@ export const RemovalCause = {
   LEASE_EXPIRED: 2,
 
   /**
-   * The same instance registered with a higher incarnation.
+   * The same instance registered with a higher incarnation, or another one came to the address of one that is silent.
    *
    * @generated from enum value: REMOVAL_CAUSE_REPLACED = 3;
    */
@@ -764,7 +770,8 @@ export const RegistryService: GenService<{
     output: typeof KeepAliveResponseSchema;
   },
   /**
-   * Removes an instance at once. Unknown leases are OK: the result is the same.
+   * Removes an instance at once. Unknown leases are OK: the result is the same. Leases belong to who registered them:
+   * anybody else's Renew, KeepAlive or Deregister is PERMISSION_DENIED.
    *
    * @generated from rpc bascule.registry.v1.RegistryService.Deregister
    */
@@ -774,7 +781,8 @@ export const RegistryService: GenService<{
     output: typeof DeregisterResponseSchema;
   },
   /**
-   * A snapshot, then changes. Goes on until the caller ends it.
+   * A snapshot, then changes; at least every 5 s a message, which may be empty. Goes on until the caller ends it, or its
+   * token ends, which is UNAUTHENTICATED. Who does not keep up hears only the latest of each instance.
    *
    * @generated from rpc bascule.registry.v1.RegistryService.Watch
    */
