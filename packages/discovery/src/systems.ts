@@ -29,12 +29,19 @@ const KUBERNETES: System = {
   source: async () => (await import('./sources/kubernetes.ts')).openKubernetesSource,
 };
 
+const ZOOKEEPER: System = {
+  source: async () => (await import('./sources/zookeeper.ts')).openZookeeperSource,
+  registrar: async () => (await import('./registrars/zookeeper.ts')).openZookeeperRegistrar,
+};
+
 /** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
 const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['http', REGISTRY],
   ['https', REGISTRY],
   ['etcd', ETCD],
   ['etcd+https', ETCD],
+  ['zookeeper', ZOOKEEPER],
+  ['zookeeper+tls', ZOOKEEPER],
   ['consul', CONSUL],
   ['consul+https', CONSUL],
   ['kubernetes', KUBERNETES],
