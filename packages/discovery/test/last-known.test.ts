@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createRandom, systemClock } from '@bascule/core';
+import { createRandom, createVirtualClock, systemClock } from '@bascule/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLastKnown, type KnownState } from '../src/last-known.ts';
 import { createEndpoint } from './rig.ts';
@@ -19,6 +20,15 @@ const stateOf = (...instanceIds: string[]): KnownState => ({
   endpoints: instanceIds.map((instanceId) => createEndpoint({ instanceId, labels: { café: '\u2713' } })),
   schemas: new Map([['sha256:00', new Uint8Array([0, 255, 10])]]),
 });
+/** A file that is whole, whatever it says. */
+const withChecksum = (text: string): string => {
+  const lines = text
+    .split('\n')
+    .slice(0, -2)
+    .map((line) => `${line}\n`)
+    .join('');
+  return `${lines}{"sha256":"${createHash('sha256').update(lines).digest('hex')}"}\n`;
+};
 const idsOf = (state: KnownState | undefined) => state?.endpoints.map((endpoint) => endpoint.instanceId);
 
 describe('a last known set', () => {
@@ -27,6 +37,31 @@ describe('a last known set', () => {
     const state = open().load();
     expect(state?.endpoints).toEqual(stateOf('a', 'b').endpoints);
     expect(state?.schemas.get('sha256:00')).toEqual(new Uint8Array([0, 255, 10]));
+  });
+
+  it('is whole with thousands of endpoints', async () => {
+    const ids = Array.from({ length: 1_000 }, (_, n) => `i${n}`);
+    await open().save(stateOf(...ids));
+    expect(idsOf(open().load())).toEqual(ids);
+  });
+
+  it('knows its age, and is not there when it is too old', async () => {
+    const clock = createVirtualClock();
+    const lastKnown = createLastKnown({ file, clock });
+    const savedMs = clock.wallMs();
+    await lastKnown.save(stateOf('a'));
+    clock.advance(1_000);
+    expect(lastKnown.load({ maxAgeMs: 1_000 })).toMatchObject({ savedMs, ageMs: 1_000, isFromFuture: false });
+    clock.advance(1);
+    expect(lastKnown.load({ maxAgeMs: 1_000 })).toBeUndefined();
+    expect(lastKnown.load()?.ageMs).toBe(1_001);
+  });
+
+  it('counts as fresh when it comes from the future, and says so', async () => {
+    await createLastKnown({ file, clock: createVirtualClock(1, 60_000) }).save(stateOf('a'));
+    const loaded = createLastKnown({ file, clock: createVirtualClock() }).load({ maxAgeMs: 0 });
+    expect(loaded).toMatchObject({ ageMs: 0, isFromFuture: true });
+    expect(idsOf(loaded)).toEqual(['a']);
   });
 
   it('is undefined where there is none', () => expect(open().load()).toBeUndefined());
@@ -38,16 +73,22 @@ describe('a last known set', () => {
       () => truncate(file, 0),
       () => rm(file),
       () => writeFile(file, 'null\n{}\n'),
-      (text) => writeFile(file, text.replace('"version":1', '"version":2')),
       () => appendFile(file, 'more'),
+      () => appendFile(file, '\n'),
+      (text) => writeFile(file, text.slice(text.indexOf('\n') + 1)),
+      (text) => writeFile(file, withChecksum(text.replace('"version":3', '"version":2'))),
+      (text) => writeFile(file, withChecksum(text.replace('"version":3', '"version":4'))),
+      () => writeFile(file, withChecksum('')),
     ];
     for (const spoilFile of spoil) {
       const lastKnown = open();
       await lastKnown.save(stateOf('old'));
       await lastKnown.save(stateOf('new'));
+      expect(open().load()?.isPrevious).toBe(false);
       expect(idsOf(open().load())).toEqual(['new']);
-      await spoilFile(await readFile(file, 'latin1'));
+      await spoilFile(await readFile(file, 'utf8'));
       expect(idsOf(open().load())).toEqual(['old']);
+      expect(open().load()?.isPrevious).toBe(true);
     }
   });
 

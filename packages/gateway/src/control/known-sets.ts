@@ -70,7 +70,7 @@ export function createKnownSets(options: KnownSetsOptions): KnownSets {
   }
 
   return {
-    before: (source) => fileOf(source).load(),
+    before: (source) => fileOf(source).load({ maxAgeMs: options.maxAgeMs }),
     saveSoon() {
       if (step === 'open') timer ??= clock.after(Math.max(SAVE_DELAY_MS, restMs), () => void (saved = save()));
     },
