@@ -29,9 +29,18 @@ const KUBERNETES: System = {
   source: async () => (await import('./sources/kubernetes.ts')).openKubernetesSource,
 };
 
+const FILE: System = { source: async () => (await import('./sources/file.ts')).openFileSource };
+const ENVIRONMENT: System = { source: async () => (await import('./sources/env.ts')).openEnvSource };
+const STATIC: System = { source: async () => (await import('./sources/static.ts')).openStaticSource };
+
 const ZOOKEEPER: System = {
   source: async () => (await import('./sources/zookeeper.ts')).openZookeeperSource,
   registrar: async () => (await import('./registrars/zookeeper.ts')).openZookeeperRegistrar,
+};
+
+const EUREKA: System = {
+  source: async () => (await import('./sources/eureka.ts')).openEurekaSource,
+  registrar: async () => (await import('./registrars/eureka.ts')).openEurekaRegistrar,
 };
 
 /** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
@@ -44,7 +53,12 @@ const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['zookeeper+tls', ZOOKEEPER],
   ['consul', CONSUL],
   ['consul+https', CONSUL],
+  ['eureka', EUREKA],
+  ['eureka+https', EUREKA],
   ['kubernetes', KUBERNETES],
+  ['file', FILE],
+  ['env', ENVIRONMENT],
+  ['static', STATIC],
 ]);
 
 /** Opens the source that a URL names. Throws SpecError, with the schemes that there are. */

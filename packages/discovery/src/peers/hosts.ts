@@ -3,12 +3,16 @@ import { SpecError } from '../spec.ts';
 const SERVER = /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?<port>[0-9]{1,5}))?$/;
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i;
 
+/** URLs of files know no folder to begin in, and would read `file:../a.yaml` as `/a.yaml`: dots for a host say what is meant. */
+const RELATIVE_FILE = /^file:(?!\/)(?:\.\/)*(?<ups>(?:\.\.\/)*)/i;
+
 /**
  * A URL that may name several servers, as in `etcd://h1:2379,h2:2379/payments`. URLs have one port, so those of the
- * others are escaped: `h1%3A2379,h2:2379` is what it reads as. Throws SpecError.
+ * others are escaped: `h1%3A2379,h2:2379` is what it reads as. `file:a.yaml` becomes `file://./a.yaml`, `file:../a.yaml` `file://../a.yaml`. Throws SpecError.
  */
 export function parseSystemUrl(text: string): URL {
-  const escaped = text.replace(AUTHORITY, (_, scheme: string, authority: string) => {
+  const absolute = text.replace(RELATIVE_FILE, (_, ups: string) => `file://${'.'.repeat(1 + ups.length / 3)}/`);
+  const escaped = absolute.replace(AUTHORITY, (_, scheme: string, authority: string) => {
     const servers = authority.split(',');
     return scheme + servers.map((server, index) => (index < servers.length - 1 ? escapeServer(server) : server)).join();
   });

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { systemClock, type Endpoint } from '@bascule/core';
 import { createDial } from '@bascule/client';
+import { parseSystemUrl } from '../../src/peers/hosts.ts';
 import { openRegistrar } from '../../src/systems.ts';
 import type { Access } from './system-under-test.ts';
 
@@ -15,7 +16,7 @@ const alive = setInterval(() => undefined, 60_000);
 for await (const line of createInterface({ input: process.stdin })) {
   const { access, endpoint, ttlMs } = JSON.parse(line) as RegisterOrder;
   await openRegistrar({
-    url: new URL(access.url),
+    url: parseSystemUrl(access.url),
     credentials: access.credentials ?? {},
     clock: systemClock,
     dial: createDial(systemClock),

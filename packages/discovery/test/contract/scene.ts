@@ -7,6 +7,7 @@ import { endpointKey, systemClock, type Endpoint } from '@bascule/core';
 import { startRelay } from '@bascule/testing/servers';
 import { expect } from 'vitest';
 import type { EndpointUpdate, RegistrarEvent } from '../../src/registrar.ts';
+import { parseSystemUrl } from '../../src/peers/hosts.ts';
 import { openRegistrar, openSource } from '../../src/systems.ts';
 import { createCountingClock, type CountingClock } from './counting-clock.ts';
 import { DIGEST, SCHEMA, SERVICE } from './endpoints.ts';
@@ -63,7 +64,8 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
   const opened: (() => Promise<unknown>)[] = [];
   const patienceMs = traits.patienceMs ?? 20_000;
   const seenAs = (endpoint: Endpoint): Endpoint => traits.seenAs?.(endpoint) ?? endpoint;
-  const access = scope.access(system.server?.port ?? 0);
+  // Asked for anew each time: what is listed in the URL itself changes it.
+  const accessNow = (): Access => scope.access(system.server?.port ?? 0);
   const server = system.server === undefined ? undefined : mendAtEnd(system.server, opened);
 
   async function begin(endpoint: Endpoint, options: RegisterOptions = {}): Promise<Registered> {
@@ -75,9 +77,9 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
       return { events: [], update, remove: () => writer.erase(endpoint) };
     }
     const events: RegistrarEvent[] = [];
-    const { url, credentials = {} } = options.access ?? access;
+    const { url, credentials = {} } = options.access ?? accessNow();
     const registrar = await openRegistrar({
-      url: new URL(url),
+      url: parseSystemUrl(url),
       credentials,
       clock: systemClock,
       dial: createDial(systemClock),
@@ -102,7 +104,9 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
     scope,
     traits,
     patienceMs,
-    access,
+    get access() {
+      return accessNow();
+    },
     get server() {
       if (server === undefined) throw new Error('there is no server: say so in notApplicable');
       return server;
@@ -118,9 +122,9 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
     },
     async follow(options = {}) {
       const clock = options.clock ?? createCountingClock();
-      const { url, credentials = {}, defaults, env = {}, baseDir = '/' } = options.access ?? access;
+      const { url, credentials = {}, defaults, env = {}, baseDir = '/' } = options.access ?? accessNow();
       const source = await openSource({
-        url: new URL(url),
+        url: parseSystemUrl(url),
         credentials,
         clock,
         dial: createDial(clock),
@@ -133,7 +137,7 @@ export async function createScene(system: SystemUnderTest, name: string, traits:
       return record(source);
     },
     async spawnRegistering(endpoint, ttlMs) {
-      const child = startRegistering({ access, endpoint, ttlMs });
+      const child = startRegistering({ access: accessNow(), endpoint, ttlMs });
       opened.push(() => child.kill());
       await until(`${endpoint.instanceId} is registered by its process`, () => child.isRegistered());
       return child;

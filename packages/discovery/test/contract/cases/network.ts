@@ -49,9 +49,9 @@ export const NETWORK = {
     const clock = createCountingClock();
     const before = resources();
     const relay = scene.scope.access(0).url === scene.scope.access(1).url ? undefined : await scene.relay();
-    const access = relay === undefined ? scene.access : scene.scope.access(relay.port);
-    const registered = await scene.register(a, { access });
-    const seen = await scene.follow({ access, clock });
+    const way = relay === undefined ? {} : { access: scene.scope.access(relay.port) };
+    const registered = await scene.register(a, way);
+    const seen = await scene.follow({ ...way, clock });
     await scene.sees(seen, [a]);
     await seen.source.close();
     const [lines, statuses] = [seen.log.length, seen.statuses.length];
@@ -62,7 +62,7 @@ export const NETWORK = {
     await expect.poll(() => resources().length, { timeout: scene.patienceMs }).toBeLessThanOrEqual(before.length);
     // A closed source says nothing more, and takes nobody with it.
     expect([seen.log.length, seen.statuses.length, seen.endpoints().length]).toEqual([lines, statuses, 1]);
-    await (await scene.follow({ access })).source.close();
+    await (await scene.follow(way)).source.close();
     expect(seen.broken).toEqual([]);
   },
 } satisfies Record<string, Run>;

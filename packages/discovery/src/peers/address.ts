@@ -1,0 +1,20 @@
+const ADDRESS = /^(?:\[(?<v6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9][A-Za-z0-9._-]*)):(?<port>[0-9]{1,5})$/;
+
+export interface Address {
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`, with brackets around IPv6. Undefined for what is none. */
+export function parseAddress(text: string): Address | undefined {
+  const { v6, name, port } = ADDRESS.exec(text)?.groups ?? {};
+  const host = v6 ?? name;
+  if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535)) return undefined;
+  return { host, port: Number(port) };
+}
+
+/** The instance id of somebody of whom only the address is known. `0::1` is another way to write `::1`, and fit for a name. */
+export function toAddressId({ host, port }: Address): string {
+  return `${host.startsWith(':') ? '0' : ''}${host}:${port}`;
+}
