@@ -25,6 +25,12 @@ async function readyOf(gateway: TestGateway): Promise<string[]> {
   return ready.map(({ instanceId }) => instanceId);
 }
 
+/** Those that get calls, whether their source knows them or not. */
+async function usedOf(gateway: TestGateway): Promise<string[]> {
+  const used = (await endpointsOf(gateway)).filter(({ state }) => state === 'ready' || state === 'absent');
+  return used.map(({ instanceId }) => instanceId);
+}
+
 /** Waits until the victim works on at least ten calls by its own word: with fewer the test would show nothing. */
 async function untilLoaded({ backends }: World, load: Load, victim: string): Promise<void> {
   await eventually(async () => {
@@ -148,8 +154,8 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     const missing: string[][] = [];
     const look = async (): Promise<void> => {
       while (!looking.signal.aborted) {
-        const ready = await readyOf(gateway);
-        if (ready.length < NAMES.length) missing.push(ready);
+        const used = await usedOf(gateway);
+        if (used.length < NAMES.length) missing.push(used);
         await pause(30);
       }
     };
@@ -159,15 +165,22 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
       // Longer than any lease lasts without a word.
       expect((await gateway.operator.admin.getStatus({})).discoveryStaleSeconds).toBeGreaterThan(2);
     });
-    expect((await endpointsOf(gateway)).map(({ source }) => source)).toEqual(NAMES.map(() => 'last-known'));
+    // What it said last counts, and of its source it is known that it is gone.
+    expect((await readyOf(gateway)).toSorted()).toEqual(NAMES);
+    expect((await gateway.operator.admin.listEndpoints({})).sources).toMatchObject([
+      { name: gateway.registry.url, state: 'stale', endpoints: 3, error: expect.stringMatching(/./) },
+    ]);
     const samples = await gateway.operator.metrics();
     expect(samples.find(({ name }) => name === 'bascule_discovery_stale_seconds')?.value).toBeGreaterThan(2);
+    const ofSource = samples.filter(({ labels }) => labels['source'] === gateway.registry.url);
+    expect(ofSource.find(({ name }) => name === 'bascule_discovery_source_connected')?.value).toBe(0);
+    expect(ofSource.find(({ name }) => name === 'bascule_discovery_endpoints')?.value).toBe(3);
 
     await using again = await startRegistryProcess(folder, port);
     expect(again.pid).not.toBe(registry.pid);
     await eventually(async () => {
       expect((await gateway.operator.admin.getStatus({})).discoveryStaleSeconds).toBe(0);
-      expect((await endpointsOf(gateway)).map(({ source }) => source)).toEqual(NAMES.map(() => 'registry'));
+      expect((await readyOf(gateway)).toSorted()).toEqual(NAMES);
     }, 15_000);
     await eventually(async () => {
       expect((await listRegistered(gateway.registry.url, gateway.token)).toSorted()).toEqual(NAMES);
@@ -202,9 +215,17 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     const answered = new Set(answers.flatMap((answer) => answer.places.map(({ name }) => name)));
     expect([...answered].toSorted()).toEqual(NAMES);
     expect((await gateway.operator.admin.getStatus({})).discoveryStaleSeconds).toBeGreaterThan(0);
+    const before = await endpointsOf(gateway);
+    expect(before.map(({ state, source }) => `${state} ${source}`)).toEqual(NAMES.map(() => `absent ${url}`));
+    expect(before.map(({ cause }) => cause)).toEqual(NAMES.map(() => expect.stringContaining('known from before')));
+    // Said once, not at each try.
+    const said = gateway.log.filter(({ message }) => message.includes('known last are used'));
+    expect(said.map(({ level, message }) => `${level} ${message}`)).toEqual([
+      `warn source ${url} has not answered yet, so the 3 endpoints known last are used`,
+    ]);
     await using _again = await startRegistryProcess(folder, port);
     await eventually(async () => {
-      expect((await endpointsOf(gateway)).map(({ source }) => source)).toEqual(NAMES.map(() => 'registry'));
+      expect((await readyOf(gateway)).toSorted()).toEqual(NAMES);
     }, 15_000);
   });
 });

@@ -8,6 +8,13 @@ export { createStaticDriver } from './sources/static.ts';
 export { createLastKnown, type KnownState, type LastKnown } from './last-known.ts';
 export { type EndpointUpdate, type Registrar, type RegistrarEvent } from './registrar.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';
+export { renderRegistryMetrics, type RegistryStatus } from './registry/status.ts';
+export { registryContextValues } from './registry/caller.ts';
+export type { Access } from './registry/access/access.ts';
+export { formatAuditLine } from './registry/access/audit.ts';
+export { requireGuarded } from './registry/access/exposure.ts';
+export { loadAccess } from './registry/access/load-access.ts';
+export { createTokenAccess } from './registry/access/static-tokens.ts';
 export { createMembership } from './membership/create-membership.ts';
 export type { Joined, MemberRecord, Membership, RemovalRecord, SourceRecord } from './membership/membership.ts';
 export {

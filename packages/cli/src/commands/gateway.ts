@@ -55,6 +55,7 @@ async function runGateway(context: CliContext, options: GatewayOptions): Promise
   const gateway = await startGateway({
     ...(configFile === undefined ? {} : { configFile }),
     overrides: toOverrides(options),
+    env: context.env,
     log: (event) => printEvent(terminal, event, options.json === true),
     onFatal: (why) => fatal.reject(new CliFailure(ExitCode.failed, `the gateway cannot go on: ${why}`)),
   });

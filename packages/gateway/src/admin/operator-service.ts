@@ -7,6 +7,8 @@ export interface OperatorServiceOptions extends OperatorGuardOptions {
   /** Everything that is not a page below: admin, modules and registry, behind the token. */
   readonly routesService: Service;
   readonly token: string;
+  /** Paths whose handlers judge by themselves who calls, and take other tokens too. Default none. */
+  judgesItself?(path: string): boolean;
   readonly clock: Clock;
   /** The metrics in Prometheus' text format. */
   metrics(): string | Promise<string>;
@@ -32,11 +34,12 @@ export function createOperatorService(options: OperatorServiceOptions): Service 
       return ready ? { status: 200, text: 'ok\n' } : { status: 503, text: `not ready: ${reason}\n` };
     },
   };
-  const routes = createTokenGate(options.token, options.clock)(options.routesService);
+  const { routesService } = options;
+  const guarded = createTokenGate(options.token, options.clock)(routesService);
   function answer(head: RequestHead, reply: Reply): Body {
     const path = head.path.split('?', 1)[0] as string;
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
-    if (page === undefined) return routes(head, reply);
+    if (page === undefined) return (options.judgesItself?.(path) === true ? routesService : guarded)(head, reply);
     if (head.method !== 'GET' && head.method !== 'HEAD') {
       return answerText(reply, { status: 405, text: 'only GET is answered here\n', fields: ['allow', 'GET, HEAD'] });
     }

@@ -57,9 +57,11 @@ function resolveSource(source: DiscoverySource, toPath: ToPath): SourceSettings 
 
 /** Scheme and host of a source's URL; where there is no host, what stands in its place. */
 export function nameOf(url: string): string {
-  if (!URL.canParse(url)) return url.slice(0, MAX_NAME_LENGTH);
+  if (!URL.canParse(url)) return '';
   const { protocol, host, pathname } = new URL(url);
-  return (host === '' ? `${protocol}${pathname}` : `${protocol}//${host}`).slice(0, MAX_NAME_LENGTH);
+  const name = host === '' ? `${protocol}${pathname}` : `${protocol}//${host}`;
+  // Names stand in lists with commas, in logs and in labels.
+  return name.replaceAll(/[^A-Za-z0-9._:/-]+/g, '_').slice(0, MAX_NAME_LENGTH);
 }
 
 function resolveEndpoint(endpoint: StaticEndpoint, toPath: ToPath): StaticEndpointSettings {

@@ -1,5 +1,5 @@
 import type { Clock } from '@bascule/core';
-import { createRegistry, type Registry } from '@bascule/discovery';
+import type { Registry } from '@bascule/discovery';
 import { createRouterTransport } from '@connectrpc/connect';
 import type { Settings } from '../config/settings-types.ts';
 import type { DataThread } from '../data/thread.ts';
@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import type { DataReport } from '../snapshot.ts';
 import { compileSnapshot, createMethodCache } from './compile.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
+import { createEmbeddedRegistry } from './embedded-registry.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 import { createRollouts, type Rollouts } from './rollouts.ts';
 import { startThreads } from './threads.ts';
@@ -47,7 +48,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const { clock, log } = options;
   let settings = options.settings;
   let settingsRevision = 1;
-  const registry = settings.discovery.embeddedRegistry ? createRegistry({ clock }) : undefined;
+  const embedded = settings.discovery.embeddedRegistry
+    ? createEmbeddedRegistry({ discovery: settings.discovery, clock, token: options.token, log })
+    : undefined;
+  const registry = embedded?.registry;
   const threads: DataThread[] = [];
   const collect = (): Promise<DataReport[]> => Promise.all(threads.map((thread) => thread.collect()));
 
@@ -89,7 +93,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     collect,
     token: options.token,
     env: options.env,
-    embedded: registry && { ...createRouterTransport(registry.routes), close: async () => {} },
+    embedded: registry && { ...createRouterTransport(registry.trustedRoutes), close: async () => {} },
     onChange: () => publisher.schedule(),
   });
   const publish = (): Promise<void> => publisher.publish();
@@ -136,7 +140,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     settings: () => settings,
     settingsRevision: () => settingsRevision,
     async update(next, revision) {
+      const allow = embedded?.prepare(next.discovery);
       await discovery.update(next);
+      allow?.();
       settings = next;
       settingsRevision = revision;
       rollouts.update(next);

@@ -99,7 +99,17 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     onError: (name, error) => log.notSaved(name, error),
   });
   const { token, env, embedded } = options;
-  const sources = createSources({ membership, knownSets, clock, settings, log, token, env, embedded });
+  const sources = createSources({
+    membership,
+    knownSets,
+    clock,
+    settings,
+    log,
+    token,
+    env,
+    embedded,
+    onLoad: (key, utilization) => health.reportLoad(key, utilization),
+  });
 
   function logRemovals(changes: readonly Change[]): void {
     const removed = changes.filter((change) => change.type === 'remove').length;

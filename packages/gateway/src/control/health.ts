@@ -9,6 +9,8 @@ export interface Health {
   /** The membership has changed. */
   changed(keys: readonly string[]): void;
   update(settings: Settings): void;
+  /** What an endpoint's registry says of its load. */
+  reportLoad(key: string, utilization: number): void;
   /** Checks answered so far. */
   counts(): { readonly pass: number; readonly fail: number };
   close(): Promise<void>;
@@ -66,6 +68,9 @@ export function createHealth(options: HealthOptions): Health {
     update(settings) {
       checks.update(toHealthSettings(settings));
       update(settings);
+    },
+    reportLoad(key, utilization) {
+      checks.reportLoad(key, { applicationUtilization: utilization, cpuUtilization: 0 });
     },
     counts: () => counts,
     async close() {

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Clock } from '@bascule/core';
+import { registryContextValues, renderRegistryMetrics } from '@bascule/discovery';
 import { createKit } from '@bascule/kit';
 import { createMetrics, mergeMetrics, renderMetrics } from '@bascule/layers';
+import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { listen, type Listener } from '@bascule/wire';
 import { createAdminRoutes } from '../admin/admin-routes.ts';
 import { createModuleRoutes } from '../admin/module-routes.ts';
@@ -14,6 +16,7 @@ import { createViewWatch } from './watch-views.ts';
 
 /** The operator's listener is on loopback, whatever the configuration says. */
 const LOOPBACK = '127.0.0.1';
+const REGISTRY_PATH = `/${RegistryService.typeName}/`;
 
 export interface OperatorOptions {
   readonly control: Control;
@@ -44,15 +47,18 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
     status: () => statusOf(options),
   });
   const kit = createKit({
+    contextValues: registryContextValues,
     routes(router) {
       adminRoutes(router);
       moduleRoutes(router);
       control.registry?.routes(router);
     },
   });
+  const hasAccessFile = control.settings().discovery.registryAccessFile !== undefined;
   const service = createOperatorService({
     routesService: kit.service,
     token: options.token,
+    judgesItself: (path) => hasAccessFile && path.startsWith(REGISTRY_PATH),
     clock,
     ports: () => [listener.port],
     metrics: () => renderControlMetrics(options),
@@ -95,5 +101,6 @@ async function renderControlMetrics({ control, clock }: OperatorOptions): Promis
   levels.describe('bascule_swaps_total', 'Times that a module version became current.');
   for (const [module, swaps] of control.rollouts.swaps()) levels.incCounter('bascule_swaps_total', { module }, swaps);
   const reports = await control.collect();
-  return renderMetrics(mergeMetrics([...reports.map((report) => report.metrics), levels.snapshot()]));
+  const text = renderMetrics(mergeMetrics([...reports.map((report) => report.metrics), levels.snapshot()]));
+  return control.registry === undefined ? text : text + renderRegistryMetrics(control.registry.status());
 }

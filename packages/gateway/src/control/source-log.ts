@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 /** What an operator reads about sources: a line each, whatever a system has put into its words. */
 export interface SourceLog {
   status(name: string, status: SourceStatus): void;
-  warning(name: string, message: string): void;
+  warning(about: string, message: string): void;
   /** A start went on without the first word of a source. */
   unheard(name: string, status: SourceStatus, known: number): void;
   notSaved(name: string, error: Error): void;
@@ -30,7 +30,7 @@ export function createSourceLog(log: Log): SourceLog {
       if (state === 'stale') warn(`source ${name}: stale`, toLine(error ?? ''));
       else log({ level: 'info', message: toLine(`source ${name}: connected`) });
     },
-    warning: (name, message) => warn(`source ${name}: ${message}`),
+    warning: (about, message) => warn(`${about}: ${message}`),
     unheard(name, { error }, known) {
       const what =
         known === 0 ? 'and nothing is known of it from before' : `so the ${known} endpoints known last are used`;

@@ -47,6 +47,8 @@ export interface SourcesOptions extends Omit<OpenContext, 'baseDir'> {
   /** Way to the registry inside this gateway, where there is one. */
   readonly embedded: ClosableTransport | undefined;
   readonly log: SourceLog;
+  /** A source says how loaded an endpoint is. */
+  onLoad(key: string, utilization: number): void;
 }
 
 type Before = Pick<KnownState, 'endpoints' | 'schemas'>;
@@ -115,18 +117,20 @@ export function createSources(options: SourcesOptions): Sources {
         // One that cannot be reached says no more for now, and what it said last is known.
         if (status.state === 'connected' || (status.state === 'stale' && hasKnown)) heard.resolve();
       },
-      onWarning: (message) => log.warning(name, message),
+      onWarning: (message) => log.warning(`source ${name}`, message),
     });
     const entry: Running = { name, url, plan, source, joined, before, heard: heard.promise };
     running.set(name, entry);
-    source.start(joined.listener);
+    source.start({ ...joined.listener, load: (key, utilization) => options.onLoad(key, utilization) });
     return entry;
   }
 
   /** Hears nothing of it from now on. */
   function end({ name, source, joined }: Running): void {
     running.delete(name);
-    const closed = source.close().catch((error: Error) => log.warning(name, `closing it failed: ${error.message}`));
+    const closed = source
+      .close()
+      .catch((error: Error) => log.warning(`source ${name}`, `closing it failed: ${error.message}`));
     closing.add(closed);
     void closed.finally(() => closing.delete(closed));
     joined.leave();

@@ -21,7 +21,10 @@ interface Line {
 }
 
 /** Endpoints as an operator sees them: what the data threads say, with what sources and checks say of each. */
-export function viewDiscovery(reports: readonly DataReport[], discovery: Discovery): DiscoveryViewData {
+export function viewDiscovery(
+  reports: readonly Pick<DataReport, 'members'>[],
+  discovery: Pick<Discovery, 'members' | 'removals' | 'sources'>,
+): DiscoveryViewData {
   const members = new Map(discovery.members().map((record) => [record.key, record]));
   const removals = discovery.removals();
   const left = new Map(removals.toReversed().map((removal) => [endpointKey(removal.endpoint), removal]));
@@ -35,7 +38,7 @@ export function viewDiscovery(reports: readonly DataReport[], discovery: Discove
 }
 
 /** A line for each endpoint of each service, those that no thread knows yet as well. */
-function linesOf(reports: readonly DataReport[], members: readonly MemberRecord[]): Line[] {
+function linesOf(reports: readonly Pick<DataReport, 'members'>[], members: readonly MemberRecord[]): Line[] {
   const lines = new Map<string, Line>();
   for (const member of reports.flatMap((report) => report.members)) {
     const { service, key, endpoint } = member;

@@ -33,7 +33,7 @@ describe('the log of sources', () => {
 
   it('keeps what systems say in one readable line', () => {
     const { events, log } = rig();
-    log.warning('a', `b\n\u001b[31mred\u202e\u2028${'x'.repeat(1_000)}`);
+    log.warning('source a', `b\n\u001b[31mred\u202e\u2028${'x'.repeat(1_000)}`);
     log.status('a', statusOf('stale', 'b\r\nfatal: no'));
     expect(events[0]?.message).toMatch(/^source a: b\\u\{a\}\\u\{1b\}\[31mred\\u\{202e\}\\u\{2028\}x+\.\.\.$/);
     expect(events[0]?.message.length).toBeLessThan(510);

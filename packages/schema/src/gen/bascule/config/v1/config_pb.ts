@@ -443,7 +443,7 @@ export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
  */
 export type GrpcProbe = Message<"bascule.config.v1.GrpcProbe"> & {
   /**
-   * Name asked for; "" is the whole server. Default: the service that is checked.
+   * Name asked for. Default "": the whole server.
    *
    * @generated from field: optional string service = 1;
    */

@@ -1,0 +1,443 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createClient, Code, type Client } from '@connectrpc/connect';
+import { ConfigRefused, startGateway } from '@bascule/gateway';
+import type { EndpointView, ListEndpointsResponse } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
+import { describe, expect, it } from 'vitest';
+import { PlacesService } from '../../apps/backend/gen/demo/places/v1/places_pb.ts';
+import { createBackends, startRegistryProcess } from './rig/backends.ts';
+import type { Child } from './rig/child.ts';
+import { connectGrpc } from './rig/dialects.ts';
+import { EchoService } from './rig/echo-schema.ts';
+import { startEcho } from './rig/echo.ts';
+import { eventually } from './rig/eventually.ts';
+import { failureOf } from './rig/failure.ts';
+import { makeFolder } from './rig/folder.ts';
+import { startTestGateway, type TestGateway } from './rig/gateway.ts';
+import { startLoad, type Load } from './rig/load.ts';
+import { startMoody, type Moody } from './rig/moody.ts';
+import { connectOperator, type Operator } from './rig/operator.ts';
+import { findFreePorts } from './rig/ports.ts';
+
+const SERVICE = EchoService.typeName;
+
+function listOf(gateway: TestGateway): Promise<ListEndpointsResponse> {
+  return gateway.operator.admin.listEndpoints({});
+}
+
+/** `state` of each endpoint by instance id. */
+async function statesOf(gateway: TestGateway): Promise<Record<string, string>> {
+  const { endpoints } = await listOf(gateway);
+  return Object.fromEntries(endpoints.map(({ instanceId, state }) => [instanceId, state]));
+}
+
+async function viewOf(gateway: TestGateway, address: string): Promise<EndpointView | undefined> {
+  return (await listOf(gateway)).endpoints.find((endpoint) => endpoint.address === address);
+}
+
+/** Waits for more calls than are open, so that all that follows was begun after now. */
+async function untilMore(load: Load, calls = 100): Promise<void> {
+  const before = load.outcomes.length;
+  await eventually(() => expect(load.outcomes.length).toBeGreaterThan(before + calls));
+}
+
+/** Waits until the threads send a backend nothing any more, and gives what it has answered until then. */
+async function untilQuiet(moody: Moody, load: Load): Promise<number> {
+  return eventually(async () => {
+    const { calls } = moody;
+    await untilMore(load);
+    expect(moody.calls).toBe(calls);
+    return calls;
+  });
+}
+
+/** A gateway whose configuration holds these backends, with a client of it. */
+async function startWithMoods(workers: number, names: readonly string[], policy: object, calls: object = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await makeFolder());
+  const moods = await Promise.all(names.map(async (name) => stack.use(await startMoody(name))));
+  await writeFile(join(folder.path, 'echo.binpb'), (moods[0] as Moody).schema);
+  const endpoints = moods.map(({ address }) => ({ address, services: [SERVICE], schema: 'echo.binpb' }));
+  const config = { calls, discovery: { endpoints }, services: { '*': policy } };
+  const gateway = stack.use(await startTestGateway({ workers, folder, config }));
+  const { transport } = stack.use(connectGrpc(gateway.baseUrl));
+  const client = createClient(EchoService, transport);
+  await eventually(async () => {
+    expect((await listOf(gateway)).endpoints.map(({ state }) => state)).toEqual(names.map(() => 'ready'));
+  });
+  return { gateway, moods, client, folder, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) => {
+  it.each([
+    ['asked', {}],
+    ['watched', { watch: true }],
+  ])('takes a backend out that says so when it is %s, and brings it back, at no cost to calls', async (_how, grpc) => {
+    const healthCheck = { grpc, interval: '0.1s', unhealthyThreshold: 2, healthyThreshold: 2 };
+    await using world = await startWithMoods(workers, ['a', 'b'], { healthCheck });
+    const { gateway, client, moods } = world;
+    const [a, b] = moods as [Moody, Moody];
+    const load = startLoad(8, (value) => client.say({ value }));
+    await untilMore(load);
+    expect(Math.min(a.calls, b.calls)).toBeGreaterThan(0);
+
+    a.serves = false;
+    a.tell();
+    await eventually(async () => {
+      expect(await viewOf(gateway, a.address)).toMatchObject({
+        state: 'failing',
+        cause: expect.stringContaining('NOT_SERVING'),
+        source: 'static',
+      });
+    });
+    // What was on its way has come; what comes from here on goes to the other.
+    const before = await untilQuiet(a, load);
+    a.serves = true;
+    a.tell();
+    await eventually(() => expect(a.calls).toBeGreaterThan(before + 10));
+    expect((await viewOf(gateway, a.address))?.state).toBe('ready');
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+    const checks = (await gateway.operator.metrics()).filter(({ name }) => name === 'bascule_health_checks_total');
+    expect(new Set(checks.map(({ labels }) => labels['result']))).toEqual(new Set(['fail', 'pass']));
+    expect(Math.min(...checks.map(({ value }) => value))).toBeGreaterThan(0);
+  });
+
+  it('leaves open streams alone, and answers unavailable when nobody is left', async () => {
+    const healthCheck = { interval: '0.1s', unhealthyThreshold: 1, healthyThreshold: 1 };
+    await using world = await startWithMoods(workers, ['a'], { healthCheck }, { connectTimeout: '0.2s' });
+    const { gateway, client, moods } = world;
+    const [a] = moods as [Moody];
+    const leaving = new AbortController();
+    const stream = client.count({ value: -1 }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    expect((await stream.next()).value).toMatchObject({ value: 'a' });
+    a.serves = false;
+    await eventually(async () => expect((await viewOf(gateway, a.address))?.state).toBe('failing'));
+    expect((await viewOf(gateway, a.address))?.openCalls).toBe(1);
+    expect((await failureOf(client.say({ value: 'x' }))).code).toBe(Code.Unavailable);
+    a.serves = true;
+    await eventually(async () => expect((await client.say({ value: 'x' })).value).toBe('a'));
+    expect((await viewOf(gateway, a.address))?.openCalls).toBe(1);
+    leaving.abort();
+    await stream.next().catch(() => undefined);
+  });
+
+  it('gives no calls to a backend that says it is too busy', async () => {
+    const loadLimit = { maxUtilization: 0.8, after: '0s' };
+    await using world = await startWithMoods(workers, ['a', 'b'], { loadLimit, policy: 'POLICY_ROUND_ROBIN' });
+    const { gateway, client, moods } = world;
+    const [a, b] = moods as [Moody, Moody];
+    a.load = 0.5;
+    b.load = 0.5;
+    const load = startLoad(4, (value) => client.say({ value }));
+    await untilMore(load);
+    expect(await statesOf(gateway)).toEqual({ [`static/${a.address}`]: 'ready', [`static/${b.address}`]: 'ready' });
+    a.load = 0.95;
+    await eventually(async () => {
+      expect(await viewOf(gateway, a.address)).toMatchObject({
+        state: 'failing',
+        cause: 'utilization 0.95 is above 0.8',
+      });
+    });
+    const before = await untilQuiet(a, load);
+    // Half of them must be left, however busy they are.
+    b.load = 0.99;
+    await untilMore(load, 500);
+    expect(a.calls).toBe(before);
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+  });
+});
+
+describe('sources', { timeout: 60_000 }, () => {
+  it('that lose their memory cost nothing, but for what has died meanwhile', async () => {
+    await using folder = await makeFolder();
+    const [port = 0] = await findFreePorts(1);
+    const url = `http://127.0.0.1:${port}`;
+    const registry = await startRegistryProcess(folder, port);
+    await using gateway = await startTestGateway({ workers: 0, folder, registry: url });
+    await using backends = createBackends(folder, url);
+    const children = await Promise.all(['a', 'b', 'c'].map((name) => backends.start(name)));
+    using connected = connectGrpc(gateway.baseUrl);
+    const places = createClient(PlacesService, connected.transport);
+    await eventually(async () => expect(Object.values(await statesOf(gateway))).toContain('ready'));
+    const load = startLoad(12, (query) => places.search({ query }));
+    await untilMore(load, 24);
+
+    await registry.kill();
+    await eventually(async () => expect((await listOf(gateway)).sources[0]?.state).toBe('stale'));
+    // Nobody hears that it ends, and no lease runs out anywhere.
+    await (children[2] as Child).kill();
+    await untilMore(load, 24);
+    // A source that is gone misses nobody.
+    expect(Object.keys(await statesOf(gateway))).toContain('c');
+
+    await using _again = await startRegistryProcess(folder, port);
+    await eventually(async () => {
+      expect(await statesOf(gateway)).toMatchObject({ a: 'ready', b: 'ready' });
+      expect((await listOf(gateway)).removals).toMatchObject([{ instanceId: 'c', cause: 'absent-and-failing' }]);
+    }, 20_000);
+    expect(
+      Object.keys(await statesOf(gateway))
+        .filter((name) => 'abc'.includes(name))
+        .toSorted(),
+    ).toEqual(['a', 'b']);
+    await untilMore(load, 24);
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+    const removed = gateway.log.filter(({ message }) => message.includes('was removed'));
+    expect(removed.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^endpoint c at 127\.0\.0\.1:\d+ of source \S+ was removed: absent-and-failing$/),
+    ]);
+    const samples = await gateway.operator.metrics();
+    expect(samples.find(({ name }) => name === 'bascule_discovery_removals_total')).toMatchObject({
+      labels: { cause: 'absent-and-failing' },
+      value: 1,
+    });
+  });
+
+  it('are put together: what one of two registries knows is there, whatever becomes of the other', async () => {
+    await using pair = await startPair();
+    const { gateway, client, registries, urls } = pair;
+    const at = urls.map((url) => ({ url, token: pair.token, ttlMs: 1_500 }));
+    await using _one = await startEcho({ registry: at[0] as (typeof at)[0], instanceId: 'one' });
+    await using _two = await startEcho({ registry: at[1] as (typeof at)[0], instanceId: 'two' });
+    await using _both = await startEcho({ registry: at, instanceId: 'both' });
+    const ready = { one: 'ready', two: 'ready', both: 'ready' };
+    await eventually(async () => expect(await statesOf(gateway)).toEqual(ready));
+    const sourcesOf = async (): Promise<Record<string, string>> => {
+      const { endpoints } = await listOf(gateway);
+      return Object.fromEntries(endpoints.map(({ instanceId, source }) => [instanceId, source]));
+    };
+    expect(await sourcesOf()).toMatchObject({ one: 'first', two: 'second' });
+    expect((await sourcesOf())['both']?.split(',').toSorted()).toEqual(['first', 'second']);
+    const load = startLoad(6, (value) => client.say({ value }));
+    await untilMore(load);
+    await registries[0]?.kill();
+    await eventually(async () => {
+      expect((await listOf(gateway)).sources.map(({ name, state }) => `${name} ${state}`)).toEqual([
+        'first stale',
+        'second connected',
+      ]);
+    });
+    await untilMore(load, 300);
+    expect(await statesOf(gateway)).toEqual(ready);
+    await using _again = await startRegistryProcess(pair.folder, Number(new URL(urls[0] ?? '').port));
+    await eventually(async () => {
+      expect((await listOf(gateway)).sources.map(({ state }) => state)).toEqual(['connected', 'connected']);
+      expect(await sourcesOf()).toMatchObject({ one: 'first' });
+      expect(await statesOf(gateway)).toEqual(ready);
+    }, 20_000);
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+  });
+
+  it('of a higher rank are used while nobody of the lower can be', async () => {
+    await using pair = await startPair({ secondRank: 1 });
+    const { gateway, client, urls, token } = pair;
+    const [first, second] = urls.map((url) => ({ url, token, ttlMs: 1_500 }));
+    await using backup = await startEcho({ registry: second as NonNullable<typeof second>, instanceId: 'backup' });
+    const registry = first as NonNullable<typeof first>;
+    const primary = await startEcho({ registry, instanceId: 'primary' });
+    await eventually(async () => expect(await statesOf(gateway)).toEqual({ primary: 'ready', backup: 'ready' }));
+    const load = startLoad(4, (value) => client.say({ value }));
+    // Some may have gone there while it was alone.
+    const seen = await eventually(async () => {
+      const seen = backup.probe.headers.length;
+      await untilMore(load, 300);
+      expect(backup.probe.headers.length).toBe(seen);
+      return seen;
+    });
+    await primary.server.close();
+    await eventually(() => expect(backup.probe.headers.length).toBeGreaterThan(seen + 100));
+    await using again = await startEcho({ registry, instanceId: 'primary' });
+    await eventually(() => expect(again.probe.headers.length).toBeGreaterThan(100));
+    await eventually(async () => {
+      const after = backup.probe.headers.length;
+      await untilMore(load, 300);
+      expect(backup.probe.headers.length).toBe(after);
+    });
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+  });
+
+  it('come and go with the configuration, while calls and streams go on', async () => {
+    await using pair = await startPair({ withSecond: false });
+    const { gateway, client, urls, token } = pair;
+    const [first, second] = urls.map((url) => ({ url, token, ttlMs: 1_500 }));
+    await using _one = await startEcho({ registry: first as NonNullable<typeof first>, instanceId: 'one' });
+    await using _two = await startEcho({ registry: second as NonNullable<typeof second>, instanceId: 'two' });
+    await eventually(async () => expect(await statesOf(gateway)).toEqual({ one: 'ready' }));
+    const leaving = new AbortController();
+    const stream = client.count({ value: -1 }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    await stream.next();
+    const load = startLoad(6, (value) => client.say({ value }));
+    await untilMore(load);
+    const since = (await listOf(gateway)).sources[0]?.sinceMs;
+
+    await gateway.save(pair.configOf({}));
+    await eventually(async () => expect(await statesOf(gateway)).toEqual({ one: 'ready', two: 'ready' }));
+    // It is the same source as before: nobody has asked it anew.
+    expect((await listOf(gateway)).sources).toMatchObject([{ name: 'first', sinceMs: since }, { name: 'second' }]);
+
+    // The same system with other settings: its endpoints stay while it is asked anew.
+    await gateway.save(pair.configOf({ firstRank: 3 }));
+    await eventually(async () => expect((await listOf(gateway)).sources.map(({ rank }) => rank)).toEqual([0, 3]));
+    await eventually(async () => expect(await statesOf(gateway)).toEqual({ one: 'ready', two: 'ready' }));
+    await untilMore(load);
+
+    await gateway.save(pair.configOf({ withSecond: false }));
+    await eventually(async () => expect(await statesOf(gateway)).toEqual({ one: 'ready' }));
+    expect((await listOf(gateway)).removals[0]).toMatchObject({ instanceId: 'two', cause: 'source-gone' });
+    await untilMore(load);
+    expect((await stream.next()).done).toBe(false);
+    leaving.abort();
+    await stream.next().catch(() => undefined);
+    await load.stop();
+    expect(load.failures()).toEqual([]);
+  });
+
+  it('that cannot be are refused with their place, and nothing else of the change is taken', async () => {
+    await using pair = await startPair({ withSecond: false });
+    const { gateway, configOf, folder } = pair;
+    await gateway.save(`discovery:
+  endpoints: [{address: "127.0.0.1:1", services: [a.B]}]
+  sources:
+    - url: carrier-pigeon://a
+`);
+    await eventually(async () => {
+      const { configError } = await gateway.operator.admin.getStatus({});
+      expect(configError).toContain(`${gateway.configFile}:4:12 discovery.sources[0].url: "carrier-pigeon:"`);
+      expect(configError).toContain('http');
+    });
+    expect((await listOf(gateway)).sources.map(({ name }) => name)).toEqual(['first']);
+    expect((await listOf(gateway)).endpoints).toEqual([]);
+    await gateway.save(configOf({}));
+    await eventually(async () => expect((await listOf(gateway)).sources).toHaveLength(2));
+    expect((await gateway.operator.admin.getStatus({})).configError).toBe('');
+
+    const configFile = join(folder.path, 'other.yaml');
+    await writeFile(configFile, 'discovery:\n  sources: [{url: "http://a:1/?x=y"}]\n');
+    const overrides = { port: 0, operatorPort: 0, stateDir: join(folder.path, 'other') };
+    const error = await failed(startGateway({ configFile, overrides }));
+    expect(error).toBeInstanceOf(ConfigRefused);
+    expect((error as Error).message).toContain(`${configFile}:2:19 discovery.sources[0].url: `);
+  });
+});
+
+describe('the last known set', { timeout: 30_000 }, () => {
+  it('that is garbage is as none, and is written anew', async () => {
+    await using folder = await makeFolder();
+    const [port = 0] = await findFreePorts(1);
+    const url = `http://127.0.0.1:${port}`;
+    const registry = await startRegistryProcess(folder, port);
+    await using backends = createBackends(folder, url);
+    const start = () => startTestGateway({ workers: 0, folder, registry: url });
+    {
+      await using gateway = await start();
+      await backends.start('a');
+      await eventually(async () => expect(await statesOf(gateway)).toMatchObject({ a: 'ready' }));
+      await registry.kill();
+    }
+    for (const file of await filesUnder(join(folder.path, 'state'), 'last-known')) {
+      await writeFile(file, '{"version":2}\n\u0000garbage');
+    }
+    await using gateway = await start();
+    expect(await statesOf(gateway)).toEqual({});
+    const said = gateway.log.map(({ message }) => message).filter((message) => message.includes('not answered'));
+    expect(said).toEqual([`source ${url} has not answered yet, and nothing is known of it from before`]);
+    await using _again = await startRegistryProcess(folder, port);
+    await eventually(async () => expect(await statesOf(gateway)).toMatchObject({ a: 'ready' }), 15_000);
+  });
+
+  it('that is too old is not used', async () => {
+    await using folder = await makeFolder();
+    const [port = 0] = await findFreePorts(1);
+    const url = `http://127.0.0.1:${port}`;
+    const registry = await startRegistryProcess(folder, port);
+    await using backends = createBackends(folder, url);
+    const start = (lastKnownMaxAge: string) =>
+      startTestGateway({ workers: 0, folder, registry: url, config: { discovery: { lastKnownMaxAge } } });
+    {
+      await using gateway = await start('3600s');
+      await backends.start('a');
+      await eventually(async () => expect(await statesOf(gateway)).toMatchObject({ a: 'ready' }));
+      await registry.kill();
+    }
+    {
+      await using gateway = await start('0s');
+      expect(await statesOf(gateway)).toEqual({});
+    }
+  });
+});
+
+describe('watching endpoints', { timeout: 30_000 }, () => {
+  it('shows everything at once and each change after it, and ends with the gateway', async () => {
+    const seen: ListEndpointsResponse[] = [];
+    let watching: Promise<unknown>;
+    let operator: Operator;
+    {
+      const healthCheck = { interval: '0.1s', unhealthyThreshold: 1, healthyThreshold: 1 };
+      await using world = await startWithMoods(0, ['a'], { healthCheck });
+      const { gateway, moods } = world;
+      const [a] = moods as [Moody];
+      operator = connectOperator(gateway.operator.url, gateway.token);
+      const { admin } = operator;
+      watching = (async () => {
+        for await (const { view } of admin.watchEndpoints({ service: SERVICE })) {
+          if (view !== undefined) seen.push(view);
+        }
+      })();
+      await eventually(() => expect(seen).toHaveLength(1));
+      expect(seen[0]?.endpoints).toMatchObject([{ state: 'ready', address: a.address }]);
+      expect(seen[0]?.sources.map(({ name }) => name)).toEqual(expect.arrayContaining(['static']));
+      a.serves = false;
+      await eventually(() => expect(seen.at(-1)?.endpoints[0]?.state).toBe('failing'));
+      await a.kill();
+      await eventually(() => expect(seen.at(-1)?.endpoints[0]?.cause).toMatch(/REFUSED|refused/));
+    }
+    // The rig has closed the gateway, and with it ended the watch.
+    await watching;
+    operator.close();
+  });
+});
+
+/** Two registries in processes of their own, `first` and `second`, and a gateway that asks them. */
+async function startPair(settings: { withSecond?: boolean; secondRank?: number } = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await makeFolder());
+  const ports = await findFreePorts(2);
+  // One after the other: the first makes the token that both have.
+  const registries: Child[] = [];
+  for (const port of ports) registries.push(stack.use(await startRegistryProcess(folder, port)));
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`);
+  const configOf = (chosen: { withSecond?: boolean; firstRank?: number; secondRank?: number }): object => {
+    const { withSecond = true, firstRank = 0, secondRank = 0 } = chosen;
+    const tokenFile = 'state/token';
+    const first = { url: urls[0], name: 'first', rank: firstRank, tokenFile };
+    const second = { url: urls[1], name: 'second', rank: secondRank, tokenFile };
+    return { discovery: { sources: withSecond ? [first, second] : [first] } };
+  };
+  const gateway = stack.use(await startTestGateway({ workers: 0, folder, config: configOf(settings) }));
+  const { transport } = stack.use(connectGrpc(gateway.baseUrl));
+  const client: Client<typeof EchoService> = createClient(EchoService, transport);
+  const dispose = (): Promise<void> => stack.disposeAsync();
+  return { gateway, client, registries, urls, folder, token: gateway.token, configOf, [Symbol.asyncDispose]: dispose };
+}
+
+async function failed(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+/** Files below a folder whose path holds `part`. There is at least one. */
+async function filesUnder(folder: string, part: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const found = files.filter((file) => file.slice(folder.length).includes(part));
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
