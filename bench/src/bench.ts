@@ -7,9 +7,9 @@ import { endAllProcesses } from './process.ts';
 import { createReport } from './report.ts';
 import { formatTables } from './table.ts';
 import { runCheck } from './works/check.ts';
+import { runDiscovery } from './works/discovery.ts';
 import { runFailover } from './works/failover.ts';
 import { runGateway, runGatewayHttp2 } from './works/gateway.ts';
-
 import { runIdle } from './works/idle.ts';
 import { runLatency } from './works/latency.ts';
 import { runModule } from './works/module.ts';
@@ -30,6 +30,10 @@ const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
   module: { about: 'what it costs to have handlers in a worker thread', run: runModule },
   wire: { about: 'all of these, from gateway to module; --resume leaves out what --json has', run: runWire },
   swap: { about: 'versions of a module swapped under unary calls and open streams', run: runSwap },
+  discovery: {
+    about: 'how soon who came and who died is known, over each system; what a crowd costs',
+    run: runDiscovery,
+  },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
 };
 

@@ -5,6 +5,9 @@ const ROLES = {
   'ranking-backend': () => import('./backends/ranking-process.ts'),
   'node-proxy': () => import('./subjects/node-proxy-process.ts'),
   'echo-server': () => import('./servers/echo-process.ts'),
+  'discovery-backends': () => import('./discovery/backends-process.ts'),
+  'registry-crowd': () => import('./discovery/crowd-process.ts'),
+  'registry-watchers': () => import('./discovery/watchers-process.ts'),
 } as const satisfies Record<string, () => Promise<{ run(options: never): unknown }>>;
 
 export type Role = keyof typeof ROLES;
