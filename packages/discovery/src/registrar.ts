@@ -62,8 +62,8 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
 
   const tell = (event: RegistrarEvent): void => options.onEvent?.(event);
 
-  async function retryLater(error: unknown): Promise<void> {
-    const delayMs = backoff.next();
+  async function retryLater(error: unknown, maxDelayMs: number): Promise<void> {
+    const delayMs = Math.min(backoff.next(), maxDelayMs);
     tell({ type: 'retrying', error: messageOf(error), delayMs });
     await waitFor(clock, delayMs, closing.signal);
   }
@@ -89,7 +89,7 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
           first.reject(error);
           return false;
         }
-        await retryLater(error);
+        await retryLater(error, Number.POSITIVE_INFINITY);
       }
     }
     return false;
@@ -113,7 +113,8 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
         await waitForRenewal(ttlMs / 3);
       } catch (error) {
         if (closing.signal.aborted || error instanceof LeaseLost) return;
-        await retryLater(error);
+        // A system that is there again gives a TTL to come back in, whatever has failed before.
+        await retryLater(error, ttlMs / 3);
       }
     }
   }

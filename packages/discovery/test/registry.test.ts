@@ -1,63 +1,15 @@
-import { createVirtualClock } from '@bascule/core';
-import {
-  Protocol,
-  RegistryService,
-  RemovalCause,
-  type EndpointSchema,
-  type Event,
-  type WatchResponse,
-} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
-import { durationFromMs, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, createClient, createRouterTransport } from '@connectrpc/connect';
+import { Protocol } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { digestOf } from '@bascule/schema';
 import { afterEach, describe, expect, it } from 'vitest';
-import { causeOf } from '../src/endpoint-message.ts';
-import { createRegistry } from '../src/registry/registry.ts';
-import { closeAll, DIGEST, onClose, SCHEMA } from './rig.ts';
+import { codeOf, openRegistry, openWatch, say, type EndpointInit } from './registry-rig.ts';
+import { closeAll, DIGEST, SCHEMA } from './rig.ts';
 
 afterEach(closeAll);
 
-type EndpointInit = MessageInitShape<typeof EndpointSchema>;
-
-const BASE: EndpointInit = {
-  instanceId: 'a',
-  incarnation: 5n,
-  host: '127.0.0.1',
-  port: 1,
-  protocol: Protocol.GRPC,
-  services: ['demo.v1.A'],
-};
-
-function start(historyEvents = 4_096) {
-  const clock = createVirtualClock();
-  const registry = createRegistry({ clock, limits: { historyEvents } });
-  onClose(() => registry.close());
-  const client = createClient(RegistryService, createRouterTransport(registry.routes));
-  const register = (overrides: EndpointInit = {}, ttlMs = 15_000, schema: Uint8Array = new Uint8Array()) =>
-    client.register({ endpoint: { ...BASE, ...overrides } as EndpointInit, ttl: durationFromMs(ttlMs), schema });
-  const ids = async () => (await client.list({})).endpoints.map((e) => `${e.instanceId}#${e.incarnation}`).sort();
-  return { clock, registry, client, register, ids };
-}
-
-/** Reads a watch message by message. */
-function openWatch(client: ReturnType<typeof start>['client'], request = {}) {
-  const abort = new AbortController();
-  onClose(() => abort.abort());
-  const messages = client.watch(request, { signal: abort.signal })[Symbol.asyncIterator]();
-  return { abort, next: async () => (await messages.next()).value as WatchResponse };
-}
-
-const say = ({ event }: Event): string =>
-  event.case === 'put'
-    ? `put ${event.value.instanceId}#${event.value.incarnation}`
-    : `${causeOf(event.value?.cause ?? RemovalCause.UNSPECIFIED)} ${event.value?.instanceId}#${event.value?.incarnation}`;
-
-const codeOf = (call: Promise<unknown>) =>
-  call.then(
-    () => undefined,
-    (error: unknown) => ConnectError.from(error).code,
-  );
+const start = (historyEvents = 4_096) => openRegistry({ limits: { historyEvents } });
 
 describe('a lease', () => {
   it('ends after its TTL, and not while it is renewed', async () => {
@@ -160,7 +112,7 @@ describe('validation', () => {
   });
 
   it.each([999, 600_001])('refuses a TTL of %d ms', async (ttlMs) => {
-    expect(await codeOf(start().register({}, ttlMs))).toBe(Code.InvalidArgument);
+    expect(await codeOf(start().register({}, { ttlMs }))).toBe(Code.InvalidArgument);
   });
 
   it('takes names of objects as names', async () => {
@@ -232,7 +184,7 @@ describe('a watch', () => {
 
   it('tells an idle reader that it lives', async () => {
     const { client, register, clock } = start();
-    await register({}, 600_000);
+    await register({}, { ttlMs: 600_000 });
     const watch = openWatch(client);
     const first = await watch.next();
     const next = watch.next();
@@ -270,7 +222,7 @@ describe('descriptors', () => {
   it('are kept by digest while an instance uses them', async () => {
     const { client, register } = start();
     expect(await codeOf(register({ schemaDigest: DIGEST }))).toBe(Code.InvalidArgument);
-    const first = await register({ schemaDigest: DIGEST }, 15_000, SCHEMA);
+    const first = await register({ schemaDigest: DIGEST }, { schema: SCHEMA });
     const second = await register({ instanceId: 'b', schemaDigest: DIGEST });
     await client.deregister({ leaseId: first.leaseId });
     expect((await client.getSchema({ digest: DIGEST })).schema).toEqual(SCHEMA);
@@ -287,7 +239,7 @@ describe('descriptors', () => {
     );
     for (const schema of [new Uint8Array([1]), noSet, lacksImport]) {
       const schemaDigest = schema.length === 1 ? DIGEST : digestOf(schema);
-      expect(await codeOf(register({ schemaDigest }, 15_000, schema))).toBe(Code.InvalidArgument);
+      expect(await codeOf(register({ schemaDigest }, { schema }))).toBe(Code.InvalidArgument);
       expect(await codeOf(client.getSchema({ digest: schemaDigest }))).toBe(Code.NotFound);
     }
   });
@@ -295,7 +247,7 @@ describe('descriptors', () => {
   it('are forgotten when the registration is refused', async () => {
     const { client, register } = start();
     await register();
-    const refused = register({ incarnation: 1n, schemaDigest: DIGEST }, 15_000, SCHEMA);
+    const refused = register({ incarnation: 1n, schemaDigest: DIGEST }, { schema: SCHEMA });
     expect(await codeOf(refused)).toBe(Code.FailedPrecondition);
     expect(await codeOf(client.getSchema({ digest: DIGEST }))).toBe(Code.NotFound);
   });
