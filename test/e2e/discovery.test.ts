@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient, Code, type Client } from '@connectrpc/connect';
@@ -18,6 +19,7 @@ import { startLoad, type Load } from './rig/load.ts';
 import { startMoody, type Moody } from './rig/moody.ts';
 import { connectOperator, type Operator } from './rig/operator.ts';
 import { findFreePorts } from './rig/ports.ts';
+import { askRaw } from './rig/raw-call.ts';
 
 const SERVICE = EchoService.typeName;
 
@@ -325,6 +327,64 @@ describe('sources', { timeout: 60_000 }, () => {
   });
 });
 
+describe('the registry inside the gateway', { timeout: 30_000 }, () => {
+  it('takes registrations of those alone whom its access file allows them', async () => {
+    await using folder = await makeFolder();
+    const [echoToken, otherToken, reload] = [
+      'echo-token-0123456789',
+      'other-token-0123456789',
+      'late-token-0123456789',
+    ];
+    const rules = (token: string): string =>
+      JSON.stringify({
+        tokens: [
+          { name: 'echo', sha256: sha256(token), register: [SERVICE], read: ['*'] },
+          { name: 'other', sha256: sha256(otherToken), register: ['other.v1.*'], read: [] },
+        ],
+      });
+    const accessFile = join(folder.path, 'access.yaml');
+    await writeFile(accessFile, rules(echoToken));
+    const config = { discovery: { registryAccessFile: 'access.yaml' } };
+    await using gateway = await startTestGateway({ workers: 0, folder, config });
+    const { url, token: operatorToken } = gateway.registry;
+    const known = async (): Promise<string[]> => Object.keys(await statesOf(gateway)).toSorted(byName);
+
+    // Said in plain JSON, as any language can.
+    const statusOf = async (token: string | undefined): Promise<number> => {
+      const endpoint = { instanceId: 'x', incarnation: 1, host: '127.0.0.1', port: 9, services: [SERVICE] };
+      const answer = await askRaw(gateway.operatorPort, {
+        http: 1,
+        path: '/bascule.registry.v1.RegistryService/Register',
+        headers: {
+          'content-type': 'application/json',
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        body: JSON.stringify({ endpoint: { ...endpoint, protocol: 'PROTOCOL_GRPC' }, ttl: '5s' }),
+      });
+      return answer.status;
+    };
+    expect(await statusOf(undefined)).toBe(401);
+    expect(await statusOf('a-token-that-nobody-has')).toBe(401);
+    expect(await statusOf(otherToken)).toBe(403);
+    await using _echo = await startEcho({ registry: { url, token: echoToken }, instanceId: 'echo' });
+    await using _operators = await startEcho({ registry: { url, token: operatorToken }, instanceId: 'operators' });
+    await eventually(async () => expect(await known()).toEqual(['echo', 'operators']));
+    // Everything else is the operator's alone.
+    const other = connectOperator(gateway.operator.url, echoToken);
+    expect((await failureOf(other.admin.getStatus({}))).code).toBe(Code.Unauthenticated);
+    other.close();
+
+    await writeFile(accessFile, rules(reload));
+    await eventually(async () => expect((await gateway.operator.admin.getStatus({})).configRevision).toBe(2n));
+    await using _late = await startEcho({ registry: { url, token: reload }, instanceId: 'late' });
+    await eventually(async () => expect(await known()).toContain('late'));
+    const audit = gateway.log.map(({ message }) => message).filter((message) => message.startsWith('registry: {'));
+    expect(audit.filter((line) => line.includes('"refused"')).length).toBeGreaterThanOrEqual(3);
+    expect(audit.filter((line) => [echoToken, otherToken, reload].some((token) => line.includes(token)))).toEqual([]);
+    expect(await known()).not.toContain('x');
+  });
+});
+
 describe('the last known set', { timeout: 30_000 }, () => {
   it('that is garbage is as none, and is written anew', async () => {
     await using folder = await makeFolder();
@@ -423,6 +483,14 @@ async function startPair(settings: { withSecond?: boolean; secondRank?: number }
   const client: Client<typeof EchoService> = createClient(EchoService, transport);
   const dispose = (): Promise<void> => stack.disposeAsync();
   return { gateway, client, registries, urls, folder, token: gateway.token, configOf, [Symbol.asyncDispose]: dispose };
+}
+
+function byName(a: string, b: string): number {
+  return a.localeCompare(b);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 async function failed(promise: Promise<unknown>): Promise<unknown> {

@@ -64,7 +64,7 @@ function loadRules(file: string, clock: Clock): Access {
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     const path = ['discovery', 'registryAccessFile'];
-    throw new SettingsRefused({ path, message: error.message, advice: 'docs/discovery.md describes the file.' });
+    throw new SettingsRefused({ path, message: error.message, advice: 'docs/registry-access.md describes the file.' });
   }
 }
 

@@ -18,6 +18,8 @@ import { createStaticSource, type StaticSource } from './static-source.ts';
 
 /** How long a start waits for the first word of every source; after it the last known set has to do. */
 const FIRST_WORD_MS = 1_000;
+/** And an end for sources to close. */
+const CLOSE_MS = 2_000;
 /** Names that no source of a configuration has. */
 const EMBEDDED = 'registry';
 const STATIC = 'static';
@@ -126,14 +128,18 @@ export function createSources(options: SourcesOptions): Sources {
   }
 
   /** Hears nothing of it from now on. */
-  function end({ name, source, joined }: Running): void {
-    running.delete(name);
+  function closeSource({ name, source }: Running): void {
     const closed = source
       .close()
       .catch((error: Error) => log.warning(`source ${name}`, `closing it failed: ${error.message}`));
     closing.add(closed);
     void closed.finally(() => closing.delete(closed));
-    joined.leave();
+  }
+
+  function end(entry: Running): void {
+    running.delete(entry.name);
+    closeSource(entry);
+    entry.joined.leave();
   }
 
   function applyStatic(discovery: DiscoverySettings): void {
@@ -185,8 +191,9 @@ export function createSources(options: SourcesOptions): Sources {
     },
     kept: () => [...running.values()].map(({ name, url }) => ({ name, url })),
     async close() {
-      await Promise.all([...running.values()].map(({ source }) => source.close()));
-      await Promise.all(closing);
+      for (const entry of running.values()) closeSource(entry);
+      // What hangs in another system must not hold up the end of this one.
+      await Promise.race([Promise.all(closing), sleep(clock, CLOSE_MS)]);
     },
   };
 }
