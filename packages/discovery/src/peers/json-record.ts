@@ -18,17 +18,21 @@ export function formatRecord(endpoint: Endpoint): string {
 
 /** The reverse of {@link formatRecord}. Throws, with words, for what is not the sound record of `instanceId`. */
 export function parseRecord(bytes: Uint8Array, instanceId: string): Endpoint {
-  const text = decodeText(bytes);
-  // What a newer version may add must not hide its instances from an older gateway.
-  const message = inWords(() => validateEndpoint(fromJsonString(EndpointSchema, text, { ignoreUnknownFields: true })));
+  const message = inWords(() => {
+    // What a newer version may add must not hide its instances from an older gateway.
+    return validateEndpoint(fromJsonString(EndpointSchema, decodeText(bytes), { ignoreUnknownFields: true }));
+  });
   if (message.instanceId !== instanceId) throw new Error(`it is of another instance, ${message.instanceId}`);
   return fromEndpointMessage(message);
 }
 
-/** An endpoint that was read from a record of others, held to the same limits. */
-export function validateForeign(endpoint: Endpoint): Endpoint {
-  inWords(() => validateEndpoint(toEndpointMessage(endpoint)));
-  return endpoint;
+/** Reads a record of others, which is held to the same limits. Throws, with words in one line. */
+export function readForeign(read: () => Endpoint): Endpoint {
+  return inWords(() => {
+    const endpoint = read();
+    validateEndpoint(toEndpointMessage(endpoint));
+    return endpoint;
+  });
 }
 
 /** The text of a record. Throws for one that is too long or no UTF-8. */

@@ -1,20 +1,12 @@
 import { endpointKey, type Endpoint } from '@bascule/core';
-import type { KeyValue } from '@bascule/schema/gen/peers/etcd/rpc_pb.ts';
 import { Code } from '@connectrpc/connect';
 import { createEtcdClient, type EtcdClient } from '../peers/etcd/client.ts';
 import { EtcdError } from '../peers/etcd/errors.ts';
 import { erase, hangsOn, isUnchanged, keepAlive, put, readKey, writeIf } from '../peers/etcd/guarded-writes.ts';
 import { LEFT, parseEtcdUrl, type EtcdLocation } from '../peers/etcd/location.ts';
-import { formatRecord, parseRecord } from '../peers/json-record.ts';
-import { packSchema } from '../peers/packed-schema.ts';
+import { formatOwn, incarnationOf, packOwn, refuseOlder } from '../peers/fenced-record.ts';
 import { SpecError } from '../spec.ts';
-import {
-  LeaseLost,
-  RegistrationRefused,
-  type Registration,
-  type RegistrationOptions,
-  type RegistrarDriver,
-} from './registration.ts';
+import { LeaseLost, type Registration, type RegistrationOptions, type RegistrarDriver } from './registration.ts';
 
 /** Others may write the same key between our reading and our writing. */
 const MAX_TRIES = 5;
@@ -27,8 +19,9 @@ export function openEtcdRegistrar(options: RegistrationOptions): RegistrarDriver
   const client = createEtcdClient({ ...options, servers: location.servers });
   return {
     async register(endpoint, signal) {
-      const value = Buffer.from(sound(() => formatRecord(endpoint)));
-      await offerSchema(client, location, { digest: endpoint.schemaDigest, schema: options.schema }, signal);
+      const value = formatOwn(endpoint);
+      const schema = await packOwn(endpoint, options.schema);
+      if (schema !== undefined) await offerSchema(client, location.schemaKey(endpoint.schemaDigest), schema, signal);
       return registerUnderLease({ client, location, ttlMs }, endpoint, value, signal);
     },
     close: () => client.close(),
@@ -49,7 +42,7 @@ async function registerUnderLease(
 ): Promise<Registration> {
   const key = Buffer.from(location.recordsPrefix + endpoint.instanceId);
   let before = await readKey(client, key, signal);
-  refuseOlder(endpoint, before);
+  refuseOlder(endpoint, before?.value);
   const request = { TTL: BigInt(Math.ceil(ttlMs / 1_000)) };
   const { ID: lease, TTL } = await client.call(signal, ({ lease }, options) => lease.leaseGrant(request, options));
   for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -57,7 +50,7 @@ async function registerUnderLease(
       return createRegistration({ client, location, key, lease, ttlMs: Number(TTL) * 1_000 }, endpoint);
     }
     before = await readKey(client, key, signal);
-    refuseOlder(endpoint, before);
+    refuseOlder(endpoint, before?.value);
   }
   throw new Error(`others write the key of ${endpoint.instanceId} in etcd again and again`);
 }
@@ -77,9 +70,9 @@ function createRegistration({ client, location, key, lease, ttlMs }: Lease, regi
     async renew(endpoint, signal) {
       if (!(await keepAlive(client, lease, signal))) throw new LeaseLost('etcd does not know the lease any more');
       const record = await readKey(client, key, signal);
-      const there = incarnationOf(record, endpoint.instanceId);
+      const there = incarnationOf(record?.value, endpoint.instanceId);
       if (record === undefined || there !== endpoint.incarnation) throw new LeaseLost('the key is not ours any more');
-      const value = Buffer.from(formatRecord(endpoint));
+      const value = formatOwn(endpoint);
       // The same process may be registered twice: whoever has nothing to say does not fight over the key.
       if (value.equals(record.value)) return;
       const isWritten = await writeIf(client, isUnchanged(key, record), [put(key, value, lease)], signal);
@@ -101,44 +94,12 @@ async function revoke(client: EtcdClient, lease: bigint, signal: AbortSignal): P
   }
 }
 
-/** The last process that was started has the place, whatever an older one says when it wakes up. */
-function refuseOlder(endpoint: Endpoint, record: KeyValue | undefined): void {
-  const there = incarnationOf(record, endpoint.instanceId);
-  if (there === undefined || there <= endpoint.incarnation) return;
-  const ours = endpoint.incarnation;
-  throw new RegistrationRefused(`${endpoint.instanceId} is registered with incarnation ${there}, newer than ${ours}`);
-}
-
-/** Undefined for what is not there, and for garbage, which is nobody's. */
-function incarnationOf(record: KeyValue | undefined, instanceId: string): number | undefined {
-  try {
-    return record && parseRecord(record.value, instanceId).incarnation;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Descriptors stay when their instances have gone: others may name them, and nobody counts. */
 async function offerSchema(
   client: EtcdClient,
-  location: EtcdLocation,
-  { digest, schema }: { digest: string; schema: Uint8Array },
+  key: Uint8Array,
+  schema: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
-  if (digest === '' || schema.length === 0) return;
-  const key = location.schemaKey(digest);
-  const packed = await packSchema(schema).catch(refuse);
-  await writeIf(client, isUnchanged(key, undefined), [put(key, packed)], signal);
-}
-
-function sound<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    return refuse(error);
-  }
-}
-
-function refuse(error: unknown): never {
-  throw new RegistrationRefused((error as Error).message, { cause: error });
+  await writeIf(client, isUnchanged(key, undefined), [put(key, schema)], signal);
 }

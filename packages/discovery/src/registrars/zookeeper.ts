@@ -1,31 +1,26 @@
 import type { Endpoint } from '@bascule/core';
 import { abortable } from '../peers/abortable.ts';
-import { formatRecord, parseRecord } from '../peers/json-record.ts';
-import { packSchema } from '../peers/packed-schema.ts';
+import { formatOwn, incarnationOf, packOwn, refuseOlder } from '../peers/fenced-record.ts';
 import type { Connection } from '../peers/zookeeper/connection.ts';
-import { ErrorCode, hasCode } from '../peers/zookeeper/errors.ts';
+import { ErrorCode, hasCode, orMissing } from '../peers/zookeeper/errors.ts';
 import { deleteAndSay } from '../peers/zookeeper/left-list.ts';
 import { parseZookeeperUrl, type ZookeeperLocation } from '../peers/zookeeper/location.ts';
 import { openSession } from '../peers/zookeeper/open-session.ts';
 import {
   createNode,
   deleteNode,
+  exists,
   getData,
   multi,
   setData,
+  type Acl,
   type Operation,
   type Stat,
 } from '../peers/zookeeper/operations.ts';
 import type { SessionIdentity } from '../peers/zookeeper/packets.ts';
 import type { Session } from '../peers/zookeeper/session.ts';
 import { SpecError } from '../spec.ts';
-import {
-  LeaseLost,
-  RegistrationRefused,
-  type Registration,
-  type RegistrationOptions,
-  type RegistrarDriver,
-} from './registration.ts';
+import { LeaseLost, type Registration, type RegistrationOptions, type RegistrarDriver } from './registration.ts';
 
 /** Others may write the same node between our reading and our writing. */
 const MAX_TRIES = 5;
@@ -41,16 +36,15 @@ export function openZookeeperRegistrar(options: RegistrationOptions): RegistrarD
   const acl = location.aclFor(credentials.username !== undefined);
 
   async function register(connection: Connection, endpoint: Endpoint): Promise<Registration> {
-    const data = Buffer.from(sound(() => formatRecord(endpoint)));
-    const schema = endpoint.schemaDigest === '' ? NOTHING : options.schema;
-    const packed = await packSchema(schema).catch(refuse);
+    const data = formatOwn(endpoint);
+    const schema = await packOwn(endpoint, options.schema);
     for (const path of location.folders) await createIfMissing(connection, createNode(path, NOTHING, { acl }));
-    if (schema.length > 0) {
-      await createIfMissing(connection, createNode(location.schemaPath(endpoint.schemaDigest), packed, { acl }));
+    if (schema !== undefined) {
+      await createIfMissing(connection, createNode(location.schemaPath(endpoint.schemaDigest), schema, { acl }));
     }
     const path = `${location.folder}/${endpoint.instanceId}`;
     await createEphemeral(connection, endpoint, createNode(path, data, { acl, isEphemeral: true }), data);
-    return createRegistration({ session, location, path, owner: connection.identity }, endpoint);
+    return createRegistration({ session, location, acl, path, owner: connection.identity }, endpoint);
   }
 
   return {
@@ -86,25 +80,26 @@ async function createEphemeral(
 interface Place {
   readonly session: Session;
   readonly location: ZookeeperLocation;
+  readonly acl: readonly Acl[];
   readonly path: string;
   readonly owner: SessionIdentity;
 }
 
-function createRegistration({ session, location, path, owner }: Place, { instanceId }: Endpoint): Registration {
+function createRegistration({ session, location, acl, path, owner }: Place, { instanceId }: Endpoint): Registration {
   async function renew(connection: Connection, endpoint: Endpoint): Promise<void> {
     if (connection.identity.id !== owner.id) throw new LeaseLost('the session of ZooKeeper has expired');
     const there = await readNode(connection, path);
     // The same process may be registered twice: then it is alive whoever owns the node.
     if (incarnationOf(there?.data, instanceId) !== endpoint.incarnation)
       throw new LeaseLost('the node is not ours any more');
-    await overwrite(connection, path, there as Node, Buffer.from(formatRecord(endpoint)));
+    await overwrite(connection, path, there as Node, formatOwn(endpoint));
   }
 
   async function remove(connection: Connection): Promise<void> {
     const there = await readNode(connection, path);
     if (there === undefined || there.stat.ephemeralOwner !== owner.id) return;
-    const node = { name: instanceId, czxid: there.stat.czxid };
-    await deleteAndSay(connection, { path, left: location.left, node });
+    const { left } = location;
+    await deleteAndSay(connection, { left, acl }, { name: instanceId, path, czxid: there.stat.czxid });
   }
 
   return {
@@ -119,13 +114,8 @@ interface Node {
   readonly stat: Stat;
 }
 
-async function readNode(connection: Connection, path: string): Promise<Node | undefined> {
-  try {
-    return await connection.request(getData(path, false));
-  } catch (error) {
-    if (hasCode(error, ErrorCode.noNode)) return undefined;
-    throw error;
-  }
+function readNode(connection: Connection, path: string): Promise<Node | undefined> {
+  return orMissing(connection.request(getData(path, false)));
 }
 
 async function overwrite(connection: Connection, path: string, there: Node, data: Uint8Array): Promise<void> {
@@ -133,7 +123,9 @@ async function overwrite(connection: Connection, path: string, there: Node, data
   await connection.request(setData(path, data, there.stat.version));
 }
 
+/** Looks first: where a node is, whoever may not make it is told so, and not that it is there. */
 async function createIfMissing(connection: Connection, create: Operation<void>): Promise<void> {
+  if ((await orMissing(connection.request(exists(create.path, false)))) !== undefined) return;
   try {
     await connection.request(create);
   } catch (error) {
@@ -144,33 +136,4 @@ async function createIfMissing(connection: Connection, create: Operation<void>):
 /** Somebody else was faster. */
 function isOvertaken(error: unknown): boolean {
   return OVERTAKEN.some((code) => hasCode(error, code));
-}
-
-/** The last process that was started has the place, whatever an older one says when it wakes up. */
-function refuseOlder(endpoint: Endpoint, data: Uint8Array | undefined): void {
-  const there = incarnationOf(data, endpoint.instanceId);
-  if (there === undefined || there <= endpoint.incarnation) return;
-  const ours = endpoint.incarnation;
-  throw new RegistrationRefused(`${endpoint.instanceId} is registered with incarnation ${there}, newer than ${ours}`);
-}
-
-/** Undefined for what is not there, and for garbage, which is nobody's. */
-function incarnationOf(data: Uint8Array | undefined, instanceId: string): number | undefined {
-  try {
-    return data && parseRecord(data, instanceId).incarnation;
-  } catch {
-    return undefined;
-  }
-}
-
-function sound<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    return refuse(error);
-  }
-}
-
-function refuse(error: unknown): never {
-  throw new RegistrationRefused((error as Error).message, { cause: error });
 }

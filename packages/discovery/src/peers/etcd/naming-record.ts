@@ -1,7 +1,7 @@
 import type { Endpoint } from '@bascule/core';
 import { fromMetadata } from '../../metadata.ts';
 import type { EndpointDefaults } from '../../spec.ts';
-import { decodeText, validateForeign } from '../json-record.ts';
+import { decodeText, readForeign } from '../json-record.ts';
 
 /** What stands at a key of others. */
 export interface NamingRecord {
@@ -20,17 +20,19 @@ const ADDRESS =
  * writes it, or a bare `host:port`. Throws, with words, for anything else.
  */
 export function parseNamingRecord(record: NamingRecord, defaults: EndpointDefaults): Endpoint {
-  const text = decodeText(record.value).trim();
-  const { address, metadata } = text.startsWith('{') ? parseUpdate(text) : { address: text, metadata: {} };
-  const { v6, name, port } = ADDRESS.exec(address)?.groups ?? {};
-  if (port === undefined) throw new Error('it is neither {"Addr":"host:port"} nor host:port');
-  const observed = {
-    instanceId: toInstanceId(record.name),
-    incarnation: Number(record.createRevision),
-    host: (v6 ?? name) as string,
-    port: Number(port),
-  };
-  return validateForeign(fromMetadata(metadata, observed, defaults));
+  return readForeign(() => {
+    const text = decodeText(record.value).trim();
+    const { address, metadata } = text.startsWith('{') ? parseUpdate(text) : { address: text, metadata: {} };
+    const { v6, name, port } = ADDRESS.exec(address)?.groups ?? {};
+    if (port === undefined) throw new Error('it is neither {"Addr":"host:port"} nor host:port');
+    const observed = {
+      instanceId: toInstanceId(record.name),
+      incarnation: Number(record.createRevision),
+      host: (v6 ?? name) as string,
+      port: Number(port),
+    };
+    return fromMetadata(metadata, observed, defaults);
+  });
 }
 
 /** Names of others may be paths and addresses in brackets. */

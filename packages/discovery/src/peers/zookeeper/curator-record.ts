@@ -1,7 +1,7 @@
 import type { Endpoint } from '@bascule/core';
 import { fromMetadata } from '../../metadata.ts';
 import type { EndpointDefaults } from '../../spec.ts';
-import { decodeText, validateForeign } from '../json-record.ts';
+import { decodeText, readForeign } from '../json-record.ts';
 
 /** A node below a service of Curator. */
 export interface CuratorRecord {
@@ -17,6 +17,10 @@ export interface CuratorRecord {
  * `payload.metadata`, where Spring Cloud puts them, count. Throws, with words, for anything else.
  */
 export function parseCuratorRecord(record: CuratorRecord, defaults: EndpointDefaults): Endpoint {
+  return readForeign(() => toEndpoint(record, defaults));
+}
+
+function toEndpoint(record: CuratorRecord, defaults: EndpointDefaults): Endpoint {
   const instance = asObject(JSON.parse(decodeText(record.data)));
   const { name, address, port, sslPort, enabled, registrationTimeUTC } = instance;
   if (typeof address !== 'string') throw new Error('its "address" is no text');
@@ -31,7 +35,7 @@ export function parseCuratorRecord(record: CuratorRecord, defaults: EndpointDefa
     ...(typeof name === 'string' && defaults.services.length === 0 && { services: [name] }),
     ...(enabled === false && { health: 'draining' as const }),
   };
-  return validateForeign(fromMetadata(textsOf(asObject(instance['payload'])['metadata']), observed, defaults));
+  return fromMetadata(textsOf(asObject(instance['payload'])['metadata']), observed, defaults);
 }
 
 function asObject(value: unknown): Record<string, unknown> {

@@ -62,3 +62,13 @@ export class HandshakeRefused extends Error {
 export function hasCode(error: unknown, code: number): boolean {
   return error instanceof ZookeeperError && error.code === code;
 }
+
+/** What was answered, or undefined when there is no such node. */
+export async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (hasCode(error, ErrorCode.noNode)) return undefined;
+    throw error;
+  }
+}

@@ -6,8 +6,8 @@ import { parseRecord } from '../json-record.ts';
 import { quoteStart } from '../quote.ts';
 import type { Connection } from './connection.ts';
 import { parseCuratorRecord } from './curator-record.ts';
-import { ErrorCode, hasCode } from './errors.ts';
-import { readLeft, type LeavingNode } from './left-list.ts';
+import { orMissing } from './errors.ts';
+import { hasLeft, type LeavingNode } from './left-list.ts';
 import type { ZookeeperLocation } from './location.ts';
 import { exists, getChildren, type Stat } from './operations.ts';
 import type { WatchEvent } from './packets.ts';
@@ -169,15 +169,20 @@ export class ZookeeperFollower {
   }
 
   async #readDirty(connection: Connection, feed: Feed): Promise<void> {
+    let isSame = true;
     if (this.#isFolderDirty) {
       const there = await this.#readFolder(connection);
-      const isSame = this.#place !== undefined && isSameFolder(there?.stat, this.#place);
-      if (!isSame) return this.#readAll(connection, feed);
-      for (const name of there?.children ?? []) if (!this.#watched.has(name)) this.#dirty.add(name);
+      isSame = this.#place !== undefined && isSameFolder(there?.stat, this.#place);
+      if (isSame) for (const name of there?.children ?? []) if (!this.#watched.has(name)) this.#dirty.add(name);
     }
-    const nodes = await this.#read(connection, [...this.#dirty]);
+    // Before a new folder is read: of those in the old one it is known that they were deleted.
+    await this.#readNames(connection, feed, [...this.#dirty]);
+    if (!isSame) await this.#readAll(connection, feed);
+  }
+
+  async #readNames(connection: Connection, feed: Feed, names: readonly string[]): Promise<void> {
     const gone: Seen[] = [];
-    for (const [name, node] of nodes) {
+    for (const [name, node] of await this.#read(connection, names)) {
       const seen = this.#known.get(name);
       if (node.state === 'gone') {
         if (seen !== undefined) gone.push(seen);
@@ -194,11 +199,11 @@ export class ZookeeperFollower {
 
   async #remove(connection: Connection, feed: Feed, gone: readonly Seen[]): Promise<void> {
     for (const { name } of gone) this.#known.delete(name);
-    const hasLeft = await readLeft(connection, this.#parts.location.left).catch(() => () => false);
-    for (const seen of gone) {
-      const isSaid = !seen.isEphemeral || hasLeft(seen);
-      feed.removeInstance(seen.name, isSaid ? 'deregistered' : 'lease-expired');
-    }
+    const { left } = this.#parts.location;
+    const isWritten = await Promise.all(gone.map((seen) => hasLeft(connection, left, seen)));
+    gone.forEach(({ name, isEphemeral }, index) => {
+      feed.removeInstance(name, isEphemeral && isWritten[index] !== true ? 'lease-expired' : 'deregistered');
+    });
   }
 
   /** What a node says, remembered; undefined for a node that is gone, and for garbage: then what was known stays. */
@@ -225,13 +230,4 @@ export class ZookeeperFollower {
 
 function isSameFolder(stat: Stat | undefined, { folder }: Place): boolean {
   return stat?.czxid === folder.czxid && stat.ctimeMs === folder.ctimeMs;
-}
-
-async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (hasCode(error, ErrorCode.noNode)) return undefined;
-    throw error;
-  }
 }

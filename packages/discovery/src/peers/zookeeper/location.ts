@@ -19,7 +19,7 @@ export interface ZookeeperLocation {
   readonly layout: 'ours' | 'curator';
   /** Nodes that are made beside the records, in the order in which they must be made. */
   readonly folders: readonly string[];
-  /** Names who deregistered; see left-list.ts. */
+  /** Where it is written who deregistered; see left-list.ts. */
   readonly left: string;
   readonly sessionTimeoutMs: number | undefined;
   schemaPath(digest: string): string;
@@ -29,7 +29,7 @@ export interface ZookeeperLocation {
 
 /**
  * `zookeeper://h1:2181,h2:2181/payments`, or `zookeeper+tls`. Below the path (default `/bascule`) are
- * `endpoints/<instance id>`, `schemas/<digest>` and `left`; with `?layout=curator` its children are records of Curator.
+ * `endpoints/<instance id>`, `schemas/<digest>` and `left/<..>`; with `?layout=curator` its children are records of Curator.
  * `sessionTimeoutMs` (1,000 to 600,000; default: the TTL of registrations, 15,000 for sources) is what servers are asked
  * for. `worldRead=false`: what we make with credentials can be read with them only. Throws SpecError.
  */
