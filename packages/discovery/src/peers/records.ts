@@ -16,6 +16,7 @@ const MAX_LABELS = 64;
 export function readRecord(ids: readonly string[], read: () => Endpoint, warn: (message: string) => void): Reading {
   try {
     const endpoint = fitLabels(read());
+    if (Number.isNaN(endpoint.port)) throw new Error('it tells no port');
     validateEndpoint(toEndpointMessage(endpoint));
     return { endpoint };
   } catch (error) {
