@@ -1,6 +1,7 @@
 export type { Source, SourceChange, SourceListener, SourceStatus } from './source.ts';
 export { SpecError, type ClosableTransport, type Credentials, type EndpointDefaults } from './spec.ts';
 export { openSource } from './systems.ts';
+export { parseSystemUrl } from './peers/hosts.ts';
 export { registerWithAll, type RegistrySystem } from './register-with-all.ts';
 export { createSource } from './sources/create-source.ts';
 export { createRegistryDriver } from './sources/registry.ts';

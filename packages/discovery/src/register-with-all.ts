@@ -1,4 +1,5 @@
 import type { Clock, Endpoint } from '@bascule/core';
+import { parseSystemUrl } from './peers/hosts.ts';
 import type { EndpointUpdate, Registrar, RegistrarEvent } from './registrar.ts';
 import type { Credentials, SystemOptions } from './spec.ts';
 import { openRegistrar } from './systems.ts';
@@ -29,7 +30,7 @@ export async function registerWithAll(options: RegisterOptions): Promise<Registr
   const { endpoint, schema, clock } = options;
   const open = ({ url, credentials, ttlMs }: RegistrySystem): Promise<Registrar> =>
     openRegistrar({
-      url: new URL(url),
+      url: parseSystemUrl(url),
       credentials,
       endpoint,
       schema,

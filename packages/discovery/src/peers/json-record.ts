@@ -4,6 +4,7 @@ import { EndpointSchema } from '@bascule/schema/gen/bascule/registry/v1/registry
 import { ConnectError } from '@connectrpc/connect';
 import { fromEndpointMessage, toEndpointMessage } from '../endpoint-message.ts';
 import { validateEndpoint } from '../registry/validation.ts';
+import { fitLabels } from './records.ts';
 
 /** Four times what validation allows as protobuf: JSON is longer, but not without end. */
 const MAX_RECORD_BYTES = 65_536;
@@ -29,7 +30,7 @@ export function parseRecord(bytes: Uint8Array, instanceId: string): Endpoint {
 /** Reads a record of others, which is held to the same limits. Throws, with words in one line. */
 export function readForeign(read: () => Endpoint): Endpoint {
   return inWords(() => {
-    const endpoint = read();
+    const endpoint = fitLabels(read());
     validateEndpoint(toEndpointMessage(endpoint));
     return endpoint;
   });

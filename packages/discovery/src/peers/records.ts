@@ -51,7 +51,7 @@ function isBetter(one: Endpoint, other: Endpoint): boolean {
 }
 
 /** Others write what they like beside an address; what cannot be a label must not cost the address. */
-function fitLabels(endpoint: Endpoint): Endpoint {
+export function fitLabels(endpoint: Endpoint): Endpoint {
   const pairs = Object.entries(endpoint.labels);
   const sound = pairs.filter(([key, value]) => isLabel(key, value)).slice(0, MAX_LABELS);
   return sound.length === pairs.length ? endpoint : { ...endpoint, labels: Object.fromEntries(sound) };

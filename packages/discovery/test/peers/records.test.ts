@@ -40,6 +40,12 @@ describe('a record', () => {
     expect(() => formatRecord(createEndpoint(1, { port: 0 }))).toThrow('endpoint.port must be 1 to 65535');
   });
 
+  it('of others keeps its address when it has labels that are none', () => {
+    const value = bytesOf({ Addr: 'h:1', Metadata: { 'a b': 'c', tier: 'gold', n: 1 } });
+    const { host, labels } = parseNamingRecord({ name: 'a', value, createRevision: 1n }, DEFAULTS);
+    expect([host, labels]).toEqual(['h', { tier: 'gold' }]);
+  });
+
   it('of chance is refused in one plain line', () => {
     const values = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
