@@ -112,6 +112,21 @@ describe('checks', () => {
     expect(rig.clock.pending()).toBe(0);
   });
 
+  it('make room when the endpoint they hang on has left', async () => {
+    const rig = createRig({ check: { ...TCP, timeoutMs: 10_000 } });
+    const endpoints = crowd(64);
+    for (const { instanceId } of endpoints) rig.behaviours.set(instanceId, 'hang');
+    rig.tell(...endpoints);
+    await rig.pass(1_000);
+    rig.tell(one);
+    await rig.pass(100);
+    expect(rig.asked).toHaveLength(64);
+    rig.remove('i7#1');
+    await rig.pass(1);
+    expect(rig.asked.at(-1)?.key).toBe('a#1');
+    await rig.checks.close();
+  });
+
   it('stop with the endpoint, and begin anew at another address', async () => {
     const rig = createRig({ check: TCP });
     rig.tell(one);
@@ -240,6 +255,15 @@ describe('who is doubted', () => {
     expect(rig.clock.pending()).toBe(0);
   });
 
+  it('needs three failures as well when it never was asked before', async () => {
+    const rig = createRig();
+    rig.behaviours.set('a', refused);
+    rig.tell(one);
+    rig.doubt('a#1');
+    while (rig.state('a#1') !== 'gone') await rig.pass(50);
+    expect(rig.asked).toHaveLength(3);
+  });
+
   it('is left alone again when it is told', async () => {
     const rig = createRig();
     rig.tell(one);
@@ -300,6 +324,51 @@ describe('a watch', () => {
     rig.watches[0]?.say(undefined);
     expect(rig.state('a#1')).toBe('healthy');
     await rig.checks.close();
+  });
+
+  it('is opened soon again however often it has broken, as long as it answers', async () => {
+    const rig = createRig({ check: WATCH });
+    rig.tell(one);
+    await rig.pass(1);
+    for (let turn = 0; turn < 20; turn++) {
+      expect(rig.watches).toHaveLength(1);
+      rig.watches[0]?.say(undefined);
+      rig.watches[0]?.end(new Error('connection reset'));
+      await rig.pass(150);
+    }
+    expect(rig.state('a#1')).toBe('healthy');
+    await rig.checks.close();
+  });
+
+  it('that breaks while the next one waits for room is opened once', async () => {
+    const rig = createRig();
+    const hanging = { ...TCP, timeoutMs: 9_000 };
+    rig.checks.update({
+      checkOf: (service) => (service === 'watched' ? { ...WATCH, intervalMs: 1_000 } : hanging),
+      loadLimitOf: () => undefined,
+    });
+    rig.tell({ ...one, services: ['watched'] });
+    await rig.pass(1);
+    rig.watches[0]?.say(undefined);
+    const endpoints = crowd(64);
+    for (const { instanceId } of endpoints) rig.behaviours.set(instanceId, 'hang');
+    rig.tell(...endpoints);
+    for (let step = 0; step < 100; step++) {
+      await rig.pass(50);
+      rig.watches[0]?.say(undefined);
+    }
+    const opened = () => rig.asked.filter(({ kind }) => kind === 'watch').length;
+    const before = opened();
+    rig.watches[0]?.end(new Error('connection reset'));
+    await rig.pass(2_000);
+    expect(opened()).toBe(before);
+    for (const { instanceId } of endpoints) rig.behaviours.delete(instanceId);
+    while (opened() === before) await rig.pass(50);
+    rig.watches[0]?.say(undefined);
+    await rig.pass(500);
+    expect(opened()).toBe(before + 1);
+    await rig.checks.close();
+    expect(rig.clock.pending()).toBe(0);
   });
 
   it('that never answers fails, and is tried again later and later', async () => {

@@ -103,6 +103,18 @@ describe('a limit of load', () => {
     await rig.checks.close();
   });
 
+  it('counts nobody out by load who is out anyway', () => {
+    const rig = createRig({ loadLimit: { ...limit, afterMs: 0 } });
+    const [first, ...others] = crowd(4);
+    rig.tell({ ...(first as Endpoint), health: 'failing' }, ...others);
+    for (const n of [0, 1, 2]) rig.checks.reportLoad(`i${n}#1`, load(1));
+    expect(['i1#1', 'i2#1', 'i3#1'].map((key) => rig.state(key).split(' ')[0])).toEqual([
+      'failing',
+      'healthy',
+      'healthy',
+    ]);
+  });
+
   it('brings back who was taken out last when others leave', () => {
     const rig = createRig({ loadLimit: { ...limit, afterMs: 0 } });
     rig.tell(...crowd(4));
