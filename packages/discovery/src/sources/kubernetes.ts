@@ -12,16 +12,12 @@ import type { SourceDriver } from './feed.ts';
 
 const FIRST_RELIST_MS = 500;
 const MAX_RELIST_MS = 30_000;
-/** A session that ends sooner after its first answer was no success, whatever it told. */
-const SUCCESS_MS = 1_000;
 /** A watch that the server ends this much before its time was cut off. */
 const EARLY_MS = 1_000;
 
 interface Session extends HearingSession {
   readonly client: ApiClient;
   readonly signal: AbortSignal;
-  /** When it told something for the first time. */
-  toldMs: number | undefined;
 }
 
 /**
@@ -41,21 +37,20 @@ export function openKubernetesSource(options: SourceOptions): SourceDriver {
   /** Ends by throwing. */
   async function listAndWatch(session: Session): Promise<never> {
     const { client, feed, signal } = session;
-    followed.listed(await listSlices(client, target, signal), session.reader);
-    let isTold = false;
+    const list = await listSlices(client, target, signal);
+    let isAdopted = false;
     for (;;) {
       const seconds = Math.ceil(target.watchSeconds * (0.75 + 0.25 * clock.random()));
       const startMs = clock.nowMs();
       await watchSlices(client, {
         target,
-        version: followed.version(),
+        version: isAdopted ? followed.version() : list.version,
         seconds,
         signal,
         onOpen() {
-          // Told when all works, so that who may list but not watch does not count as connected.
-          if (!isTold) followed.tellAll(feed);
-          isTold = true;
-          session.toldMs ??= clock.nowMs();
+          // Not before all works, so that who may list but not watch does not count as connected.
+          if (!isAdopted) followed.adopt(list, session);
+          isAdopted = true;
         },
         onEvent: (event) => followed.hear(event, session),
       });
@@ -79,12 +74,6 @@ export function openKubernetesSource(options: SourceOptions): SourceDriver {
     }
   }
 
-  /** When to come again, where that is not the loop's own to say. */
-  function delayAfter(error: unknown, { toldMs = -Infinity }: Session): number {
-    const askedMs = error instanceof ApiRefusal ? error.retryAfterMs : 0;
-    return clock.nowMs() - toldMs < SUCCESS_MS ? Math.max(askedMs, relist.next()) : askedMs;
-  }
-
   return {
     async follow(feed, signal) {
       const delayMs = notBeforeMs - clock.nowMs();
@@ -96,13 +85,12 @@ export function openKubernetesSource(options: SourceOptions): SourceDriver {
         departures: createDepartures(clock, (id) => feed.removeInstance(id, 'deregistered')),
         reader: { target, defaults, warn: (message) => feed.warning(message) },
         signal,
-        toldMs: undefined,
       };
       try {
         await run(session);
       } catch (error) {
         if (signal.aborted) return;
-        notBeforeMs = clock.nowMs() + delayAfter(error, session);
+        if (error instanceof ApiRefusal) notBeforeMs = clock.nowMs() + error.retryAfterMs;
         throw error;
       } finally {
         session.departures.clear();

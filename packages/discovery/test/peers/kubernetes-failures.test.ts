@@ -102,6 +102,19 @@ describe('a list that lacks somebody', () => {
   });
 });
 
+describe('a store that was wiped', () => {
+  it('is known as such even when the first watch of it fails', async () => {
+    const seen = await followThree();
+    api.list(answerList('400', [sliceOf('c', ['four'])]));
+    api.watch(answerStatus(500, 'not yet'));
+    api.endWatches();
+    await until('it is told', () => seen.statuses.some(({ error }) => error?.includes('not yet')));
+    api.watch((response) => response.writeHead(200).flushHeaders());
+    await has(seen, ['four', 'one', 'three', 'two']);
+    expect([seen.doubted.size, seen.removals(), seen.broken]).toEqual([3, [], []]);
+  });
+});
+
 describe('an API server in trouble', () => {
   it('is left alone for as long as it asks', async () => {
     const clock = createWaitingClock(20);
@@ -178,19 +191,6 @@ describe('an API server in trouble', () => {
     // Twenty times as fast, the watch is over long before the API server would end it.
     await until('it is told', () => seen.source.status().error?.includes('has been silent') === true);
     expect(seen.set.size).toBe(3);
-  });
-
-  it('that cuts every watch at once is not asked all the time', async () => {
-    const clock = createWaitingClock(4);
-    api.list(answerList('10', [sliceOf('a', ['one'])]));
-    api.watch((response) => {
-      response.writeHead(200).flushHeaders();
-      setImmediate(() => response.destroy());
-    });
-    await follow(clock);
-    await until('it has tried five times', () => api.lists >= 5);
-    // The loop's own waits begin at 100 ms with every answer; these go on growing.
-    expect(Math.max(...clock.waits.filter((ms) => ms < 9_000))).toBeGreaterThan(1_000);
   });
 });
 

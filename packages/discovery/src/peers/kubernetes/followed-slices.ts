@@ -9,9 +9,8 @@ import type { WatchEvent } from './watch.ts';
 
 /** What is known of a cluster's slices, over all sessions, and what lists and events make of it. */
 export interface FollowedSlices {
-  listed(list: SliceList, reader: SliceReader): void;
-  /** Tells the whole set. */
-  tellAll(feed: Feed): void;
+  /** This is what is there, and what changes from now on will be heard: tells all of it. */
+  adopt(list: SliceList, session: HearingSession): void;
   /** Nothing else has come up to now: says again who is missing, if that has not been said often enough. */
   confirm(feed: Feed): void;
   hear(event: WatchEvent, session: HearingSession): void;
@@ -60,14 +59,14 @@ export function createFollowedSlices(): FollowedSlices {
   }
 
   return {
-    listed({ version, items }, reader) {
+    adopt({ version, items }, { feed, reader }) {
       const before = [...set.slices()];
       const after = items.flatMap((item) => read(item, reader));
       set.replace(after);
       history.listed(before, after, version);
       unconfirmed = 1 + CONFIRMATIONS;
+      tellAll(feed);
     },
-    tellAll,
     confirm(feed) {
       if (unconfirmed > 0) tellAll(feed);
     },
