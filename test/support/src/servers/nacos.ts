@@ -17,6 +17,8 @@ export interface NacosServer extends RealServer {
   readonly credentials: Credentials | undefined;
 }
 
+/** Other servers of a cluster need no account; it is in the application's settings. */
+const PEER = { tests: 'tests' };
 const CREDENTIALS = { user: 'nacos', password: 'nacos-of-tests' };
 
 /** One standalone Nacos 3.1 without its console: the APIs v3 and v1 (v2 is gone from it). */
@@ -39,7 +41,7 @@ export async function startNacos(options: NacosOptions = {}): Promise<NacosServe
         '--nacos.core.auth.admin.enabled=false',
       ],
     }),
-    isReady: async () => (await fetch(`${url}/v3/admin/core/state/readiness`)).ok,
+    isReady: async () => (await fetch(`${url}/v3/admin/core/state/readiness`)).ok && (await keepsWhatItIsTold(url)),
     async populate() {
       if (options.auth !== true) return;
       const body = new URLSearchParams({ username: CREDENTIALS.user, password: CREDENTIALS.password });
@@ -48,4 +50,14 @@ export async function startNacos(options: NacosOptions = {}): Promise<NacosServe
     },
   });
   return Object.assign(server, { credentials: options.auth === true ? CREDENTIALS : undefined });
+}
+
+/** It calls itself ready before the Raft group of the persistent instances has a leader, and before its log was read again. */
+async function keepsWhatItIsTold(url: string): Promise<boolean> {
+  const instance = { groupName: 'readiness', serviceName: 'readiness', ip: '127.0.0.1', port: '1', ephemeral: 'false' };
+  const path = `${url}/v3/client/ns/instance?${new URLSearchParams(instance).toString()}`;
+  return (
+    (await fetch(path, { method: 'POST', headers: PEER })).ok &&
+    (await fetch(path, { method: 'DELETE', headers: PEER })).ok
+  );
 }

@@ -8,10 +8,10 @@ import {
   startNacos,
   startZookeeper,
 } from '@bascule/testing/servers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { openZookeeper } from './zookeeper-client.ts';
 
-const TIMEOUT_MS = 120_000;
+vi.setConfig({ testTimeout: 300_000 });
 
 describe.skipIf(!canStart('etcd'))('etcd with accounts', () => {
   it('lets the limited user write under its prefix alone, also after it came back empty', async () => {
@@ -55,100 +55,84 @@ describe.skipIf(!canStart('zookeeper'))('ZooKeeper that asks who one is', () => 
 });
 
 describe.skipIf(!canStart('consul'))('Consul with ACLs', () => {
-  it(
-    'lets a token register its own service alone, also after it came back empty',
-    async () => {
-      await using server = await startConsul({ acl: true });
-      const mine = await server.serviceToken('mine');
-      const reader = await server.readToken();
-      await server.restart({ empty: true });
-      const register = async (name: string, token: string): Promise<number> => {
-        const headers = { 'x-consul-token': token };
-        const body = JSON.stringify({ Name: name, Port: 1 });
-        return (await fetch(`${server.url}/v1/agent/service/register`, { method: 'PUT', headers, body })).status;
-      };
-      const read = async (token: string): Promise<unknown[]> => {
-        const answer = await fetch(`${server.url}/v1/health/service/mine`, { headers: { 'x-consul-token': token } });
-        return answer.ok ? ((await answer.json()) as unknown[]) : [];
-      };
-      expect(await register('mine', mine)).toBe(200);
-      expect(await register('other', mine)).toBe(403);
-      expect(await register('mine', reader)).toBe(403);
-      expect(await register('mine', '')).toBe(403);
-      await expect.poll(async () => (await read(reader)).length).toBe(1);
-      expect(await read(mine)).toHaveLength(1);
-      expect(await read('')).toEqual([]);
-      expect(await read('9b2ae1f0-0000-0000-0000-000000000000')).toEqual([]);
-    },
-    TIMEOUT_MS,
-  );
+  it('lets a token register its own service alone, also after it came back empty', async () => {
+    await using server = await startConsul({ acl: true });
+    const mine = await server.serviceToken('mine');
+    const reader = await server.readToken();
+    await server.restart({ empty: true });
+    const register = async (name: string, token: string): Promise<number> => {
+      const headers = { 'x-consul-token': token };
+      const body = JSON.stringify({ Name: name, Port: 1 });
+      return (await fetch(`${server.url}/v1/agent/service/register`, { method: 'PUT', headers, body })).status;
+    };
+    const read = async (token: string): Promise<unknown[]> => {
+      const answer = await fetch(`${server.url}/v1/health/service/mine`, { headers: { 'x-consul-token': token } });
+      return answer.ok ? ((await answer.json()) as unknown[]) : [];
+    };
+    expect(await register('mine', mine)).toBe(200);
+    expect(await register('other', mine)).toBe(403);
+    expect(await register('mine', reader)).toBe(403);
+    expect(await register('mine', '')).toBe(403);
+    await expect.poll(async () => (await read(reader)).length).toBe(1);
+    expect(await read(mine)).toHaveLength(1);
+    expect(await read('')).toEqual([]);
+    expect(await read('9b2ae1f0-0000-0000-0000-000000000000')).toEqual([]);
+  });
 });
 
 describe.skipIf(!canStart('kubernetes'))('Kubernetes with RBAC', () => {
-  it(
-    'lets the reader list EndpointSlices of one namespace alone, also after it came back empty',
-    async () => {
-      await using server = await startKubernetes();
-      await server.restart({ empty: true });
-      const get = (path: string, token: string): Promise<number | undefined> =>
-        new Promise((resolve, reject) => {
-          const headers = { authorization: `Bearer ${token}` };
-          request(`${server.url}${path}`, { ca: server.ca, headers, agent: false }, (answer) => {
-            answer.resume().on('end', () => resolve(answer.statusCode));
-          })
-            .on('error', reject)
-            .end();
-        });
-      const slices = (namespace: string): string => `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
-      // The authorizer hears of a new role through its own watch.
-      await expect.poll(() => get(slices(server.namespace), server.readOnlyToken)).toBe(200);
-      expect(await get(slices('default'), server.readOnlyToken)).toBe(403);
-      expect(await get(`/api/v1/namespaces/${server.namespace}/pods`, server.readOnlyToken)).toBe(403);
-      expect(await get(slices('default'), server.adminToken)).toBe(200);
-      expect(await get(slices(server.namespace), 'wrong')).toBe(401);
-    },
-    TIMEOUT_MS,
-  );
+  it('lets the reader list EndpointSlices of one namespace alone, also after it came back empty', async () => {
+    await using server = await startKubernetes();
+    await server.restart({ empty: true });
+    const get = (path: string, token: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const headers = { authorization: `Bearer ${token}` };
+        request(`${server.url}${path}`, { ca: server.ca, headers, agent: false }, (answer) => {
+          answer.resume().on('end', () => resolve(answer.statusCode));
+        })
+          .on('error', reject)
+          .end();
+      });
+    const slices = (namespace: string): string => `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+    // The authorizer hears of a new role through its own watch.
+    await expect.poll(() => get(slices(server.namespace), server.readOnlyToken)).toBe(200);
+    expect(await get(slices('default'), server.readOnlyToken)).toBe(403);
+    expect(await get(`/api/v1/namespaces/${server.namespace}/pods`, server.readOnlyToken)).toBe(403);
+    expect(await get(slices('default'), server.adminToken)).toBe(200);
+    expect(await get(slices(server.namespace), 'wrong')).toBe(401);
+  });
 });
 
 describe.skipIf(!canStart('eureka'))('Eureka with a password', () => {
-  it(
-    'refuses who does not know it',
-    async () => {
-      await using server = await startEureka({ auth: true });
-      const ask = async (pair: string): Promise<number> => {
-        const headers = { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
-        return (await fetch(`${server.url}/apps`, { headers })).status;
-      };
-      const { user, password } = server.credentials ?? { user: '', password: '' };
-      expect(await ask(`${user}:${password}`)).toBe(200);
-      expect(await ask(`${user}:wrong`)).toBe(401);
-      expect((await fetch(`${server.url}/apps`)).status).toBe(401);
-    },
-    TIMEOUT_MS,
-  );
+  it('refuses who does not know it', async () => {
+    await using server = await startEureka({ auth: true });
+    const ask = async (pair: string): Promise<number> => {
+      const headers = { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+      return (await fetch(`${server.url}/apps`, { headers })).status;
+    };
+    const { user, password } = server.credentials ?? { user: '', password: '' };
+    expect(await ask(`${user}:${password}`)).toBe(200);
+    expect(await ask(`${user}:wrong`)).toBe(401);
+    expect((await fetch(`${server.url}/apps`)).status).toBe(401);
+  });
 });
 
 describe.skipIf(!canStart('nacos'))('Nacos with a password', () => {
-  it(
-    'gives who knows it a token, and answers nobody without one, also after it came back empty',
-    async () => {
-      await using server = await startNacos({ auth: true });
-      await server.restart({ empty: true });
-      const { user, password } = server.credentials ?? { user: '', password: '' };
-      const login = async (password: string): Promise<string | undefined> => {
-        const body = new URLSearchParams({ username: user, password });
-        const answer = await fetch(`${server.url}/v3/auth/user/login`, { method: 'POST', body });
-        return ((await answer.json()) as { accessToken?: string }).accessToken;
-      };
-      const list = async (token: string): Promise<number> => {
-        const url = `${server.url}/v3/client/ns/instance/list?serviceName=a`;
-        return (await fetch(url, { headers: { accessToken: token } })).status;
-      };
-      expect(await login('wrong')).toBeUndefined();
-      expect(await list('')).toBe(403);
-      expect(await list((await login(password)) ?? '')).toBe(200);
-    },
-    TIMEOUT_MS,
-  );
+  it('gives who knows it a token, and answers nobody without one, also after it came back empty', async () => {
+    await using server = await startNacos({ auth: true });
+    await server.restart({ empty: true });
+    const { user, password } = server.credentials ?? { user: '', password: '' };
+    const login = async (password: string): Promise<string | undefined> => {
+      const body = new URLSearchParams({ username: user, password });
+      const answer = await fetch(`${server.url}/v3/auth/user/login`, { method: 'POST', body });
+      return ((await answer.json()) as { accessToken?: string }).accessToken;
+    };
+    const list = async (token: string): Promise<number> => {
+      const url = `${server.url}/v3/client/ns/instance/list?serviceName=a`;
+      return (await fetch(url, { headers: { accessToken: token } })).status;
+    };
+    expect(await login('wrong')).toBeUndefined();
+    expect(await list('')).toBe(403);
+    expect(await list((await login(password)) ?? '')).toBe(200);
+  });
 });

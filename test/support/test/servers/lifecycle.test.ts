@@ -7,7 +7,7 @@ import { canStart, SERVER_NAMES, type ServerName } from '@bascule/testing/server
 import { describe, expect, it } from 'vitest';
 import { SAMPLES } from './samples.ts';
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 300_000;
 
 /** A process that ended and was not waited for by its new parent yet is gone for us. */
 function runs(pid: number): boolean {

@@ -33,6 +33,12 @@ async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   return fetch(url, { ...init, signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
 }
 
+/** Rejects also what was answered with an error. */
+async function tell(url: string, init: RequestInit): Promise<void> {
+  const answer = await ask(url, init);
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+}
+
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
@@ -100,7 +106,7 @@ export const SAMPLES: Readonly<Record<ServerName, SampleKind>> = {
       const server = await startConsul();
       return {
         server,
-        put: async () => void (await ask(`${server.url}/v1/kv/a`, { method: 'PUT', body: '1' })),
+        put: () => tell(`${server.url}/v1/kv/a`, { method: 'PUT', body: '1' }),
         has: async () => (await ask(`${server.url}/v1/kv/a`)).ok,
       };
     },
@@ -133,7 +139,7 @@ export const SAMPLES: Readonly<Record<ServerName, SampleKind>> = {
         server,
         async put() {
           const headers = { 'content-type': 'application/json' };
-          await ask(`${server.url}/apps/A`, { method: 'POST', headers, body: JSON.stringify({ instance }) });
+          await tell(`${server.url}/apps/A`, { method: 'POST', headers, body: JSON.stringify({ instance }) });
         },
         has: async () => (await ask(`${server.url}/apps/A/a`)).ok,
       };
@@ -148,7 +154,7 @@ export const SAMPLES: Readonly<Record<ServerName, SampleKind>> = {
         server,
         async put() {
           const body = new URLSearchParams({ serviceName: 'a', ip: '127.0.0.1', port: '1', ephemeral: 'false' });
-          await ask(url, { method: 'POST', body });
+          await tell(url, { method: 'POST', body });
         },
         async has() {
           const answer = await ask(`${url}/list?serviceName=a`);
