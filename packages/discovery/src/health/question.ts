@@ -21,6 +21,9 @@ export interface ProbeContext {
   readonly running: Set<Promise<void>>;
 }
 
+/** A timer that is later than this many times its delay was held up with everything else in this process. */
+const PAUSE_FACTOR = 2;
+
 /** Asks once, for at most `timeoutMs`. `onAnswer` is called once, or never after `cancel`. */
 export function ask(
   context: ProbeContext,
@@ -68,7 +71,15 @@ function run(
     cancel();
     onEnd(answer);
   };
-  const timer = clock.after(timeoutMs, () => end({ kind: 'failed', why: `no answer within ${timeoutMs} ms` }));
+  let startedMs = clock.nowMs();
+  const expire = (): void => {
+    // After a pause of this process answers may wait to be read: without this, all others would look dead.
+    if (clock.nowMs() - startedMs > PAUSE_FACTOR * timeoutMs) {
+      startedMs = clock.nowMs();
+      timer = clock.after(timeoutMs, expire);
+    } else end({ kind: 'failed', why: `no answer within ${timeoutMs} ms` });
+  };
+  let timer = clock.after(timeoutMs, expire);
   const ended: Promise<void> = settle(() => start(signal, () => timer.cancel())).then((answer) => {
     running.delete(ended);
     end(answer);

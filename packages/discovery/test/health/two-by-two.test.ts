@@ -15,12 +15,13 @@ import { createRealProbes } from './server-rig.ts';
 
 afterEach(closeAll);
 
+/** Who is well must not look dead on a machine with other things to do. */
 const CHECK: CheckSettings = {
   probe: { kind: 'by-protocol' },
-  intervalMs: 200,
+  intervalMs: 300,
   jitterPercent: 10,
-  timeoutMs: 200,
-  unhealthyThreshold: 2,
+  timeoutMs: 1_500,
+  unhealthyThreshold: 3,
   healthyThreshold: 1,
   maxChecksPerInterval: 100,
 };
@@ -91,7 +92,7 @@ async function register(port: number, endpoint: Endpoint): Promise<void> {
   await clientOf(port).register({ endpoint: toEndpointMessage(endpoint), ttl: durationFromMs(60_000) });
 }
 
-const eventually = { timeout: 10_000 };
+const eventually = { timeout: 20_000 };
 
 describe('discovery and health together', () => {
   it('drop nobody but who is absent and dead', { timeout: 60_000 }, async () => {
@@ -105,7 +106,7 @@ describe('discovery and health together', () => {
 
     a.kill('SIGSTOP');
     await expect.poll(() => state('a#1'), eventually).toBe('told, failing');
-    expect(cause('a#1')).toBe('no answer within 200 ms');
+    expect(cause('a#1')).toBe('no answer within 1500 ms');
     a.kill('SIGCONT');
     await expect.poll(() => state('a#1'), eventually).toBe('told, healthy');
 
@@ -138,15 +139,15 @@ describe('discovery and health together', () => {
     const { port } = await startRegistry({ clock: createVirtualClock(3) });
     for (const { endpoint } of backends) await register(port, endpoint);
     const watch = { kind: 'grpc', service: undefined, watch: true } as const;
-    const { state, cause } = follow(port, { ...CHECK, probe: watch, intervalMs: 1_000, timeoutMs: 500 });
+    const { state, cause } = follow(port, { ...CHECK, probe: watch, intervalMs: 2_000 });
     for (const key of ['a#1', 'b#1']) await expect.poll(() => state(key), eventually).toBe('told, healthy');
     a.kill('SIGSTOP');
     await expect.poll(() => state('a#1'), eventually).toBe('told, failing');
-    expect(cause('a#1')).toBe('no answer within 500 ms');
+    expect(cause('a#1')).toBe('no answer within 1500 ms');
     a.kill('SIGCONT');
     await expect.poll(() => state('a#1'), eventually).toBe('told, healthy');
     b.kill('SIGKILL');
     await expect.poll(() => state('b#1'), eventually).toBe('told, failing');
-    expect(state('a#1')).toBe('told, healthy');
+    await expect.poll(() => state('a#1'), eventually).toBe('told, healthy');
   });
 });
