@@ -15,9 +15,8 @@ import { prepareServers } from './test/servers.ts';
 
 interface Shown {
   readonly server: RealServer;
-  /** What `bascule` takes to ask it. */
+  /** What `bascule resolve` and others take to ask it. */
   readonly spec: string;
-  readonly note?: string;
 }
 
 const START: Readonly<Record<ServerName, () => Promise<Shown>>> = {
@@ -35,7 +34,7 @@ const START: Readonly<Record<ServerName, () => Promise<Shown>>> = {
       { type: 'SRV', name: '_grpc._tcp.demo', ttlSeconds: 5, priority: 0, weight: 1, port: 9001, target: 'backend' },
     ] as const;
     const server = await startDns({ records });
-    return { server, spec: `dns://${server.address}/_grpc._tcp.demo.${server.zone}`, note: `zone ${server.zone}` };
+    return { server, spec: `dns+srv://${server.address}/_grpc._tcp.demo.${server.zone}` };
   },
   async consul() {
     const server = await startConsul();
@@ -43,8 +42,8 @@ const START: Readonly<Record<ServerName, () => Promise<Shown>>> = {
   },
   async kubernetes() {
     const server = await startKubernetes();
-    const note = `CA ${server.caFile}, token ${server.adminToken}`;
-    return { server, spec: `kubernetes://${server.address}/${server.namespace}`, note };
+    const options = `--ca-file ${server.caFile} --token-file ${server.adminTokenFile}`;
+    return { server, spec: `kubernetes://${server.address}/${server.namespace} ${options}` };
   },
   async eureka() {
     const server = await startEureka();
@@ -68,9 +67,9 @@ await prepareServers(names);
 const started = await Promise.allSettled(names.map((name) => START[name]()));
 const shown = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 
-const rows = shown.map(({ server, spec, note }) => [server.name, server.url, spec, note ?? '']);
-const table = [['server', 'address', 'for bascule', ''], ...rows];
-const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+const rows = shown.map(({ server, spec }) => [server.name, server.url, spec]);
+const table = [['server', 'address', 'for bascule resolve'], ...rows];
+const widths = [0, 1].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
 for (const row of table)
   console.log(
     row

@@ -16,8 +16,9 @@ export interface KubernetesServer extends RealServer {
   /** PEM of whom to trust; the same in `caFile`. An empty restart keeps it, as it keeps the tokens. */
   readonly ca: string;
   readonly caFile: string;
-  /** May do everything. */
+  /** May do everything; the same in `adminTokenFile`. */
   readonly adminToken: string;
+  readonly adminTokenFile: string;
   /** May get, list and watch EndpointSlices in `namespace`, by a Role, and nothing else. */
   readonly readOnlyToken: string;
   /** Where it keeps everything. */
@@ -37,6 +38,8 @@ export async function startKubernetes(): Promise<KubernetesServer> {
   const [port] = (await freePorts(1)) as [number];
   const [adminToken, readOnlyToken] = [randomUUID(), randomUUID()];
   const caFile = inFolder('apiserver.crt');
+  const adminTokenFile = inFolder('admin-token');
+  writeFileSync(adminTokenFile, adminToken, { mode: 0o600 });
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(inFolder('service-account.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
   writeFileSync(inFolder('tokens.csv'), `${adminToken},admin,1,system:masters\n${readOnlyToken},${READER},2\n`);
@@ -104,6 +107,7 @@ export async function startKubernetes(): Promise<KubernetesServer> {
     ca: readFileSync(caFile, 'utf8'),
     caFile,
     adminToken,
+    adminTokenFile,
     readOnlyToken,
     store,
     ask,
