@@ -47,8 +47,8 @@ export function openLeases({ maxHoldMs = 3_600_000, clock = createVirtualClock()
     events,
     register,
     present: () => [...namespace.leases.keys()].sort(),
-    /** Registers that many, and renews them in turn every third of their TTL for as long as `isAlive`. */
-    run(forMs: number, all: readonly Lease[], isAlive: (lease: Lease, index: number) => boolean): void {
+    /** Renews them in turn every third of their TTL, those of whom `isAlive` holds. */
+    run: (forMs: number, all: readonly Lease[], isAlive: (lease: Lease, index: number) => boolean): void => {
       const stepMs = 500;
       const third = TTL_MS / 3 / stepMs;
       for (let step = 0; step < forMs / stepMs; step++) {

@@ -23,6 +23,8 @@ export interface Caller {
   readonly untilMs: number;
   /** Somebody who may register something: asked before anything of a request is looked at. */
   requireWriter(): void;
+  /** The same for who may see something. */
+  requireReader(): void;
   requireRegister(namespace: string, services: readonly string[]): void;
   /** The lease is the caller's own, and what it stands for may still be registered by it. */
   requireLease(lease: Lease): void;
@@ -116,6 +118,10 @@ function createCaller({ name, grants, untilMs }: Principal, isBounded = true): C
     throw new ConnectError(`${name} ${message}`, Code.PermissionDenied);
   }
 
+  function requireReader(): void {
+    if (grants.read.length === 0) refuse('may see nothing');
+  }
+
   const mayRead = (service: string): boolean => covers(grants.read, service);
 
   function requireNamespace(namespace: string): void {
@@ -134,6 +140,7 @@ function createCaller({ name, grants, untilMs }: Principal, isBounded = true): C
     untilMs,
     requireNamespace,
     requireRegister,
+    requireReader,
     requireWriter() {
       if (grants.register.length === 0) refuse('may register nothing');
     },
@@ -147,7 +154,7 @@ function createCaller({ name, grants, untilMs }: Principal, isBounded = true): C
     },
     requireRead(namespace, services) {
       requireNamespace(namespace);
-      if (grants.read.length === 0) refuse('may see nothing');
+      requireReader();
       const denied = services.find((service) => !mayRead(service));
       if (denied !== undefined) refuse(`may not see ${denied}`);
     },

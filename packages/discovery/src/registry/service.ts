@@ -1,7 +1,7 @@
 import type { Clock } from '@bascule/core';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
-import type { RegistryService, RenewRequest } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import type { Condition, RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { createFilter, type Filter } from './filter.ts';
 import type { Caller, Gate, Subject } from './gate.ts';
 import { keepAlive } from './keep-alive.ts';
@@ -33,16 +33,11 @@ export interface ServiceParts {
 export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof RegistryService> {
   const { clock, epoch, gate, leases, namespaces, schemas, streams } = parts;
 
-  /** False when the lease is over. Throws when it is not the caller's. */
-  function renew(caller: Caller, context: HandlerContext, { leaseId, condition }: RenewRequest): Lease | undefined {
-    const lease = leases.find(leaseId);
-    if (lease === undefined) return undefined;
-    return gate.runAs(caller, context, subjectOf('renew', lease), () => {
-      caller.requireLease(lease);
-      leases.renew(lease, condition);
-      parts.onRenewed();
-      return lease;
-    });
+  /** Throws when the lease is not the caller's. */
+  function renew(caller: Caller, lease: Lease, condition: Condition | undefined): void {
+    caller.requireLease(lease);
+    leases.renew(lease, condition);
+    parts.onRenewed();
   }
 
   return {
@@ -74,11 +69,12 @@ export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof R
       });
     },
 
-    renew(request, context) {
-      return gate.run(context, subjectOf('renew'), (caller) => {
+    renew({ leaseId, condition }, context) {
+      const lease = leases.find(leaseId);
+      return gate.run(context, subjectOf('renew', lease), (caller) => {
         caller.requireWriter();
-        const lease = renew(caller, context, request);
         if (lease === undefined) throw new ConnectError('the lease is over: register again', Code.NotFound);
+        renew(caller, lease, condition);
         return { ttl: durationFromMs(lease.ttlMs) };
       });
     },
@@ -90,8 +86,16 @@ export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof R
       });
       const stream = streams.enter(caller, context.signal);
       try {
-        const { signal } = stream;
-        yield* keepAlive({ requests, signal, renew: (request) => renew(caller, context, request) !== undefined });
+        yield* keepAlive({
+          requests,
+          signal: stream.signal,
+          renew({ leaseId, condition }) {
+            const lease = leases.find(leaseId);
+            if (lease === undefined) return false;
+            gate.runAs(caller, context, subjectOf('renew', lease), () => renew(caller, lease, condition));
+            return true;
+          },
+        });
       } finally {
         stream.leave();
       }
@@ -144,6 +148,7 @@ export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof R
 
     getSchema({ digest }, context) {
       return gate.run(context, { ...subjectOf('read'), services: [digest] }, (caller) => {
+        caller.requireReader();
         const schema = schemas.get(digest, (lease) => caller.maySee(lease));
         if (schema === undefined) throw new ConnectError('no endpoint uses descriptors of this digest', Code.NotFound);
         return { schema };
