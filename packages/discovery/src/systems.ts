@@ -29,6 +29,7 @@ const KUBERNETES: System = {
   source: async () => (await import('./sources/kubernetes.ts')).openKubernetesSource,
 };
 
+const DNS: System = { source: async () => (await import('./sources/dns.ts')).openDnsSource };
 const FILE: System = { source: async () => (await import('./sources/file.ts')).openFileSource };
 const ENVIRONMENT: System = { source: async () => (await import('./sources/env.ts')).openEnvSource };
 const STATIC: System = { source: async () => (await import('./sources/static.ts')).openStaticSource };
@@ -43,6 +44,15 @@ const EUREKA: System = {
   registrar: async () => (await import('./registrars/eureka.ts')).openEurekaRegistrar,
 };
 
+const XDS: System = {
+  source: async () => (await import('./sources/xds.ts')).openXdsSource,
+};
+
+const NACOS: System = {
+  source: async () => (await import('./sources/nacos.ts')).openNacosSource,
+  registrar: async () => (await import('./registrars/nacos.ts')).openNacosRegistrar,
+};
+
 /** Every system by the scheme of its URLs. Loaded when it is asked for: nobody pays for what is not used. */
 const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['http', REGISTRY],
@@ -55,7 +65,13 @@ const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
   ['consul+https', CONSUL],
   ['eureka', EUREKA],
   ['eureka+https', EUREKA],
+  ['nacos', NACOS],
+  ['nacos+https', NACOS],
   ['kubernetes', KUBERNETES],
+  ['xds', XDS],
+  ['xds+https', XDS],
+  ['dns', DNS],
+  ['dns+srv', DNS],
   ['file', FILE],
   ['env', ENVIRONMENT],
   ['static', STATIC],
