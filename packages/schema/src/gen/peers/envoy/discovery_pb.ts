@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peers/envoy/discovery.proto.
  */
 export const file_peers_envoy_discovery: GenFile = /*@__PURE__*/
-  fileDesc("ChtwZWVycy9lbnZveS9kaXNjb3ZlcnkucHJvdG8SGmVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYzItQBChBEaXNjb3ZlcnlSZXF1ZXN0EhQKDHZlcnNpb25faW5mbxgBIAEoCRIuCgRub2RlGAIgASgLMiAuZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuTm9kZRIWCg5yZXNvdXJjZV9uYW1lcxgDIAMoCRIQCgh0eXBlX3VybBgEIAEoCRIWCg5yZXNwb25zZV9ub25jZRgFIAEoCRI4CgxlcnJvcl9kZXRhaWwYBiABKAsyIi5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5TdGF0dXMicwoRRGlzY292ZXJ5UmVzcG9uc2USFAoMdmVyc2lvbl9pbmZvGAEgASgJEicKCXJlc291cmNlcxgCIAMoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSEAoIdHlwZV91cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiZwoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIXCg91c2VyX2FnZW50X25hbWUYBiABKAkiJwoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCTKaAQoaQWdncmVnYXRlZERpc2NvdmVyeVNlcnZpY2USfAoZU3RyZWFtQWdncmVnYXRlZFJlc291cmNlcxIsLmVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYzLkRpc2NvdmVyeVJlcXVlc3QaLS5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_protobuf_any, file_google_protobuf_struct]);
+  fileDesc("ChtwZWVycy9lbnZveS9kaXNjb3ZlcnkucHJvdG8SGmVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYzItQBChBEaXNjb3ZlcnlSZXF1ZXN0EhQKDHZlcnNpb25faW5mbxgBIAEoCRIuCgRub2RlGAIgASgLMiAuZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuTm9kZRIWCg5yZXNvdXJjZV9uYW1lcxgDIAMoCRIQCgh0eXBlX3VybBgEIAEoCRIWCg5yZXNwb25zZV9ub25jZRgFIAEoCRI4CgxlcnJvcl9kZXRhaWwYBiABKAsyIi5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5TdGF0dXMicwoRRGlzY292ZXJ5UmVzcG9uc2USFAoMdmVyc2lvbl9pbmZvGAEgASgJEicKCXJlc291cmNlcxgCIAMoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSEAoIdHlwZV91cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiQAoIUmVzb3VyY2USJgoIcmVzb3VyY2UYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EgwKBG5hbWUYAyABKAkiZwoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIXCg91c2VyX2FnZW50X25hbWUYBiABKAkiJwoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCTKaAQoaQWdncmVnYXRlZERpc2NvdmVyeVNlcnZpY2USfAoZU3RyZWFtQWdncmVnYXRlZFJlc291cmNlcxIsLmVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYzLkRpc2NvdmVyeVJlcXVlc3QaLS5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_protobuf_any, file_google_protobuf_struct]);
 
 /**
  * @generated from message envoy.service.discovery.v3.DiscoveryRequest
@@ -97,6 +97,31 @@ export const DiscoveryResponseSchema: GenMessage<DiscoveryResponse> = /*@__PURE_
   messageDesc(file_peers_envoy_discovery, 1);
 
 /**
+ * What some servers put around a resource, to name it and to say how long it lasts. Without a resource it only says
+ * that the one before lasts longer.
+ *
+ * @generated from message envoy.service.discovery.v3.Resource
+ */
+export type Resource = Message<"envoy.service.discovery.v3.Resource"> & {
+  /**
+   * @generated from field: google.protobuf.Any resource = 2;
+   */
+  resource?: Any | undefined;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message envoy.service.discovery.v3.Resource.
+ * Use `create(ResourceSchema)` to create a new message.
+ */
+export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
+  messageDesc(file_peers_envoy_discovery, 2);
+
+/**
  * envoy.config.core.v3.Node
  *
  * @generated from message envoy.service.discovery.v3.Node
@@ -128,7 +153,7 @@ export type Node = Message<"envoy.service.discovery.v3.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_peers_envoy_discovery, 2);
+  messageDesc(file_peers_envoy_discovery, 3);
 
 /**
  * google.rpc.Status
@@ -152,7 +177,7 @@ export type Status = Message<"envoy.service.discovery.v3.Status"> & {
  * Use `create(StatusSchema)` to create a new message.
  */
 export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
-  messageDesc(file_peers_envoy_discovery, 3);
+  messageDesc(file_peers_envoy_discovery, 4);
 
 /**
  * @generated from service envoy.service.discovery.v3.AggregatedDiscoveryService
