@@ -7,6 +7,8 @@ const MAX_RECORD_BYTES = 16_384;
 const MAX_LABELS = 64;
 const MAX_SERVICES = 256;
 const MAX_WEIGHT = 65_535;
+/** The priorities of one rank must not reach into those of the next. */
+const MAX_PRIORITY = 65_535;
 const DEFAULT_TTL_MS = 15_000;
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 600_000;
@@ -36,6 +38,7 @@ export function validateEndpoint(endpoint: Endpoint | undefined): Endpoint {
   check(endpoint.port >= 1 && endpoint.port <= 65_535, 'endpoint.port', 'must be 1 to 65535');
   check(endpoint.protocol !== Protocol.UNSPECIFIED, 'endpoint.protocol', 'must be said, as in PROTOCOL_GRPC');
   check((endpoint.weight ?? 1) <= MAX_WEIGHT, 'endpoint.weight', `must be 0 to ${MAX_WEIGHT}`);
+  check(endpoint.priority <= MAX_PRIORITY, 'endpoint.priority', `must be 0 to ${MAX_PRIORITY}`);
   check(PLAIN.test(endpoint.zone), 'endpoint.zone', 'must be at most 255 characters without control characters');
   check(PLAIN.test(endpoint.moduleVersion), 'endpoint.module_version', 'must be at most 255 plain characters');
   check(
