@@ -221,7 +221,7 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     // Said once, not at each try.
     const said = gateway.log.filter(({ message }) => message.includes('known last are used'));
     expect(said.map(({ level, message }) => `${level} ${message}`)).toEqual([
-      `warn source ${url} has not answered yet, so the 3 endpoints known last are used`,
+      `warn source ${url} has not answered yet, so the 3 endpoints known last are used, 0 min old`,
     ]);
     await using _again = await startRegistryProcess(folder, port);
     await eventually(async () => {

@@ -6,7 +6,7 @@ export { registerWithAll, type RegistrySystem } from './register-with-all.ts';
 export { createSource } from './sources/create-source.ts';
 export { createRegistryDriver } from './sources/registry.ts';
 export { createStaticDriver } from './sources/static.ts';
-export { createLastKnown, type KnownState, type LastKnown } from './last-known.ts';
+export { createLastKnown, type KnownState, type LastKnown, type LoadedState } from './last-known.ts';
 export { type EndpointUpdate, type Registrar, type RegistrarEvent } from './registrar.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';
 export { renderRegistryMetrics, type RegistryStatus } from './registry/status.ts';

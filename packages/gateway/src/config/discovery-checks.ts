@@ -1,3 +1,4 @@
+import { nameOf, tryParse } from './discovery-settings.ts';
 import { showValue, type ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
 import type { DiscoverySettings, Settings, SourceSettings, StaticEndpointSettings } from './settings-types.ts';
@@ -32,9 +33,7 @@ function checkAccess({ registryAccessFile, embeddedRegistry }: DiscoverySettings
 }
 
 function checkSources({ sources, registry }: DiscoverySettings): RuleProblem[] {
-  const names = new Map<string, string>(
-    registry === undefined ? [] : [[new URL(registry).origin, 'discovery.registry']],
-  );
+  const names = new Map<string, string>(registry === undefined ? [] : [[nameOf(registry), 'discovery.registry']]);
   return sources.flatMap((source, index) => {
     const path: ConfigPath = ['discovery', 'sources', index];
     const before = names.get(source.name);
@@ -48,11 +47,12 @@ function checkSources({ sources, registry }: DiscoverySettings): RuleProblem[] {
 }
 
 /** What is wrong with the URL must not be shown with it: there may be a password in it. */
-function checkUrl({ url }: SourceSettings, path: ConfigPath): RuleProblem[] {
-  if (!URL.canParse(url)) {
+function checkUrl(source: SourceSettings, path: ConfigPath): RuleProblem[] {
+  const url = tryParse(source.url);
+  if (url === undefined) {
     return [problem(path, 'must be a URL', 'Write it as "consul://127.0.0.1:8500/payments".')];
   }
-  const { username, password, searchParams } = new URL(url);
+  const { username, password, searchParams } = url;
   if (password !== '') {
     return [problem(path, 'must not hold a password', 'Write it to a file, and name that as passwordFile.')];
   }

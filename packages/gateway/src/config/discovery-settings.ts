@@ -1,4 +1,4 @@
-import type { CheckSettings, LoadLimitSettings } from '@bascule/discovery';
+import { parseSystemUrl, type CheckSettings, type LoadLimitSettings } from '@bascule/discovery';
 import type {
   Discovery,
   DiscoverySource,
@@ -55,13 +55,26 @@ function resolveSource(source: DiscoverySource, toPath: ToPath): SourceSettings 
   };
 }
 
-/** Scheme and host of a source's URL; where there is no host, what stands in its place. */
-export function nameOf(url: string): string {
-  if (!URL.canParse(url)) return '';
-  const { protocol, host, pathname } = new URL(url);
-  const name = host === '' ? `${protocol}${pathname}` : `${protocol}//${host}`;
+/** Scheme and host of a source's URL; the whole of one that names no host. Empty for what is no URL. */
+export function nameOf(text: string): string {
+  const url = tryParse(text);
+  if (url === undefined) return '';
+  // Dots stand for the folder in which a relative file name begins.
+  const named = /^\.*$/.test(url.host) ? text.replace(/[?#].*$/, '') : `${url.protocol}//${url.host}`;
   // Names stand in lists with commas, in logs and in labels.
-  return name.replaceAll(/[^A-Za-z0-9._:/-]+/g, '_').slice(0, MAX_NAME_LENGTH);
+  return named
+    .replaceAll(/%3A/gi, ':')
+    .replaceAll(/[^A-Za-z0-9._:/-]+/g, '_')
+    .slice(0, MAX_NAME_LENGTH);
+}
+
+/** Undefined for what is no URL. */
+export function tryParse(url: string): URL | undefined {
+  try {
+    return parseSystemUrl(url);
+  } catch {
+    return undefined;
+  }
 }
 
 function resolveEndpoint(endpoint: StaticEndpoint, toPath: ToPath): StaticEndpointSettings {

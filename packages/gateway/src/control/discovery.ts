@@ -95,7 +95,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     clock,
     stateDir: settings.stateDir,
     maxAgeMs: settings.discovery.lastKnownMaxAgeMs,
-    sources: () => sources.kept(),
+    kept: () => sources.kept(),
     onError: (name, error) => log.notSaved(name, error),
   });
   const { token, env, embedded } = options;

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Clock, Timer } from '@bascule/core';
-import { createLastKnown, type KnownState, type LastKnown, type Membership } from '@bascule/discovery';
+import type { Clock, Endpoint, Timer } from '@bascule/core';
+import { createLastKnown, type LastKnown, type LoadedState, type Membership } from '@bascule/discovery';
 
 /** What each source told last, on disk, so that a start needs none of them. */
 export interface KnownSets {
   /** What a source told before this start; undefined when there is nothing, or it is too old. */
-  before(source: SourceIdentity): KnownState | undefined;
+  before(source: SourceIdentity): LoadedState | undefined;
+  /** Something has changed, perhaps. */
   saveSoon(): void;
   /** Writes what is not written yet, and then nothing more. */
   close(): Promise<void>;
@@ -19,12 +20,13 @@ export interface SourceIdentity {
 }
 
 export interface KnownSetsOptions {
-  readonly membership: Membership;
+  readonly membership: Pick<Membership, 'known' | 'schemas' | 'sources'>;
   readonly stateDir: string;
+  /** 0 takes none. */
   readonly maxAgeMs: number;
   readonly clock: Clock;
   /** Those whose sets are to be kept. */
-  sources(): readonly SourceIdentity[];
+  kept(): readonly SourceIdentity[];
   /** A set could not be written: a restart without its source would not find it. */
   onError(name: string, error: Error): void;
 }
@@ -34,52 +36,99 @@ const SAVE_DELAY_MS = 200;
 /** A twentieth of the time at most goes to saving: a large set that never rests must not stop calls. */
 const REST_PER_SAVE = 20;
 const MAX_REST_MS = 10_000;
+/** A set that does not change is written all the same, since its age is that of its source's last word. */
+const REFRESH_MS = 3_600_000;
+
+interface Kept {
+  readonly file: LastKnown;
+  /** As written last. */
+  endpoints: readonly Endpoint[];
+  schemas: number;
+  writtenMs: number;
+}
 
 export function createKnownSets(options: KnownSetsOptions): KnownSets {
-  const { membership, clock } = options;
-  const files = new Map<string, LastKnown>();
+  const { membership, clock, maxAgeMs } = options;
+  const refreshMs = Math.max(SAVE_DELAY_MS, Math.min(REFRESH_MS, maxAgeMs / 4));
+  const sets = new Map<string, Kept>();
+  /** Names of sources that were connected at some time since the last save. */
+  const heard = new Set<string>();
   let step: 'open' | 'closed' = 'open';
   let saved: Promise<void> = Promise.resolve();
   let restMs = 0;
-  let timer: Timer | undefined;
+  let due: { readonly atMs: number; readonly timer: Timer } | undefined;
 
-  function fileOf(source: SourceIdentity): LastKnown {
+  function setOf(source: SourceIdentity): Kept {
     const name = fileNameOf(source);
-    const file = files.get(name) ?? createLastKnown({ file: join(options.stateDir, 'last-known', name), clock });
-    files.set(name, file);
-    return file;
+    let set = sets.get(name);
+    if (set === undefined) {
+      const file = createLastKnown({ file: join(options.stateDir, 'last-known', name), clock });
+      set = { file, endpoints: [], schemas: -1, writtenMs: -Infinity };
+      sets.set(name, set);
+    }
+    return set;
+  }
+
+  /** Notes who is connected: one that is not says nothing, and what it said last keeps its age. */
+  function listen(): void {
+    for (const { name, status } of membership.sources()) if (status.state === 'connected') heard.add(name);
+  }
+
+  async function write(source: SourceIdentity, endpoints: readonly Endpoint[], all: Schemas): Promise<void> {
+    const set = setOf(source);
+    const digests = new Set(endpoints.map(({ schemaDigest }) => schemaDigest));
+    const schemas = new Map([...all].filter(([digest]) => digests.has(digest)));
+    const nowMs = clock.nowMs();
+    const isOld = nowMs - set.writtenMs >= refreshMs;
+    if (!isOld && schemas.size === set.schemas && isSame(endpoints, set.endpoints)) return;
+    Object.assign(set, { endpoints, schemas: schemas.size, writtenMs: nowMs });
+    try {
+      await set.file.save({ endpoints, schemas });
+    } catch (error) {
+      set.writtenMs = -Infinity;
+      options.onError(source.name, error as Error);
+    }
   }
 
   async function save(): Promise<void> {
-    timer?.cancel();
-    timer = undefined;
+    due?.timer.cancel();
+    due = undefined;
     const startMs = clock.nowMs();
     const known = membership.known();
     const schemas = membership.schemas();
-    await Promise.all(
-      options.sources().map(async (source) => {
-        const endpoints = known.get(source.name) ?? [];
-        const digests = new Set(endpoints.map(({ schemaDigest }) => schemaDigest));
-        const state = { endpoints, schemas: new Map([...schemas].filter(([digest]) => digests.has(digest))) };
-        await fileOf(source)
-          .save(state)
-          .catch((error: Error) => options.onError(source.name, error));
-      }),
-    );
+    listen();
+    const sources = options.kept().filter(({ name }) => heard.has(name));
+    heard.clear();
+    await Promise.all(sources.map((source) => write(source, known.get(source.name) ?? [], schemas)));
     restMs = Math.min(MAX_REST_MS, (clock.nowMs() - startMs) * REST_PER_SAVE);
+    saveWithin(refreshMs);
+  }
+
+  function saveWithin(delayMs: number): void {
+    const atMs = clock.nowMs() + delayMs;
+    if (step === 'closed' || (due !== undefined && due.atMs <= atMs)) return;
+    due?.timer.cancel();
+    due = { atMs, timer: clock.after(delayMs, () => void (saved = save())) };
   }
 
   return {
-    before: (source) => fileOf(source).load({ maxAgeMs: options.maxAgeMs }),
+    before: (source) => (maxAgeMs === 0 ? undefined : setOf(source).file.load({ maxAgeMs })),
     saveSoon() {
-      if (step === 'open') timer ??= clock.after(Math.max(SAVE_DELAY_MS, restMs), () => void (saved = save()));
+      listen();
+      saveWithin(Math.max(SAVE_DELAY_MS, restMs));
     },
     async close() {
       step = 'closed';
-      if (timer !== undefined) saved = save();
       await saved;
+      await save();
     },
   };
+}
+
+type Schemas = ReadonlyMap<string, Uint8Array>;
+
+function isSame(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
+  return a.length === b.length && a.every((endpoint, index) => endpoint === b[index]);
 }
 
 /** Readable, and different for each name and URL. */

@@ -1,5 +1,5 @@
 import type { Clock } from '@bascule/core';
-import { openSource, SpecError, type Source } from '@bascule/discovery';
+import { openSource, parseSystemUrl, SpecError, type Source } from '@bascule/discovery';
 import { SettingsRefused } from '../config/error.ts';
 import { createDial } from './dial.ts';
 import type { PlacedPlan } from './source-plan.ts';
@@ -20,7 +20,7 @@ export async function openPlanned(
   const { credentials, defaults } = plan;
   try {
     return await openSource({
-      url: new URL(plan.url),
+      url: parseSystemUrl(plan.url),
       credentials,
       defaults,
       ...context,

@@ -7,7 +7,7 @@ export interface SourceLog {
   status(name: string, status: SourceStatus): void;
   warning(about: string, message: string): void;
   /** A start went on without the first word of a source. */
-  unheard(name: string, status: SourceStatus, known: number): void;
+  unheard(name: string, status: SourceStatus, before: { readonly known: number; readonly ageMs: number }): void;
   notSaved(name: string, error: Error): void;
   /** Endpoints that left though nobody said that they do. */
   removed(removals: readonly RemovalRecord[]): void;
@@ -31,9 +31,11 @@ export function createSourceLog(log: Log): SourceLog {
       else log({ level: 'info', message: toLine(`source ${name}: connected`) });
     },
     warning: (about, message) => warn(`${about}: ${message}`),
-    unheard(name, { error }, known) {
+    unheard(name, { error }, { known, ageMs }) {
       const what =
-        known === 0 ? 'and nothing is known of it from before' : `so the ${known} endpoints known last are used`;
+        known === 0
+          ? 'and nothing is known of it from before'
+          : `so the ${known} endpoints known last are used, ${toAge(ageMs)} old`;
       warn(`source ${name} has not answered yet, ${what}`, toLine(error ?? ''));
     },
     notSaved(name, error) {
@@ -52,6 +54,11 @@ export function createSourceLog(log: Log): SourceLog {
 
 function nameOf({ instanceId, host, port }: Endpoint): string {
   return `${instanceId} at ${host}:${port}`;
+}
+
+function toAge(ageMs: number): string {
+  const minutes = Math.round(ageMs / 60_000);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
 /** Printable and short: a line break in it would begin a line that nobody wrote. */

@@ -5,7 +5,7 @@ import {
   createSource,
   type ClosableTransport,
   type Joined,
-  type KnownState,
+  type LoadedState,
   type Membership,
   type Source,
 } from '@bascule/discovery';
@@ -53,7 +53,8 @@ export interface SourcesOptions extends Omit<OpenContext, 'baseDir'> {
   onLoad(key: string, utilization: number): void;
 }
 
-type Before = Pick<KnownState, 'endpoints' | 'schemas'>;
+/** `ageMs` is left out for what is known from this very start. */
+type Before = Pick<LoadedState, 'endpoints' | 'schemas'> & Partial<LoadedState>;
 
 interface Running extends SourceIdentity {
   /** Undefined for the registry inside, which no settings change. */
@@ -69,7 +70,7 @@ interface Running extends SourceIdentity {
 interface Opened {
   readonly plan: SourcePlan;
   readonly source: Source;
-  readonly before: KnownState | undefined;
+  readonly before: LoadedState | undefined;
 }
 
 /** None yet. */
@@ -186,7 +187,8 @@ export function createSources(options: SourcesOptions): Sources {
       await started.promise;
       for (const { name, source, before } of running.values()) {
         const status = source.status();
-        if (status.state !== 'connected') log.unheard(name, status, before?.endpoints.length ?? 0);
+        if (status.state !== 'connected')
+          log.unheard(name, status, { known: before?.endpoints.length ?? 0, ageMs: before?.ageMs ?? 0 });
       }
     },
     kept: () => [...running.values()].map(({ name, url }) => ({ name, url })),

@@ -237,8 +237,21 @@ describe('what a file sets', () => {
   });
 
   test('sources without a host are named by what stands in its place', () => {
-    const names = settingsOf('discovery: {sources: [{url: "env:BACKENDS"}, {url: "file:///etc/e.yaml"}]}');
-    expect(names.discovery.sources.map(({ name }) => name)).toEqual(['env:BACKENDS', 'file:/etc/e.yaml']);
+    const names = settingsOf(`discovery:
+  sources:
+    - url: env:BACKENDS
+    - url: file:///etc/e.yaml
+    - url: file:lists/e.yaml?x=y
+    - url: static:a:1,b:2
+    - url: etcd://h1:2379,h2:2379/payments
+`);
+    expect(names.discovery.sources.map(({ name }) => name)).toEqual([
+      'env:BACKENDS',
+      'file:///etc/e.yaml',
+      'file:lists/e.yaml',
+      'static:a:1_b:2',
+      'etcd://h1:2379_h2:2379',
+    ]);
   });
 
   test('health checks and load limits, of all services and of one', () => {

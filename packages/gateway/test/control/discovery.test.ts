@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@bascule/core';
@@ -82,6 +82,18 @@ describe('discovery', () => {
 
   it('reads the variables that it was given', async () => {
     expect(addressesOf(await start(of('url: "env:BACKENDS"')))).toBe('127.0.0.1:1');
+  });
+
+  it('follows a file that is named from the folder of the configuration', async () => {
+    const file = join(folder, 'lists.yaml');
+    const listOf = (...addresses: string[]): string =>
+      JSON.stringify({ endpoints: addresses.map((address) => ({ address, services: ['a.B'] })) });
+    await writeFile(file, listOf('a:1', 'b:2'));
+    const running = await start(of('url: "file:lists.yaml"'));
+    expect(addressesOf(running)).toBe('a:1 b:2');
+    await writeFile(`${file}.new`, listOf('b:2', 'c:3', 'd:4'));
+    await rename(`${file}.new`, file);
+    await expect.poll(() => addressesOf(running), { timeout: 10_000 }).toBe('b:2 c:3 d:4');
   });
 
   it('makes no picture without endpoints of which one source takes over from another', async () => {

@@ -59,10 +59,12 @@ describe('the log of sources', () => {
 
   it('says what a start goes on with', () => {
     const { events, log } = rig();
-    log.unheard('a', statusOf('stale', 'refused'), 3);
-    log.unheard('b', statusOf('connecting'), 0);
+    log.unheard('a', statusOf('stale', 'refused'), { known: 3, ageMs: 119 * 60_000 });
+    log.unheard('a', statusOf('stale', 'refused'), { known: 3, ageMs: 150 * 60_000 });
+    log.unheard('b', statusOf('connecting'), { known: 0, ageMs: 0 });
     expect(events.map(({ message }) => message)).toEqual([
-      'source a has not answered yet, so the 3 endpoints known last are used',
+      'source a has not answered yet, so the 3 endpoints known last are used, 119 min old',
+      'source a has not answered yet, so the 3 endpoints known last are used, 3 h old',
       'source b has not answered yet, and nothing is known of it from before',
     ]);
   });
