@@ -5,9 +5,10 @@ import type { TlsMaterial } from '../spec.ts';
 import { quoteStart } from './quote.ts';
 
 /**
- * Asks systems that speak JSON over HTTP: Consul and Eureka. Our own, since the clients on npm are not worth trusting
- * the lives of endpoints to: `eureka-js-client` has had no release since 2018, and `consul` is a thin layer of names
- * over HTTP that bounds neither the time nor the size of an answer and hides the headers that say whether to believe it.
+ * Asks systems that speak JSON over HTTP: Consul, Eureka and Nacos. Our own, since the clients on npm are not worth
+ * trusting the lives of endpoints to: `eureka-js-client` has had no release since 2018, `nacos` speaks an interface that
+ * Nacos takes away, and `consul` is a thin layer of names over HTTP that bounds neither the time nor the size of an answer
+ * and hides the headers that say whether to believe it.
  */
 export interface HttpClient {
   /**
@@ -41,6 +42,10 @@ export interface HttpRequest {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as a form, in place of `body`. */
+  readonly form?: Readonly<Record<string, string>>;
+  /** Beside those of all requests. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Until the last byte of the answer. Default 10,000 ms. */
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
@@ -80,10 +85,15 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const start = isOverTls ? requestOverTls : requestInTheClear;
   let turn = 0;
 
-  function open(origin: string, { method, path, body }: HttpRequest): ClientRequest {
-    const text = body === undefined ? '' : JSON.stringify(body);
-    const headers: Record<string, string | number> = { accept: 'application/json', ...options.headers };
-    if (body !== undefined) headers['content-type'] = 'application/json';
+  function open(origin: string, request: HttpRequest): ClientRequest {
+    const { method, path } = request;
+    const { type, text } = contentOf(request);
+    const headers: Record<string, string | number> = {
+      accept: 'application/json',
+      ...options.headers,
+      ...request.headers,
+    };
+    if (type !== undefined) headers['content-type'] = type;
     // PUT without a length would be sent in chunks, which some proxies refuse.
     if (method !== 'GET') headers['content-length'] = Buffer.byteLength(text);
     const outgoing = start(new URL(path, origin), { agent, method, headers });
@@ -125,6 +135,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   }
 
   return { ask, close: () => agent.destroy() };
+}
+
+function contentOf({ body, form }: HttpRequest): { type?: string; text: string } {
+  if (form !== undefined) {
+    return { type: 'application/x-www-form-urlencoded', text: new URLSearchParams({ ...form }).toString() };
+  }
+  return body === undefined ? { text: '' } : { type: 'application/json', text: JSON.stringify(body) };
 }
 
 interface Received {
