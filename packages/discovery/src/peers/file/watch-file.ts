@@ -82,7 +82,7 @@ export function watchFile(file: string, clock: Clock): FileWatch {
 }
 
 /** What a file looks like from outside. */
-export async function stampOf(file: string): Promise<Stamp> {
+async function stampOf(file: string): Promise<Stamp> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
     return { text: `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`, inode: `${dev}:${ino}` };

@@ -87,7 +87,7 @@ export async function startFakeDns(): Promise<FakeDns> {
   };
 }
 
-export function toPacket(asked: Asked, reply: Reply): Buffer {
+function toPacket(asked: Asked, reply: Reply): Buffer {
   const { code = 'NOERROR', answers = [], authorities = [], additionals = [], isAuthority = true, question } = reply;
   const own = { name: asked.name, type: asked.type as 'A' };
   return encode({
