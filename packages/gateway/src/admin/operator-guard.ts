@@ -6,6 +6,8 @@ export interface OperatorGuardOptions {
   ports(): readonly number[];
   /** Further values of Host to let in, with port, lower-case. Default none. */
   readonly allowedHosts?: readonly string[];
+  /** For a listener that other machines reach by names of theirs: any Host will do. Default false. */
+  readonly anyHost?: boolean;
 }
 
 const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
@@ -24,7 +26,7 @@ export function createOperatorGuard(options: OperatorGuardOptions): Layer {
 }
 
 function judge(head: RequestHead, options: OperatorGuardOptions): { status: number; text: string } | undefined {
-  if (!isKnownHost(head, options)) {
+  if (options.anyHost !== true && !isKnownHost(head, options)) {
     return {
       status: 403,
       text: 'this listener answers to loopback names only: call http://127.0.0.1 or localhost, with the port\n',

@@ -1,5 +1,6 @@
 import type { Clock } from '@bascule/core';
 import {
+  anyAccess,
   createRegistry,
   createTokenAccess,
   formatAuditLine,
@@ -34,7 +35,7 @@ export function createEmbeddedRegistry(options: EmbeddedRegistryOptions): Embedd
 
   function read({ registryAccessFile: file }: DiscoverySettings): Access | undefined {
     // Without a file the operator's listener lets nobody but the operator through.
-    return file === undefined ? undefined : allowBoth(operator, loadRules(file, clock));
+    return file === undefined ? undefined : anyAccess(operator, loadRules(file, clock));
   }
 
   let rules = read(options.discovery);
@@ -66,19 +67,4 @@ function loadRules(file: string, clock: Clock): Access {
     const path = ['discovery', 'registryAccessFile'];
     throw new SettingsRefused({ path, message: error.message, advice: 'docs/registry-access.md describes the file.' });
   }
-}
-
-/** Who is not known to the first is asked of the second. */
-function allowBoth(first: Access, second: Access): Access {
-  return {
-    identify(shown) {
-      try {
-        const principal = first.identify(shown);
-        if (principal !== undefined) return principal;
-      } catch {
-        // Another's token, perhaps.
-      }
-      return second.identify(shown);
-    },
-  };
 }

@@ -2,7 +2,7 @@ import type { Endpoint } from '@bascule/core';
 import type { Credentials, EndpointDefaults } from '@bascule/discovery';
 import { digestOf } from '@bascule/schema';
 import { nameOf } from '../config/discovery-settings.ts';
-import type { ConfigPath } from '../config/error.ts';
+import { SettingsRefused, type ConfigPath } from '../config/error.ts';
 import type { CredentialFiles, DiscoverySettings, StaticEndpointSettings } from '../config/settings-types.ts';
 
 /** A source as the settings want it. Plain data: two that are equal are the same source. */
@@ -22,7 +22,7 @@ export interface PlacedPlan {
   readonly path: ConfigPath;
 }
 
-/** Every source that is named. `ownToken` is for `registry`, which shares it with the gateway. */
+/** Every source that is named. Throws SettingsRefused when one is named twice. `ownToken` is for `registry`, which shares it with the gateway. */
 export function planSources(discovery: DiscoverySettings, ownToken: string): PlacedPlan[] {
   const { registry, sources, files } = discovery;
   const placed = sources.map(({ defaults, schemaFile, credentialFiles, username, ...source }, index): PlacedPlan => {
@@ -47,7 +47,13 @@ export function planSources(discovery: DiscoverySettings, ownToken: string): Pla
     defaults: { services: [], protocol: 'grpc', codecs: ['proto'], schemaDigest: '' },
     schemas: new Map(),
   };
-  return [{ plan, path: ['discovery', 'registry'] }, ...placed];
+  const path = ['discovery', 'registry'];
+  // The checks of a file do not see what the command line puts in its place.
+  if (placed.some((other) => other.plan.name === plan.name)) {
+    const message = `is a source as well (${plan.name})`;
+    throw new SettingsRefused({ path, message, advice: 'Name it once, or give the source a name of its own.' });
+  }
+  return [{ plan, path }, ...placed];
 }
 
 function readCredentials(named: CredentialFiles, files: ReadonlyMap<string, Uint8Array>): Credentials {

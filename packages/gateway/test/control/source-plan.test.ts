@@ -62,6 +62,15 @@ describe('planned sources', () => {
   });
 });
 
+describe('a registry of the command line', () => {
+  it('that is a source of the file as well is refused', () => {
+    const settings = settingsOf('discovery: {sources: [{url: "http://r:1"}]}');
+    expect(() => planSources({ ...settings, registry: 'http://r:1' }, 'own')).toThrow(
+      'discovery.registry: is a source as well (http://r:1). Name it once',
+    );
+  });
+});
+
 describe('endpoints of the configuration', () => {
   it('are endpoints with all that there is to know', () => {
     const text =
