@@ -47,6 +47,8 @@ export interface RegistryOptions {
 }
 
 const LEASE_ID_BYTES = 16;
+/** What goes to a hundred watchers would be compressed a hundred times, which costs more than all the rest. */
+const NEVER_BYTES = Number.MAX_SAFE_INTEGER;
 const DEFAULT_MAX_HOLD_MS = 3_600_000;
 
 /** An empty registry with a new epoch. */
@@ -112,7 +114,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       revision: () => history.revision(),
       onRenewed: () => void (counters.renewals += 1),
     });
-    return (router) => void router.service(RegistryService, implementation);
+    return (router) => void router.service(RegistryService, implementation, { compressMinBytes: NEVER_BYTES });
   }
 
   return {
