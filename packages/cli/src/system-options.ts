@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import type { Credentials } from '@bascule/discovery';
+import { parseSystemUrl as parseUrl, type Credentials } from '@bascule/discovery';
 import { Option, type Command } from 'commander';
 import type { CliContext, GlobalOptions } from './context.ts';
 import { CliFailure, ExitCode } from './failure.ts';
+import { readFileOf } from './secret-file.ts';
 import { findToken } from './token-file.ts';
 
 /** How a discovery system is reached, beside its URL. */
@@ -37,7 +36,7 @@ const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
 /** What the options name. The token of the nearest state folder goes to a registry on this machine, and nowhere else. */
 export function readCredentials(context: CliContext, options: SystemOptions, url: URL): Credentials {
-  const read = (file: string): string => readSecret(resolve(context.cwd, file));
+  const read = (file: string): string => readFileOf(context.cwd, file);
   const isOurs = OURS.has(url.protocol) && LOOPBACK.has(url.hostname);
   const token = findToken({ file: options.tokenFile, env: context.env, cwd: context.cwd, search: isOurs });
   const tls = {
@@ -53,29 +52,25 @@ export function readCredentials(context: CliContext, options: SystemOptions, url
   };
 }
 
-function readSecret(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new CliFailure(ExitCode.usage, `${file} cannot be read (${code})`, 'Name another file.');
-  }
-}
-
 /** A URL of a system, as in `consul://127.0.0.1:8500`. */
 export function parseSystemUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url !== null && !/^[\w.-]+:\d+$/.test(text)) return url;
-  const advice = 'Write it as in http://127.0.0.1:7070 or dns://places.example.com:8080.';
+  try {
+    if (!/^[\w.-]+:\d+$/.test(text)) return parseUrl(text);
+  } catch {
+    // What is wrong with it is said below, with how to write it.
+  }
+  const advice = 'Write it as in http://127.0.0.1:7070 or dns:///places.example.com:8080.';
   throw new CliFailure(ExitCode.usage, `"${text}" names no discovery system`, advice);
 }
 
+const SYSTEMS_ADVICE = 'docs/discovery.md lists the systems and their URLs.';
+
 /** Runs `open`; what is wrong with a URL is a wrong command line. */
-export async function explainSpec<T>(open: () => Promise<T>): Promise<T> {
+export async function explainSpec<T>(open: () => Promise<T>, advice = SYSTEMS_ADVICE): Promise<T> {
   try {
     return await open();
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'SpecError') throw error;
-    throw new CliFailure(ExitCode.usage, error.message, 'docs/discovery.md lists the systems and their URLs.');
+    throw new CliFailure(ExitCode.usage, error.message, advice);
   }
 }

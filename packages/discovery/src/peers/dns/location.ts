@@ -30,8 +30,11 @@ export function parseDnsUrl(url: URL): DnsLocation {
   if (url.username !== '' || url.password !== '') refuse('DNS asks for no credentials');
   if (url.hash !== '') refuse(`"${url.hash}" means nothing here`);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (host !== '' && isIP(host) === 0)
-    refuse(`the server "${host}" must be an address; for that of the machine, ${usage}`);
+  if (host !== '' && isIP(host) === 0) {
+    const isAlone = url.pathname === '' || url.pathname === '/';
+    const meant = isAlone ? `${url.protocol}///${url.host}` : usage;
+    refuse(`"${host}" is where an address of a server stands: write ${meant} to ask that of the machine`);
+  }
   const { name = '', port } = /^\/(?<name>[^/:]+)(?::(?<port>[0-9]{1,5}))?$/.exec(url.pathname)?.groups ?? {};
   if (!isName(name)) refuse(`it must name what to ask for, as in ${usage}`);
   if (isIP(name) !== 0) refuse(`"${name}" is an address: write static:${name}:port`);
