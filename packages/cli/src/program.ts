@@ -9,6 +9,7 @@ import { addRegistryCommand } from './commands/registry.ts';
 import { addResolveCommand } from './commands/resolve.ts';
 import { addRollbackCommand } from './commands/rollback.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { addTokenCommand } from './commands/token.ts';
 import { addVersionsCommand } from './commands/versions.ts';
 import type { CliContext } from './context.ts';
 
@@ -74,4 +75,5 @@ const COMMANDS = [
   addRegistryCommand,
   addRegisterCommand,
   addResolveCommand,
+  addTokenCommand,
 ] as const;

@@ -12,6 +12,8 @@ export { createRegistry, type Registry, type RegistryOptions } from './registry/
 export { renderRegistryMetrics, type RegistryStatus } from './registry/status.ts';
 export { registryContextValues } from './registry/caller.ts';
 export type { Access } from './registry/access/access.ts';
+export { anyAccess } from './registry/access/any-access.ts';
+export { signRegistryToken } from './registry/access/sign-token.ts';
 export { formatAuditLine } from './registry/access/audit.ts';
 export { requireGuarded } from './registry/access/exposure.ts';
 export { loadAccess } from './registry/access/load-access.ts';
