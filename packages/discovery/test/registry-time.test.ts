@@ -1,7 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '@bascule/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ExpiryEvent } from '../src/registry/expiry.ts';
@@ -9,6 +5,7 @@ import { createRegistrar, type RegistrarEvent } from '../src/registrar.ts';
 import { createRegistryRegistrar } from '../src/registrars/registry.ts';
 import { createSleepyClock, openRegistry } from './registry-rig.ts';
 import { clientOf, closeAll, connectTo, createEndpoint, onClose } from './rig.ts';
+import { startRegistryServer } from './systems/registry-server.ts';
 
 afterEach(closeAll);
 
@@ -68,16 +65,9 @@ describe('time that a registry slept through', () => {
   });
 
   it('costs nobody the lease when the process is stopped for longer than its TTL', async () => {
-    const program = fileURLToPath(new URL('systems/registry-process.ts', import.meta.url));
-    const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const ended = once(child, 'exit');
-    onClose(async () => {
-      child.kill('SIGCONT');
-      child.kill('SIGKILL');
-      await ended;
-    });
-    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-    const { port } = JSON.parse(line) as { port: number };
+    const server = await startRegistryServer();
+    onClose(() => server.stop());
+    const { port } = server;
     const events: RegistrarEvent[] = [];
     const registrar = createRegistrar({
       driver: createRegistryRegistrar({
@@ -94,10 +84,10 @@ describe('time that a registry slept through', () => {
     await registrar.registered;
     const { epoch, revision } = await clientOf(port).list({});
 
-    child.kill('SIGSTOP');
+    server.pause();
     // Longer than the TTL by more than a tick: without the rule the first timer after it would expire the lease.
     await new Promise((resolve) => setTimeout(resolve, 3_500));
-    child.kill('SIGCONT');
+    server.resume();
     // More than another TTL, in which it renews as ever.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(await clientOf(port).list({})).toMatchObject({ epoch, revision });
