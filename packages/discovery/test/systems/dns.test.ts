@@ -1,6 +1,9 @@
-import type { Endpoint } from '@bascule/core';
-import { startDns, type DnsRecord } from '@bascule/testing/servers';
+import { systemClock, type Endpoint } from '@bascule/core';
+import { canStart, startDns, type DnsRecord, type DnsServer } from '@bascule/testing/servers';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openSource } from '../../src/systems.ts';
 import { createEndpoint } from '../contract/endpoints.ts';
+import { record, type Recorded } from '../contract/recorder.ts';
 import { describeSystemContract } from '../contract/system-contract.ts';
 import type { CaseName, SystemUnderTest } from '../contract/system-under-test.ts';
 import { startDnsRelay } from './dns-relay.ts';
@@ -117,3 +120,77 @@ describeSystemContract(
     removal: 'inferred',
   },
 );
+
+describe.skipIf(!canStart('dns'))('DNS as BIND speaks it', () => {
+  let server: DnsServer;
+  const opened: (() => Promise<void>)[] = [];
+  beforeAll(async () => {
+    server = await startDns();
+  });
+  afterEach(async () => {
+    for (const close of opened.splice(0)) await close();
+  });
+  afterAll(() => server.stop());
+
+  async function follow(url: string): Promise<Recorded> {
+    const source = await openSource({
+      url: new URL(url),
+      credentials: {},
+      clock: systemClock,
+      defaults: { services: [], protocol: 'grpc', codecs: ['proto'], schemaDigest: '' },
+      env: {},
+      baseDir: '/',
+      schemas: new Map(),
+      dial: () => {
+        throw new Error('nobody is dialled');
+      },
+    });
+    opened.push(() => source.close());
+    return record(source);
+  }
+  const tells = (seen: Recorded, ...ids: string[]) =>
+    expect.poll(() => seen.told().map(({ instanceId }) => instanceId), { timeout: 15_000 }).toEqual(ids);
+
+  const A: DnsRecord = { type: 'A', name: 'places', ttlSeconds: 1, address: '127.0.0.5' };
+
+  it('fails without a change, and comes back', async () => {
+    await server.set([A]);
+    const seen = await follow(`${server.url}/places.${server.zone}:80`);
+    await tells(seen, '127.0.0.5:80');
+    await server.fail();
+    await expect.poll(() => seen.source.status().error ?? '', { timeout: 15_000 }).toContain('SERVFAIL');
+    expect([seen.told().length, seen.removals()]).toEqual([1, []]);
+    await server.set([A]);
+    await expect.poll(() => seen.source.status().state, { timeout: 15_000 }).toBe('connected');
+    expect(seen.log).toEqual(['insert 127.0.0.5:80#1']);
+  });
+
+  it('refuses names of others in words', async () => {
+    const seen = await follow(`${server.url}/places.example.com:80`);
+    await expect.poll(() => seen.source.status().error ?? '', { timeout: 15_000 }).toContain('REFUSED');
+  });
+
+  it('follows aliases, and knows both kinds of addresses', async () => {
+    await server.set([
+      A,
+      { type: 'AAAA', name: 'places', ttlSeconds: 1, address: '::1' },
+      { type: 'CNAME', name: 'alias', ttlSeconds: 1, target: 'places' },
+      { type: 'SRV', name: '_grpc._tcp.x', ttlSeconds: 1, priority: 3, weight: 0, port: 81, target: 'places' },
+    ]);
+    await tells(await follow(`${server.url}/alias.${server.zone}:80`), '0::1:80', '127.0.0.5:80');
+    const seen = await follow(`dns+srv://${server.address}/_grpc._tcp.x.${server.zone}`);
+    await tells(seen, '0::1:81', '127.0.0.5:81');
+    expect(seen.told()[0]).toMatchObject({ host: '::1', port: 81, priority: 3, weight: 1 });
+  });
+
+  it('keeps a name that has lost its addresses but not its other records', async () => {
+    await server.set([A]);
+    const seen = await follow(`${server.url}/places.${server.zone}:80?graceMs=0`);
+    await tells(seen, '127.0.0.5:80');
+    await server.set([{ type: 'TXT', name: 'places', ttlSeconds: 1, text: 'moved' }]);
+    await tells(seen);
+    await server.set([A]);
+    await tells(seen, '127.0.0.5:80');
+    expect(seen.removals()).toEqual([]);
+  });
+});
