@@ -240,17 +240,19 @@ describe('shares', () => {
     await expect(refused).rejects.toThrow(/its share of descriptors/);
   });
 
-  it('do not hold where everybody is the same', async () => {
+  it.each([true, false])('do not hold where everybody is the same (open: %s)', async (isOpen) => {
     const registry = createRegistry({
       clock: openGuarded(RULES).clock,
+      access: isOpen ? undefined : createTokenAccess('the-only-one'),
       limits: { maxInstancesPerPrincipal: 1, maxStreamsPerPrincipal: 0, maxSchemaBytesPerPrincipal: 0 },
     });
     onClose(() => registry.close());
-    const caller = speakTo(createClient(RegistryService, createRouterTransport(registry.routes)));
+    const client = createClient(RegistryService, createRouterTransport(registry.routes));
+    const caller = speakTo(client, { authorization: 'Bearer the-only-one' });
     await caller.register({ schemaDigest: DIGEST }, { schema: SCHEMA });
     await caller.register({ instanceId: 'b' });
     expect((await caller.openWatch().next()).events.length).toBe(2);
-    expect(registry.status().isOpen).toBe(true);
+    expect(registry.status().isOpen).toBe(isOpen);
   });
 });
 

@@ -1,8 +1,9 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { createVirtualClock, type PeerCertificate } from '@bascule/core';
+import { createCallContext, createVirtualClock, type PeerCertificate } from '@bascule/core';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { base64url, CompactSign, exportJWK, SignJWT } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PEER, registryContextValues } from '../src/registry/caller.ts';
 import { accessOf, openGuarded } from './access-rig.ts';
 import { codeOf } from './registry-rig.ts';
 import { closeAll } from './rig.ts';
@@ -222,6 +223,14 @@ certificates:
     ]) {
       expect(await codeOf(as({ certificate: certificate(parts) }).ids())).toBe(Code.Unauthenticated);
     }
+  });
+
+  it('comes with the call, and so does the address', () => {
+    const call = createCallContext('1', 0, '10.0.0.9');
+    const shown = certificate({ dnsNames: ['a'] });
+    call.peerCertificate = shown;
+    const head = { method: 'POST', path: '/', authority: '', scheme: 'https', fields: [], call } as const;
+    expect(registryContextValues(head).get(PEER)).toEqual({ address: '10.0.0.9', certificate: shown });
   });
 
   it('gives way to a token', async () => {

@@ -107,11 +107,12 @@ const NOBODY: Principal = {
   name: 'anonymous',
   grants: { register: [], read: [], namespaces: [] },
   untilMs: Infinity,
+  isBounded: true,
 };
 
-const EVERYBODY: Caller = createCaller({ name: 'anonymous', grants: ALL_GRANTS, untilMs: Infinity }, false);
+const EVERYBODY: Caller = createCaller({ ...NOBODY, grants: ALL_GRANTS, isBounded: false });
 
-function createCaller({ name, grants, untilMs }: Principal, isBounded = true): Caller {
+function createCaller({ name, grants, untilMs, isBounded }: Principal): Caller {
   /** Who has shown nothing is asked for it; who has is told that it does not do. */
   function refuse(message: string): never {
     if (name === NOBODY.name) throw unauthenticated(`a token is needed: authorization: Bearer <token> (${message})`);

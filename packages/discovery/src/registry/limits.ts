@@ -4,17 +4,17 @@ export interface RegistryLimits {
   readonly maxInstances: number;
   /** Instances of one service in one namespace. Default 10,000. */
   readonly maxInstancesPerService: number;
-  /** Instances that one principal registers. Default 1,000; does not hold while the registry is open. */
+  /** Instances that one principal registers. Default 1,000; does not hold for the operator, nor while the registry is open. */
   readonly maxInstancesPerPrincipal: number;
   /** Namespaces in which somebody is registered or watches. Default 1,000. */
   readonly maxNamespaces: number;
   /** Open watches and keep-alives. Default 20,000. */
   readonly maxStreams: number;
-  /** Open watches and keep-alives of one principal. Default 1,000; does not hold while the registry is open. */
+  /** Open watches and keep-alives of one principal. Default 1,000; does not hold for the operator, nor while the registry is open. */
   readonly maxStreamsPerPrincipal: number;
   /** Bytes of all descriptors. Default 64 MiB. */
   readonly maxSchemaBytes: number;
-  /** Bytes of descriptors that one principal brought. Default 16 MiB; does not hold while the registry is open. */
+  /** Bytes of descriptors that one principal brought. Default 16 MiB; does not hold for the operator, nor while the registry is open. */
   readonly maxSchemaBytesPerPrincipal: number;
   /** Changes kept for watches that resume, of all namespaces. Default 65,536. */
   readonly historyEvents: number;

@@ -8,6 +8,8 @@ export interface Principal {
   readonly grants: Grants;
   /** Wall-clock milliseconds at which that ends; Infinity when it does not. */
   readonly untilMs: number;
+  /** Whether it is one of many, whose share of the registry is bounded. See RegistryLimits. */
+  readonly isBounded: boolean;
 }
 
 /** What a caller shows of itself. */

@@ -57,7 +57,8 @@ export function createJwtJudge({ key, audience, issuer }: JwtRules, clock: Clock
 function principalOf({ sub, exp, bascule }: JWTPayload): Principal {
   const name = `jwt:${sub as string}`;
   if (!/^[\x21-\x7e]{1,255}$/.test(name)) throw unauthenticated('the claim sub must be 1 to 250 printable characters');
-  return { name, grants: grantsOf(bascule), untilMs: ((exp as number) + SKEW_SECONDS) * 1_000 };
+  const untilMs = ((exp as number) + SKEW_SECONDS) * 1_000;
+  return { name, grants: grantsOf(bascule), untilMs, isBounded: true };
 }
 
 function grantsOf(claim: unknown): Grants {

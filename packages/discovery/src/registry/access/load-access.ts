@@ -135,7 +135,7 @@ function principalOf(name: string, fields: Fields): Principal {
     read: patternsOf(fields.get('read')) ?? [],
     namespaces: patternsOf(fields.get('namespaces')) ?? ['default'],
   };
-  return { name, grants, untilMs: Infinity };
+  return { name, grants, untilMs: Infinity, isBounded: true };
 }
 
 function patternsOf(value: MarkedValue | undefined): string[] | undefined {

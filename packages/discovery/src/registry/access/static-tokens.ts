@@ -27,7 +27,8 @@ export function findToken(tokens: readonly StaticToken[], token: string): Princi
 /** One token that may do everything, and nothing without it. Throws for an empty token, which everybody has. */
 export function createTokenAccess(token: string): Access {
   if (token === '') throw new Error('an empty token lets everybody in: give one of at least 16 characters');
-  const tokens = [{ hash: hashToken(token), principal: { name: 'operator', grants: ALL_GRANTS, untilMs: Infinity } }];
+  const principal: Principal = { name: 'operator', grants: ALL_GRANTS, untilMs: Infinity, isBounded: false };
+  const tokens: readonly StaticToken[] = [{ hash: hashToken(token), principal }];
   return {
     identify({ authorization }) {
       const given = bearerOf(authorization);
