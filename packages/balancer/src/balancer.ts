@@ -118,17 +118,22 @@ class Pool {
     const member = this.#members.get(key);
     if (member === undefined) return;
     this.#members.delete(key);
-    member.state = 'draining';
+    this.#turn(member, 'draining');
     this.#close(member.link, member);
+  }
+
+  #turn(member: Member, state: Member['state']): void {
+    member.state = state;
+    member.sinceMs = this.#options.clock.wallMs();
   }
 
   #watch(member: Member): void {
     const { link } = member;
-    member.state = link.isReady() ? 'ready' : 'connecting';
+    this.#turn(member, link.isReady() ? 'ready' : 'connecting');
     link.onReadyChange((ready) => {
       // A link that is on its way out has no say, even if its endpoint is still a member.
       if (member.link !== link || member.state === 'draining') return;
-      member.state = ready ? 'ready' : 'connecting';
+      this.#turn(member, ready ? 'ready' : 'connecting');
       this.#ready = undefined;
       if (ready) this.#tell();
     });

@@ -5,6 +5,10 @@ export interface MemberView {
   readonly endpoint: Endpoint;
   readonly key: string;
   readonly state: 'ready' | 'connecting' | 'draining';
+  /** Wall-clock milliseconds since its way is as it is. */
+  readonly sinceMs: number;
+  /** Why it is connecting still, for people; empty where there is nothing to say. */
+  readonly problem: string;
   /** Calls lent and not yet given back. */
   readonly openCalls: number;
   /** Calls lent in all. */
@@ -19,6 +23,7 @@ export class Member {
   endpoint: Endpoint;
   link: Link;
   state: MemberView['state'] = 'connecting';
+  sinceMs = 0;
   openCalls = 0;
   calls = 0;
   failures = 0;
@@ -55,8 +60,9 @@ export class Member {
   }
 
   view(): MemberView {
-    const { endpoint, key, state, openCalls, calls, failures } = this;
-    return { endpoint, key, state, openCalls, calls, failures };
+    const { endpoint, key, state, sinceMs, openCalls, calls, failures } = this;
+    const problem = state === 'connecting' ? (this.link.problem?.() ?? '') : '';
+    return { endpoint, key, state, sinceMs, problem, openCalls, calls, failures };
   }
 }
 

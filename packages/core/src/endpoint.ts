@@ -80,6 +80,8 @@ export interface Link {
   isReady(): boolean;
   /** Called on each change of readiness, until closed. One listener. */
   onReadyChange(listener: (ready: boolean) => void): void;
+  /** Why it is not ready, for people; empty where there is nothing to say. */
+  problem?(): string;
   /** Takes no new calls; resolves when the last open call has ended and the way is closed. */
   close(): Promise<void>;
   /** Ends open calls with `unavailable` and closes at once. */

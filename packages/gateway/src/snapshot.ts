@@ -82,6 +82,10 @@ export interface MemberReport {
   readonly key: string;
   readonly endpoint: Endpoint;
   readonly state: 'ready' | 'connecting' | 'draining';
+  /** Wall-clock milliseconds since its way is as it is. */
+  readonly sinceMs: number;
+  /** Why it is connecting still, for people. */
+  readonly problem: string;
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;

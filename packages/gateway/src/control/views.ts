@@ -8,10 +8,10 @@ import type { Discovery } from './discovery.ts';
 const REACHES = ['ready', 'connecting', 'draining'] as const;
 
 /** What the data threads say of an endpoint in one service, added up. */
-type Reached = Pick<MemberReport, 'state' | 'openCalls' | 'calls' | 'failures'>;
+type Reached = Pick<MemberReport, 'state' | 'sinceMs' | 'problem' | 'openCalls' | 'calls' | 'failures'>;
 
 /** Not reported by any thread yet. */
-const UNREACHED: Reached = { state: 'connecting', openCalls: 0, calls: 0, failures: 0 };
+const UNREACHED: Reached = { state: 'connecting', sinceMs: 0, problem: '', openCalls: 0, calls: 0, failures: 0 };
 
 interface Line {
   readonly service: string;
@@ -57,8 +57,12 @@ function linesOf(reports: readonly Pick<DataReport, 'members'>[], members: reado
 }
 
 function add(a: Reached, b: Reached): Reached {
+  const best = REACHES.find((state) => a.state === state || b.state === state) ?? a.state;
+  const { state, sinceMs, problem } = a.state === best ? a : b;
   return {
-    state: REACHES.find((state) => a.state === state || b.state === state) ?? a.state,
+    state,
+    sinceMs,
+    problem,
     openCalls: a.openCalls + b.openCalls,
     calls: a.calls + b.calls,
     failures: a.failures + b.failures,
@@ -100,8 +104,9 @@ function stateOf(
   const source = record.sources.join(',');
   const { cause, sinceMs } = record;
   if (health !== 'healthy') return { state: health, source, cause, sinceMs };
-  // Nobody has noted when the way was lost.
-  if (reached.state !== 'ready') return { state: 'connecting', source, cause, sinceMs: 0 };
+  if (reached.state !== 'ready') {
+    return { state: 'connecting', source, cause: reached.problem || cause, sinceMs: reached.sinceMs };
+  }
   return { state: record.presence === 'doubted' ? 'absent' : 'ready', source, cause, sinceMs };
 }
 

@@ -107,6 +107,7 @@ function speaking(link: Link, createUpstream: (next: Service) => Service): Link 
     service,
     isReady: () => link.isReady(),
     onReadyChange: (listener) => link.onReadyChange(listener),
+    problem: () => link.problem?.() ?? '',
     close: () => link.close(),
     destroy: () => link.destroy(),
   };
@@ -132,6 +133,7 @@ function createView(shared: Shared, closeUnused: () => Promise<void>): Link {
       listener = next;
       shared.listeners.add(next);
     },
+    problem: () => shared.link.problem?.() ?? '',
     close: leave,
     destroy() {
       void leave();

@@ -23,6 +23,8 @@ function reportOf(endpoint: Endpoint, overrides: Partial<MemberReport> = {}): Me
     key: endpointKey(endpoint),
     endpoint,
     state: 'ready',
+    sinceMs: 0,
+    problem: '',
     openCalls: 0,
     calls: 0,
     failures: 0,
@@ -128,5 +130,13 @@ describe('the view of discovery', () => {
     const version = endpointOf({ instanceId: 'ranking@1', protocol: 'port', moduleVersion: '1.0.0' });
     const { endpoints } = viewDiscovery([{ members: [reportOf(version)] }], rig().membership);
     expect(endpoints).toMatchObject([{ address: 'module', source: 'module', state: 'ready', moduleVersion: '1.0.0' }]);
+  });
+
+  it('says why an endpoint cannot be reached, and since when', () => {
+    const { membership, tell } = rig();
+    tell(one);
+    const lost = reportOf(one, { state: 'connecting', sinceMs: 42, problem: 'connection refused' });
+    const { endpoints } = viewDiscovery([{ members: [lost] }], membership);
+    expect(endpoints[0]).toMatchObject({ state: 'connecting', cause: 'connection refused', sinceMs: 42 });
   });
 });

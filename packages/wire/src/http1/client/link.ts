@@ -98,6 +98,10 @@ class Http1Link implements Link, CallHost {
     this.#listener = listener;
   }
 
+  problem(): string {
+    return this.#ready ? '' : this.#reason;
+  }
+
   close(): Promise<void> {
     if (this.#state === 'running') {
       this.#state = 'closing';

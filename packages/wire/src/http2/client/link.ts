@@ -64,6 +64,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
     onReadyChange(next) {
       listener = next;
     },
+    problem: () => pool.problem,
     close() {
       pool.close();
       return closed.promise;

@@ -74,6 +74,10 @@ export class Pool implements CallCarrier {
     return this.#ready && this.#state === 'running';
   }
 
+  get problem(): string {
+    return this.#ready ? '' : this.#reason;
+  }
+
   call(head: RequestHead, reply: Reply): Body {
     const call = new ClientCall(head, reply, this);
     const connection = this.#queue.size === 0 && this.#state === 'running' ? this.#pick() : undefined;
