@@ -3,6 +3,7 @@ export type { RealServer } from './real-server.ts';
 export { startEtcd, type EtcdOptions, type EtcdServer } from './etcd.ts';
 export { startEtcdCluster, type EtcdCluster } from './etcd-cluster.ts';
 export { askZookeeper, startZookeeper, type ZookeeperOptions, type ZookeeperServer } from './zookeeper.ts';
+export { startZookeeperEnsemble, type ZookeeperEnsemble } from './zookeeper-ensemble.ts';
 export { startDns, type DnsRecord, type DnsServer } from './dns.ts';
 export { startRelay, type Relay } from './relay.ts';
 export { startConsul, type ConsulOptions, type ConsulServer } from './consul.ts';

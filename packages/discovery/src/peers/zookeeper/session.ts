@@ -1,6 +1,6 @@
 import type { Clock } from '@bascule/core';
 import type { TlsMaterial } from '../../spec.ts';
-import { createBackoff, waitFor } from '../../waiting.ts';
+import { createBackoff, FULL_JITTER, waitFor } from '../../waiting.ts';
 import { abortable } from '../abortable.ts';
 import { Connection } from './connection.ts';
 import { AuthRefused, HandshakeRefused, SessionExpired } from './errors.ts';
@@ -46,8 +46,10 @@ function next(state: State, happening: Happening): State {
   return { name: why instanceof AuthRefused ? 'auth-failed' : 'disconnected', identity, why };
 }
 
-const FIRST_RETRY_MS = 50;
+const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
+/** A connection that lasted so long was one; servers that take us and drop us again are not asked without a pause. */
+const STEADY_MS = 5_000;
 
 /**
  * A session: it outlives its connections, as long as one of the servers is reached in time. When it has expired, a new
@@ -92,19 +94,22 @@ export class Session {
 
   async #run(): Promise<void> {
     const { servers, clock, timeoutMs } = this.#options;
-    const backoff = createBackoff(clock, FIRST_RETRY_MS, Math.min(MAX_RETRY_MS, timeoutMs / 4));
+    // A fourth of the time that the session lasts: whoever waited longer would come back to an expired one.
+    const backoff = createBackoff(clock, FIRST_RETRY_MS, Math.min(MAX_RETRY_MS, timeoutMs / 4), FULL_JITTER);
     let turn = Math.floor(clock.random() * servers.length);
     while (this.#state.name !== 'closed') {
-      const why = await this.#connect(servers[turn++ % servers.length] as string, () => backoff.reset());
+      const startedMs = clock.nowMs();
+      const why = await this.#connect(servers[turn++ % servers.length] as string);
       this.#countRefusal(why);
       this.#happen({ type: 'ended', why });
+      if (clock.nowMs() - startedMs >= STEADY_MS) backoff.reset();
       await waitFor(clock, backoff.next(), this.#closing.signal);
     }
     this.#attempt.reject(new Error('the session is closed'));
   }
 
   /** One connection, from its begin to its end. Resolves with why it has ended, or was none. */
-  async #connect(server: string, onOpened: () => void): Promise<Error> {
+  async #connect(server: string): Promise<Error> {
     this.#happen({ type: 'attempt' });
     const identity = this.#state.name === 'connecting' ? this.#state.identity : undefined;
     const connection = new Connection({ ...this.#options, server, identity, lastZxid: this.#lastZxid });
@@ -113,7 +118,6 @@ export class Session {
     const attempt = this.#attempt;
     try {
       await connection.opened;
-      onOpened();
       this.#happen({ type: 'opened', connection });
       attempt.resolve(connection);
       return await connection.ended;
