@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 const ADDRESS = /^(?:\[(?<v6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9][A-Za-z0-9._-]*)):(?<port>[0-9]{1,5})$/;
 
 export interface Address {
@@ -9,9 +11,14 @@ export interface Address {
 /** `host:port`, with brackets around IPv6. Undefined for what is none. */
 export function parseAddress(text: string): Address | undefined {
   const { v6, name, port } = ADDRESS.exec(text)?.groups ?? {};
-  const host = v6 ?? name;
-  if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535)) return undefined;
-  return { host, port: Number(port) };
+  if (!(Number(port) >= 1 && Number(port) <= 65_535)) return undefined;
+  if (v6 === undefined) return { host: name as string, port: Number(port) };
+  return isIPv6(v6) ? { host: toShortIpv6(v6), port: Number(port) } : undefined;
+}
+
+/** The one short form that all others of the same address have, so that one address is one instance. */
+export function toShortIpv6(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
 /** The instance id of somebody of whom only the address is known. `0::1` is another way to write `::1`, and fit for a name. */

@@ -53,7 +53,7 @@ function open(url: string) {
 describe('a list in a URL', () => {
   it('is of addresses, with what is said of the source', async () => {
     const source = createSource({
-      driver: open('static:h:1,[2001:db8::1]:2, 10.0.0.1:3'),
+      driver: open('static:h:1,[2001:DB8:0:0::1]:2, 10.0.0.1:3'),
       clock: createVirtualClock(),
     });
     const seen = record(source);
@@ -74,6 +74,7 @@ describe('a list in a URL', () => {
     ['static:h:1,', '"" is no address'],
     ['static:h:1,h:1', 'lists h:1 twice'],
     ['static:::1:80', 'is no address'],
+    ['static:[1::2::3]:80', 'is no address'],
     ['static://h:1', 'is no address'],
     ['static:h:1?weight=2', 'more than addresses'],
     ['static:h:1#x', 'more than addresses'],

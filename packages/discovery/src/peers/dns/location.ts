@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import { SpecError } from '../../spec.ts';
 import type { DnsServer } from './exchange.ts';
-import { toName } from './message.ts';
 
 /** What a URL of DNS says. */
 export interface DnsLocation {
@@ -53,7 +52,7 @@ export function parseDnsUrl(url: URL): DnsLocation {
   const minTtlMs = readMs('minTtlMs', 1_000, 100);
   return {
     server: host === '' ? undefined : { host, port: Number(url.port || 53) },
-    name: toName(name),
+    name: name.toLowerCase().replace(/\.$/, ''),
     port: isService ? undefined : Number(port),
     graceMs: readMs('graceMs', 30_000, 0),
     minTtlMs,

@@ -1,4 +1,5 @@
-import { decode, encode, RECURSION_DESIRED, type Answer, type DecodedPacket } from 'dns-packet';
+import { encode, RECURSION_DESIRED } from 'dns-packet';
+import { decodeMessage, TYPES, type DnsMessage, type RawRecord } from './decode.ts';
 
 /** What is asked. Names are lower case, without a dot at the end. */
 export interface DnsQuestion {
@@ -44,6 +45,10 @@ const UDP_PAYLOAD_BYTES = 1_232;
 /** RFC 2181: the highest bit means zero. */
 const MAX_TTL_SECONDS = 0x7fff_ffff;
 const OPT = { type: 'OPT', name: '.', udpPayloadSize: UDP_PAYLOAD_BYTES, extendedRcode: 0, ednsVersion: 0 } as const;
+const CLASS_IN = 1;
+const CODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
+/** Answer, kind of query (0), authoritative, truncated, code. */
+const FLAGS = { response: 0x8000, opcode: 0x7800, authoritative: 0x0400, truncated: 0x0200, code: 0x000f } as const;
 
 /** A question as bytes. Servers from before EDNS (RFC 6891) are asked without it, and answer in 512 bytes. */
 export function encodeQuery(id: number, question: DnsQuestion, withEdns: boolean): Buffer {
@@ -58,59 +63,57 @@ export function encodeQuery(id: number, question: DnsQuestion, withEdns: boolean
 
 /** Undefined for whatever is no answer to this question under this id: somebody may be guessing. */
 export function readResponse(bytes: Buffer, id: number, question: DnsQuestion): DnsResponse | undefined {
-  const packet = tryDecode(bytes);
-  if (packet === undefined || !packet.flag_qr || packet.id !== id || packet.opcode !== 'QUERY') return undefined;
-  const { questions = [], answers = [], authorities = [], additionals = [] } = packet;
-  const code = additionals.some((record) => record.type === 'OPT' && record.extendedRcode !== 0)
-    ? 'EDNS'
-    : packet.rcode;
-  const [asked] = questions;
-  const isOurs = asked !== undefined && toName(asked.name) === question.name && asked.type === question.type;
+  const message = tryDecode(bytes);
+  if (message === undefined || message.id !== id) return undefined;
+  const { flags, questions, answers, authorities, additionals } = message;
+  if ((flags & (FLAGS.response | FLAGS.opcode)) !== FLAGS.response) return undefined;
+  const code = codeOf(message);
+  const asked = questions[0];
+  const isOurs = asked?.name === question.name && asked.type === TYPES[question.type];
   // Who cannot read a question cannot repeat it.
   if (!isOurs && !(asked === undefined && WITHOUT_QUESTION.has(code))) return undefined;
-  const soa = authorities.find((record) => record.type === 'SOA');
-  const negativeTtlSeconds = soa && Math.min(ttlOf(soa.ttl), ttlOf(soa.data.minimum));
-  const knows = packet.flag_aa || answers.length > 0 || soa !== undefined;
+  const negativeTtlSeconds = authorities.map(negativeTtlOf).find((ttl) => ttl !== undefined);
+  const isAuthority = (flags & FLAGS.authoritative) !== 0;
+  const knows = isAuthority || answers.length > 0 || negativeTtlSeconds !== undefined;
   return {
     code,
-    isTruncated: packet.flag_tc,
+    isTruncated: (flags & FLAGS.truncated) !== 0,
     answers: answers.flatMap(toRecord),
     additionals: additionals.flatMap(toRecord),
     negativeTtlSeconds,
-    isReferral: code === 'NOERROR' && !knows && authorities.some(({ type }) => type === 'NS'),
+    isReferral: code === 'NOERROR' && !knows && authorities.some(({ type }) => type === TYPES.NS),
   };
 }
 
 const WITHOUT_QUESTION: ReadonlySet<string> = new Set(['FORMERR', 'NOTIMP', 'EDNS']);
 
-interface Decoded extends DecodedPacket {
-  readonly opcode: string;
-  readonly rcode: string;
-}
-
-function tryDecode(bytes: Buffer): Decoded | undefined {
+function tryDecode(bytes: Buffer): DnsMessage | undefined {
   try {
-    return decode(bytes) as Decoded;
+    return decodeMessage(bytes);
   } catch {
     return undefined;
   }
 }
 
-function toRecord(record: Answer): DnsRecord[] {
-  if (record.type === 'OPT' || (record.class ?? 'IN') !== 'IN') return [];
-  const named = { name: toName(record.name), ttlSeconds: ttlOf(record.ttl) };
-  if (record.type === 'A' || record.type === 'AAAA') return [{ ...named, type: record.type, address: record.data }];
-  if (record.type === 'CNAME') return [{ ...named, type: record.type, target: toName(record.data) }];
-  if (record.type !== 'SRV') return [];
-  const { priority = 0, weight = 0, port, target } = record.data;
-  return [{ ...named, type: record.type, priority, weight, port, target: toName(target) }];
+/** OPT holds the upper bits of the code where its TTL would be; they are only ever about EDNS itself. */
+function codeOf({ flags, additionals }: DnsMessage): string {
+  if (additionals.some(({ type, ttl }) => type === TYPES.OPT && ttl >>> 24 !== 0)) return 'EDNS';
+  const code = flags & FLAGS.code;
+  return CODES[code] ?? `code ${code}`;
 }
 
-function ttlOf(seconds = 0): number {
+function negativeTtlOf({ data, ttl }: RawRecord): number | undefined {
+  return data !== undefined && 'minimum' in data ? Math.min(ttlOf(ttl), ttlOf(data.minimum)) : undefined;
+}
+
+function toRecord({ name, type, ttl, data, class: of }: RawRecord): DnsRecord[] {
+  if (data === undefined || of !== CLASS_IN) return [];
+  const named = { name, ttlSeconds: ttlOf(ttl) };
+  if ('address' in data) return [{ ...named, type: type === TYPES.A ? 'A' : 'AAAA', ...data }];
+  if ('port' in data) return [{ ...named, type: 'SRV', ...data }];
+  return 'target' in data ? [{ ...named, type: 'CNAME', ...data }] : [];
+}
+
+function ttlOf(seconds: number): number {
   return seconds > MAX_TTL_SECONDS ? 0 : seconds;
-}
-
-/** Names are the same in either case; the root is empty. */
-export function toName(text: string): string {
-  return text.toLowerCase().replace(/\.$/, '');
 }

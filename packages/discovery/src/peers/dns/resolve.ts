@@ -1,4 +1,3 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import { toAddressId, type Address } from '../address.ts';
 import type { DnsQuestion, DnsRecord, SrvRecord } from './message.ts';
 import type { DnsResolver, Lookup } from './resolver.ts';
@@ -138,8 +137,7 @@ function toHost(records: readonly DnsRecord[]): Host | undefined {
 function addressesOf(records: readonly DnsRecord[], origin: string): { address: string; origin: string }[] {
   return records.flatMap((record) => {
     if (record.type !== 'A' && record.type !== 'AAAA') return [];
-    const isSound = record.type === 'A' ? isIPv4(record.address) : isIPv6(record.address);
-    return isSound ? [{ address: record.address, origin }] : [];
+    return [{ address: record.address, origin }];
   });
 }
 
