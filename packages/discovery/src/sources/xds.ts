@@ -1,11 +1,11 @@
 import type { Clock } from '@bascule/core';
+import type { DiscoveryResponse } from '@bascule/schema/gen/peers/envoy/discovery_pb.ts';
 import { readAssignment } from '../peers/xds/assignment.ts';
 import { createFollowedClusters } from '../peers/xds/followed-clusters.ts';
 import { readResources } from '../peers/xds/resources.ts';
 import { runStream } from '../peers/xds/stream.ts';
 import { parseXdsUrl } from '../peers/xds/target.ts';
-import type { ClosableTransport, SourceOptions } from '../spec.ts';
-import type { DiscoveryResponse } from '@bascule/schema/gen/peers/envoy/discovery_pb.ts';
+import { SpecError, type ClosableTransport, type SourceOptions } from '../spec.ts';
 import type { Feed, SourceDriver } from './feed.ts';
 
 /**
@@ -20,6 +20,9 @@ const DOUBTING_LIFE_MS = 10_000;
 export function openXdsSource(options: SourceOptions): SourceDriver {
   const { clock, defaults, credentials } = options;
   const target = parseXdsUrl(options.url);
+  if ((credentials.username ?? credentials.password) !== undefined) {
+    throw new SpecError('management servers of xDS take no password: give a token, or a certificate');
+  }
   const transports = target.origins.map((origin) => options.dial(origin, credentials));
   const followed = createFollowedClusters();
   let sessions = 0;
