@@ -1,4 +1,4 @@
-import { SpecError } from '../spec.ts';
+import { SpecError, type Credentials } from '../spec.ts';
 
 const SERVER = /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?<port>[0-9]{1,5}))?$/;
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i;
@@ -40,6 +40,21 @@ export function serversOf(url: URL, defaultPort: number): string[] {
     return `${host}:${port}`;
   });
   return [...new Set(servers)];
+}
+
+/** The path of a URL as people read it. Throws SpecError for one that is escaped wrongly. */
+export function pathOf(url: URL): string {
+  try {
+    return decodeURIComponent(url.pathname);
+  } catch {
+    throw new SpecError(`${url.href}: the path has a "%" that escapes nothing; write %25 for the character itself`);
+  }
+}
+
+/** Throws SpecError where somebody means to be safe, and would go in the clear: `secure` is the scheme to write instead. */
+export function refuseUnusedTls(url: URL, { tls }: Credentials, secure: string): void {
+  if (tls === undefined || url.protocol === `${secure}:`) return;
+  throw new SpecError(`${url.href} goes in the clear, though there is something for TLS: write ${secure}://`);
 }
 
 function escapeServer(server: string): string {

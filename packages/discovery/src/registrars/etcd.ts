@@ -1,6 +1,6 @@
 import { endpointKey, type Endpoint } from '@bascule/core';
 import { Code } from '@connectrpc/connect';
-import { createEtcdClient, type EtcdClient } from '../peers/etcd/client.ts';
+import { openEtcdClient, type EtcdClient } from '../peers/etcd/client.ts';
 import { EtcdError } from '../peers/etcd/errors.ts';
 import { erase, hangsOn, isUnchanged, keepAlive, put, readKey, writeIf } from '../peers/etcd/guarded-writes.ts';
 import { LEFT, parseEtcdUrl, type EtcdLocation } from '../peers/etcd/location.ts';
@@ -16,7 +16,7 @@ export function openEtcdRegistrar(options: RegistrationOptions): RegistrarDriver
   const { url, ttlMs } = options;
   const location = parseEtcdUrl(url);
   if (location.layout !== 'ours') throw new SpecError(`${url.href}: layout=naming can be read, not written`);
-  const client = createEtcdClient({ ...options, servers: location.servers });
+  const client = openEtcdClient(options, location);
   return {
     async register(endpoint, signal) {
       const value = formatOwn(endpoint);

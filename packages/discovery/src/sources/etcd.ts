@@ -1,4 +1,4 @@
-import { createEtcdClient, type EtcdClient } from '../peers/etcd/client.ts';
+import { openEtcdClient, type EtcdClient } from '../peers/etcd/client.ts';
 import { EtcdFollower } from '../peers/etcd/follower.ts';
 import { parseEtcdUrl, type EtcdLocation } from '../peers/etcd/location.ts';
 import { unpackSchema } from '../peers/packed-schema.ts';
@@ -10,7 +10,7 @@ import { createSchemaFetcher } from './schema-fetcher.ts';
 export function openEtcdSource(options: SourceOptions): SourceDriver {
   const { clock, defaults, schemas } = options;
   const location = parseEtcdUrl(options.url);
-  const client = createEtcdClient({ ...options, servers: location.servers });
+  const client = openEtcdClient(options, location);
   const follower = new EtcdFollower({ client, clock, location, defaults });
   const closing = new AbortController();
   const fetcher = createSchemaFetcher({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseSystemUrl, serversOf } from '../../src/peers/hosts.ts';
+import { parseSystemUrl, pathOf, refuseUnusedTls, serversOf } from '../../src/peers/hosts.ts';
 
 describe('servers of a URL', () => {
   it.each([
@@ -24,4 +24,22 @@ describe('servers of a URL', () => {
     '%s is refused with words',
     (text) => expect(() => serversOf(parseSystemUrl(text), 2379)).toThrow(/write (scheme:\/\/)?host:port/),
   );
+});
+
+describe('what would go in the clear', () => {
+  const tls = { ca: 'x' };
+
+  it('is refused where there is something for TLS', () => {
+    const words = 'goes in the clear, though there is something for TLS: write etcd+https://';
+    expect(() => refuseUnusedTls(new URL('etcd://h/x'), { tls }, 'etcd+https')).toThrow(words);
+    refuseUnusedTls(new URL('etcd+https://h/x'), { tls }, 'etcd+https');
+    refuseUnusedTls(new URL('etcd://h/x'), { token: 'a' }, 'etcd+https');
+  });
+});
+
+describe('a path', () => {
+  it('is read as people write it', () => {
+    expect(pathOf(new URL('etcd://h/a%20b//c'))).toBe('/a b//c');
+    expect(() => pathOf(new URL('etcd://h/100%'))).toThrow('write %25');
+  });
 });

@@ -369,6 +369,11 @@ describe('a URL of ZooKeeper', () => {
     );
   });
 
+  it('takes no tokens, and nothing for TLS in the clear', async () => {
+    await expect(opened.follow('zookeeper://h/x', { credentials: { token: 'a' } })).rejects.toThrow('knows no tokens');
+    await expect(opened.follow('zookeeper://h/x', { credentials: { tls: {} } })).rejects.toThrow('zookeeper+tls://');
+  });
+
   it('takes no user with a colon', async () => {
     await expect(opened.follow('zookeeper://h/x', { credentials: { username: 'a:b' } })).rejects.toThrow('no colon');
   });

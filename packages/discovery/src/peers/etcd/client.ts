@@ -2,7 +2,9 @@ import { Auth, KV, Lease, Watch } from '@bascule/schema/gen/peers/etcd/rpc_pb.ts
 import { Code, ConnectError, createClient, type CallOptions, type Client } from '@connectrpc/connect';
 import type { ClosableTransport, Credentials, SystemOptions } from '../../spec.ts';
 import { callWithin } from '../../waiting.ts';
+import { refuseUnusedTls } from '../hosts.ts';
 import { EtcdError } from './errors.ts';
+import type { EtcdLocation } from './location.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
 
@@ -25,14 +27,13 @@ export interface EtcdClient {
   close(): Promise<void>;
 }
 
-export interface EtcdClientOptions extends Pick<SystemOptions, 'clock' | 'dial' | 'credentials'> {
-  /** Base URLs of the members. */
-  readonly servers: readonly string[];
-}
-
-/** The library etcd3 has had no release since 2023 and brings grpc-js along: etcd is spoken to over our own transport. */
-export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
-  const { clock, servers, credentials } = options;
+/**
+ * A client as the options of a system say. Nothing is connected yet. Throws SpecError. The library etcd3 has had no
+ * release since 2023 and brings grpc-js along: etcd is spoken to over our own transport.
+ */
+export function openEtcdClient(options: SystemOptions, { servers }: Pick<EtcdLocation, 'servers'>): EtcdClient {
+  const { url, clock, credentials } = options;
+  refuseUnusedTls(url, credentials, 'etcd+https');
   // The token of credentials is etcd's own, which goes into a field of its own, and not into "authorization".
   const { tls } = credentials;
   const ways = new Map<string, ClosableTransport>();

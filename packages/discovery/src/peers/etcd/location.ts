@@ -1,5 +1,5 @@
 import { SpecError } from '../../spec.ts';
-import { serversOf } from '../hosts.ts';
+import { pathOf, serversOf } from '../hosts.ts';
 
 const DEFAULT_PORT = 2379;
 const DEFAULT_PREFIX = 'bascule';
@@ -27,7 +27,7 @@ export function parseEtcdUrl(url: URL): EtcdLocation {
   const layout = url.searchParams.get('layout') ?? 'ours';
   if (layout !== 'ours' && layout !== 'naming') throw new SpecError(`${url.href}: layout must be naming or left out`);
   const scheme = url.protocol === 'etcd+https:' ? 'https' : 'http';
-  const prefix = decodeURIComponent(url.pathname.slice(1)).replace(/\/+$/, '') || DEFAULT_PREFIX;
+  const prefix = pathOf(url).slice(1).replace(/\/+$/, '') || DEFAULT_PREFIX;
   return {
     servers: serversOf(url, DEFAULT_PORT).map((server) => `${scheme}://${server}`),
     recordsPrefix: layout === 'ours' ? `${prefix}/endpoints/` : `${prefix}/`,

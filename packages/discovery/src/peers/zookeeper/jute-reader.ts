@@ -44,11 +44,6 @@ export class JuteReader {
     return values;
   }
 
-  /** Whether anything is left: later versions of the protocol add fields at the end. */
-  hasMore(): boolean {
-    return this.#at < this.#bytes.length;
-  }
-
   /** A count of things that have at least so many bytes each; -1 is null. */
   #length(bytesEach: number): number {
     const count = this.int();

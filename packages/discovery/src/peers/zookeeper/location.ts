@@ -1,5 +1,5 @@
 import { SpecError } from '../../spec.ts';
-import { serversOf } from '../hosts.ts';
+import { pathOf, serversOf } from '../hosts.ts';
 import { ANYBODY_ALL, ANYBODY_READ, CREATOR_ALL, type Acl } from './operations.ts';
 
 const DEFAULT_PORT = 2181;
@@ -66,7 +66,7 @@ export function parseZookeeperUrl(url: URL): ZookeeperLocation {
 }
 
 function rootOf(url: URL): string {
-  const path = decodeURIComponent(url.pathname).replace(/\/+$/, '') || DEFAULT_ROOT;
+  const path = pathOf(url).replace(/\/+$/, '') || DEFAULT_ROOT;
   if (/\/(\.{0,2})(\/|$)|[\p{Cc}\p{Cs}]/u.test(path)) {
     throw new SpecError(`${url.href}: the path must be that of a node, without empty parts and without dots as parts`);
   }
