@@ -1,8 +1,8 @@
-import { Agent, request as requestInTheClear, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as requestInTheClear, type ClientRequest } from 'node:http';
 import { Agent as TlsAgent, request as requestOverTls } from 'node:https';
 import type { Clock } from '@bascule/core';
 import type { TlsMaterial } from '../spec.ts';
-import { quoteStart } from './quote.ts';
+import { HttpError, receive, toAnswer, type HttpAnswer } from './http-answer.ts';
 
 /**
  * Asks systems that speak JSON over HTTP: Consul, Eureka and Nacos. Our own, since the clients on npm are not worth
@@ -49,27 +49,6 @@ export interface HttpRequest {
   /** Until the last byte of the answer. Default 10,000 ms. */
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
-}
-
-export interface HttpAnswer {
-  /** Undefined when it was not sent. */
-  header(name: string): string | undefined;
-  /** Throws when the body is no JSON, with its first characters. */
-  json(): unknown;
-}
-
-/** The server said no. */
-export class HttpError extends Error {
-  override readonly name = 'HttpError';
-  readonly status: number;
-  /** The whole body. */
-  readonly body: string;
-
-  constructor(what: string, status: number, body: string) {
-    super(`${what}: ${status} ${quoteStart(body)}`);
-    this.status = status;
-    this.body = body;
-  }
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -142,50 +121,6 @@ function contentOf({ body, form }: HttpRequest): { type?: string; text: string }
     return { type: 'application/x-www-form-urlencoded', text: new URLSearchParams({ ...form }).toString() };
   }
   return body === undefined ? { text: '' } : { type: 'application/json', text: JSON.stringify(body) };
-}
-
-interface Received {
-  readonly incoming: IncomingMessage;
-  readonly body: string;
-}
-
-/** `outdated`: the kept connection was closed by the server while nobody used it. */
-function receive(outgoing: ClientRequest, maxBytes: number): Promise<Received | 'outdated'> {
-  const { promise, resolve, reject } = Promise.withResolvers<Received | 'outdated'>();
-  outgoing.on('error', (error: NodeJS.ErrnoException) => {
-    if (outgoing.reusedSocket && error.code === 'ECONNRESET') resolve('outdated');
-    else reject(error);
-  });
-  outgoing.on('response', (incoming) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    incoming.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes > maxBytes) reject(new Error(`the answer has more than ${maxBytes} bytes`));
-    });
-    incoming.on('error', reject);
-    incoming.on('end', () => resolve({ incoming, body: Buffer.concat(chunks).toString() }));
-  });
-  return promise;
-}
-
-function toAnswer(what: string, { incoming, body }: Received): HttpAnswer {
-  const status = incoming.statusCode ?? 0;
-  if (status < 200 || status > 299) throw new HttpError(what, status, body);
-  return {
-    header(name) {
-      const value = incoming.headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    },
-    json() {
-      try {
-        return JSON.parse(body) as unknown;
-      } catch {
-        throw new Error(`${what}: the answer is no JSON: ${quoteStart(body)}`);
-      }
-    },
-  };
 }
 
 /** Connecting to a name with several addresses fails with all of their reasons and no words of its own. */

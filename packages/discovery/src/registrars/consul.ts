@@ -3,7 +3,8 @@ import { createConsulAgent, toCheckId, toCheckStatus, type ConsulAgent } from '.
 import { whyTooLarge } from '../peers/consul/meta.ts';
 import { incarnationOf, toDefinition } from '../peers/consul/records.ts';
 import { readConsulUrl, toConsulHeaders } from '../peers/consul/target.ts';
-import { createHttpClient, HttpError } from '../peers/http.ts';
+import { HttpError } from '../peers/http-answer.ts';
+import { createHttpClient } from '../peers/http.ts';
 import { SpecError } from '../spec.ts';
 import {
   LeaseLost,

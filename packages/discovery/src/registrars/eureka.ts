@@ -2,7 +2,8 @@ import type { Endpoint } from '@bascule/core';
 import { createInstanceClient, type InstanceClient } from '../peers/eureka/instance-client.ts';
 import { incarnationOf, toRaw, toStatus } from '../peers/eureka/records.ts';
 import { readEurekaUrl, toEurekaHeaders } from '../peers/eureka/target.ts';
-import { createHttpClient, HttpError } from '../peers/http.ts';
+import { HttpError } from '../peers/http-answer.ts';
+import { createHttpClient } from '../peers/http.ts';
 import { numberAt, objectAt, textAt, type JsonObject } from '../peers/json.ts';
 import {
   LeaseLost,

@@ -1,5 +1,6 @@
 import type { Endpoint } from '@bascule/core';
-import { createHttpClient, HttpError } from '../peers/http.ts';
+import { HttpError } from '../peers/http-answer.ts';
+import { createHttpClient } from '../peers/http.ts';
 import { createNacosClient, type NacosAddress } from '../peers/nacos/client.ts';
 import { claimsOf, toRegistered } from '../peers/nacos/records.ts';
 import { checkNacosCredentials, readNacosUrl } from '../peers/nacos/target.ts';

@@ -1,12 +1,21 @@
-import { readApplications, type Applications } from '../peers/eureka/applications.ts';
+import {
+  readApplications,
+  readInstance,
+  type Applications,
+  type EurekaInstance,
+} from '../peers/eureka/applications.ts';
 import { createInstanceSet } from '../peers/eureka/instance-set.ts';
 import { idsOf, toEndpoint } from '../peers/eureka/records.ts';
 import { readEurekaUrl, toEurekaHeaders } from '../peers/eureka/target.ts';
-import { createHttpClient, HttpError } from '../peers/http.ts';
+import { HttpError } from '../peers/http-answer.ts';
+import { createHttpClient } from '../peers/http.ts';
 import { gatherReadings, readRecord } from '../peers/records.ts';
 import type { SourceOptions } from '../spec.ts';
 import { waitFor } from '../waiting.ts';
 import type { Feed, SourceDriver } from './feed.ts';
+
+/** Asked for one by one, at most so many per look. */
+const MAX_DISPUTED = 100;
 
 /**
  * Looks at Eureka's instances every half minute: at all of them first, then at what changed, and at all again when the
@@ -35,6 +44,13 @@ export function openEurekaSource(options: SourceOptions): SourceDriver {
     return (await ask(`/apps/${encodeURIComponent(target.app)}`, signal).catch(unless(404)))?.instances ?? [];
   }
 
+  /** What Eureka has of one instance, which is never an old answer; undefined for nothing. */
+  async function askForOne({ app, id }: EurekaInstance, signal: AbortSignal): Promise<EurekaInstance | undefined> {
+    const path = `${target.basePath}/apps/${encodeURIComponent(app)}/${encodeURIComponent(id)}`;
+    const answer = await http.ask({ method: 'GET', path, signal }).catch(unless(404));
+    return answer && readInstance(answer.json());
+  }
+
   async function follow(feed: Feed, signal: AbortSignal): Promise<void> {
     const warn = (message: string): void => feed.warning(`Eureka: ${message}`);
     const present = createInstanceSet((instance) =>
@@ -46,15 +62,19 @@ export function openEurekaSource(options: SourceOptions): SourceDriver {
       // A server that counts its changes anew has started anew, and forgotten everybody.
       const isRestarted = changes !== undefined && changes.version < version;
       version = changes?.version ?? version;
-      const apply = (isCorrection: boolean): void => {
-        const leaving = present.change(changes?.instances ?? [], isCorrection);
+      const apply = (isCorrection: boolean): readonly EurekaInstance[] => {
+        const { leaving, disputed } = present.change(changes?.instances ?? [], isCorrection);
         for (const { key, cause } of leaving) feed.remove(key, cause);
+        return disputed;
       };
       const needsAll = isNew || isRestarted || changes === undefined || target.app !== undefined;
       if (!needsAll) apply(false);
       if (needsAll || present.hash() !== changes.hash) {
         present.replace(await askForAll(signal));
-        apply(true);
+        for (const instance of apply(true).slice(0, MAX_DISPUTED)) {
+          const one = await askForOne(instance, signal);
+          if (one !== undefined) present.add(one);
+        }
       }
       feed.answer({ ...gatherReadings(present.readings()), history: isNew || isRestarted ? 'new' : 'none' });
       await waitFor(clock, target.intervalMs * (0.9 + 0.2 * clock.random()), signal);

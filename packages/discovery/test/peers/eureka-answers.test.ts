@@ -13,6 +13,8 @@ interface Said {
   readonly all: unknown;
   readonly changes: unknown;
   readonly instead: ((response: ServerResponse) => void) | undefined;
+  /** Answers for one instance. */
+  readonly one?: (response: ServerResponse) => void;
 }
 
 const instance = (id: string, overrides: object = {}): object => ({
@@ -46,6 +48,7 @@ async function follow(said: Said, path = ''): Promise<Following> {
   let now = said;
   const stub = await startStub((request, response) => {
     if (now.instead !== undefined) now.instead(response);
+    else if (request.url?.includes('/WEB/') === true) now.one?.(response);
     else sendJson(response, request.url?.endsWith('/delta') === true ? now.changes : now.all);
   });
   opened.add(stub);
@@ -130,13 +133,24 @@ describe('what a Eureka answers', () => {
     expect([[...seen.doubted.keys()], seen.removals()]).toEqual([['WEB@b#1'], []]);
   });
 
-  it('does not bring back by old changes whom a list of all does not have', async () => {
+  it('is settled by the instance itself where the list of all and the changes differ', async () => {
+    let isThere = false;
+    const all = { application: { name: 'WEB', instance: [A] } };
     const { seen, say, looks } = await follow(
-      { all: applications([A, B], 1, 'UP_2_'), changes: applications([A, B], 5, 'UP_2_'), instead: undefined },
+      {
+        all,
+        changes: applications([A, B], 5, ''),
+        instead: undefined,
+        one: (response) =>
+          isThere ? sendJson(response, { instance: { ...B, app: 'WEB' } }) : response.writeHead(404).end(),
+      },
       '/web',
     );
+    await looksAgain(looks);
+    expect([[...seen.set.keys()], looks().includes('all/WEB/b')]).toEqual([['WEB@a#1'], true]);
+    isThere = true;
     await has(seen, ['WEB@a', 'WEB@b']);
-    say({ all: { application: { name: 'WEB', instance: [A] } } });
+    isThere = false;
     await has(seen, ['WEB@a']);
     // Nor is somebody who came back ended by the older word of their end.
     const older = instance('a', { actionType: 'DELETED', lastUpdatedTimestamp: '999' });

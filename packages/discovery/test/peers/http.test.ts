@@ -2,7 +2,8 @@ import type { TLSSocket } from 'node:tls';
 import { createVirtualClock, systemClock } from '@bascule/core';
 import { TEST_TLS } from '@bascule/testing/tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createHttpClient, HttpError, type HttpClient, type HttpClientOptions } from '../../src/peers/http.ts';
+import { HttpError } from '../../src/peers/http-answer.ts';
+import { createHttpClient, type HttpClient, type HttpClientOptions } from '../../src/peers/http.ts';
 import { sendJson, startStub, type Answering, type StubServer } from './stub-server.ts';
 
 const closing: (() => Promise<void> | void)[] = [];

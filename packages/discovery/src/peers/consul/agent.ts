@@ -1,5 +1,6 @@
 import type { Endpoint, EndpointHealth } from '@bascule/core';
-import { HttpError, type HttpClient } from '../http.ts';
+import { HttpError } from '../http-answer.ts';
+import type { HttpClient } from '../http.ts';
 import { isObject, textAt, type JsonObject } from '../json.ts';
 import { toQuery } from './asking.ts';
 import type { ConsulTarget } from './target.ts';

@@ -1,6 +1,7 @@
 import type { Clock } from '@bascule/core';
 import { waitFor } from '../../waiting.ts';
-import type { HttpAnswer, HttpClient } from '../http.ts';
+import type { HttpAnswer } from '../http-answer.ts';
+import type { HttpClient } from '../http.ts';
 import type { ConsulTarget } from './target.ts';
 
 /** A list of Consul's, at a point of its history. */

@@ -40,8 +40,13 @@ export function readApplications(answer: unknown): Applications {
   };
 }
 
-/** One instance of an application, or of an answer about one alone. */
-export function toInstance(raw: JsonObject, name: string): EurekaInstance {
+/** Reads the answer to `/apps/APP/ID`. Throws when it is none. */
+export function readInstance(answer: unknown): EurekaInstance {
+  if (!isObject(answer) || !Object.hasOwn(answer, 'instance')) throw new Error('Eureka answers without an instance');
+  return toInstance(objectAt(answer, 'instance'), '');
+}
+
+function toInstance(raw: JsonObject, name: string): EurekaInstance {
   return {
     raw,
     app: (name || textAt(raw, 'app')).toUpperCase(),

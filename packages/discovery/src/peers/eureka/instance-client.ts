@@ -1,4 +1,5 @@
-import { HttpError, type HttpClient, type HttpRequest } from '../http.ts';
+import { HttpError } from '../http-answer.ts';
+import type { HttpClient, HttpRequest } from '../http.ts';
 import { isObject, objectAt, type JsonObject } from '../json.ts';
 
 /** What an instance asks Eureka about itself. */

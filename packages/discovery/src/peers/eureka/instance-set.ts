@@ -7,12 +7,21 @@ export interface InstanceSet {
   /** Takes all of them over. */
   replace(instances: readonly EurekaInstance[]): void;
   /**
-   * Takes changes over. Returns who they say has left, known here or not. `isCorrection`: behind a list of all, which
-   * knows better who is there: Eureka now and then keeps an old answer of changes for three minutes.
+   * Takes changes over. `isCorrection`: behind a list of all, which then differs from them where Eureka keeps an old answer
+   * of one of them, as it does for three minutes when it is changed while it makes one.
    */
-  change(instances: readonly EurekaInstance[], isCorrection: boolean): readonly Leaving[];
+  change(instances: readonly EurekaInstance[], isCorrection: boolean): Changed;
+  add(instance: EurekaInstance): void;
   readings(): Iterable<Reading>;
   hash(): string;
+}
+
+/** What changes make of a set. */
+export interface Changed {
+  /** Whom they say to have left, known here or not. */
+  readonly leaving: readonly Leaving[];
+  /** Whom they have and the list of all has not. */
+  readonly disputed: readonly EurekaInstance[];
 }
 
 export interface Leaving {
@@ -42,21 +51,24 @@ export function createInstanceSet(read: (instance: EurekaInstance) => Reading): 
     },
     change(instances, isCorrection) {
       const leaving: Leaving[] = [];
+      const disputed: EurekaInstance[] = [];
       for (const instance of instances) {
         const id = idOf(instance);
         // Changes are repeated for minutes, and answers are kept for half of one: a list of all may be newer.
         if ((known.get(id)?.instance.updatedMs ?? -Infinity) > instance.updatedMs) continue;
         const change = changeOf(instance);
         if (change === 'put') {
-          if (!isCorrection || known.has(id)) known.set(id, toKnown(instance));
+          if (isCorrection && !known.has(id)) disputed.push(instance);
+          else known.set(id, toKnown(instance));
           continue;
         }
         known.delete(id);
         const reading = read(instance);
         if ('endpoint' in reading) leaving.push({ key: endpointKey(reading.endpoint), cause: change });
       }
-      return leaving;
+      return { leaving, disputed };
     },
+    add: (instance) => void known.set(idOf(instance), toKnown(instance)),
     *readings() {
       for (const { reading } of known.values()) yield reading;
     },

@@ -1,6 +1,7 @@
 import type { Clock } from '@bascule/core';
 import type { Credentials } from '../../spec.ts';
-import { HttpError, type HttpClient, type HttpRequest } from '../http.ts';
+import { HttpError } from '../http-answer.ts';
+import type { HttpClient, HttpRequest } from '../http.ts';
 import { isObject, numberAt, textAt } from '../json.ts';
 import { quoteStart } from '../quote.ts';
 import type { NacosTarget } from './target.ts';
