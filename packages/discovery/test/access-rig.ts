@@ -15,7 +15,7 @@ import { onClose } from './rig.ts';
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A folder with these files; gone at the end of the test. */
-export function writeFolder(files: Readonly<Record<string, string>>): string {
+function writeFolder(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'bascule-access-'));
   onClose(() => rmSync(folder, { recursive: true }));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);

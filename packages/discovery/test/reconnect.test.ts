@@ -1,4 +1,5 @@
 import { createVirtualClock } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createRegistrar } from '../src/registrar.ts';
 import { LeaseLost, type RegistrarDriver } from '../src/registrars/registration.ts';
@@ -8,7 +9,7 @@ import { closeAll, createEndpoint, onClose } from './rig.ts';
 
 afterEach(closeAll);
 
-const SEED = Date.now() % 100_000;
+const SEED = fuzzing(1).seed;
 const CLIENTS = 2_000;
 
 /** Lets what a step of time has set off go on until it waits again. */

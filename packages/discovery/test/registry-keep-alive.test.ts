@@ -84,6 +84,8 @@ describe('a keep-alive', () => {
     const next = stream.next();
     registry.close();
     expect(await next).toMatchObject({ done: true });
+    expect(await codeOf(openKeepAlive(client).renew())).toBe(Code.Unavailable);
+    expect(await codeOf(openWatch(client).next())).toBe(Code.Unavailable);
   });
 
   it('takes so many leases at once and no more', async () => {

@@ -8,7 +8,7 @@ import {
   type WatchResponse,
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { createClient, createRouterTransport } from '@connectrpc/connect';
+import { Code, createClient, createRouterTransport } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createBoard } from '../src/registry/board.ts';
 import { encodePut, encodeRemoval } from '../src/registry/encoded-events.ts';
@@ -16,7 +16,7 @@ import { createHistory } from '../src/registry/history.ts';
 import { toRecord, type EndpointRecord } from '../src/registry/lease.ts';
 import { watch } from '../src/registry/watcher.ts';
 import { toEndpointMessage } from '../src/endpoint-message.ts';
-import { openRegistry, openWatch, say } from './registry-rig.ts';
+import { codeOf, openRegistry, openWatch, say } from './registry-rig.ts';
 import { closeAll, createEndpoint, onClose } from './rig.ts';
 
 afterEach(closeAll);
@@ -94,6 +94,14 @@ function createReader() {
     weights: () => [...set.values()],
   };
 }
+
+describe('a watch of too many services', () => {
+  it('is refused', async () => {
+    const { client } = openRegistry();
+    const services = Array.from({ length: 1_001 }, (_, n) => `demo.S${n}`);
+    expect(await codeOf(openWatch(client, { services }).next())).toBe(Code.InvalidArgument);
+  });
+});
 
 describe('a reader of JSON', () => {
   it('is told the same', async () => {

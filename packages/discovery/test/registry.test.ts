@@ -3,6 +3,8 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { digestOf } from '@bascule/schema';
+import { fuzzing } from '@bascule/testing';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { codeOf, openRegistry, openWatch, say, type EndpointInit } from './registry-rig.ts';
 import { closeAll, DIGEST, SCHEMA } from './rig.ts';
@@ -113,6 +115,46 @@ describe('validation', () => {
 
   it.each([999, 600_001])('refuses a TTL of %d ms', async (ttlMs) => {
     expect(await codeOf(start().register({}, { ttlMs }))).toBe(Code.InvalidArgument);
+  });
+
+  it('keeps nothing that is not sound, whatever comes', async () => {
+    const { client, register, registry } = openRegistry();
+    const odd = fc.oneof(
+      fc.constantFrom('', '__proto__', 'constructor', '../x', 'a\u0000', '\u{1F600}', '\u202e', 'x'.repeat(300)),
+      fc.string({ unit: 'binary', maxLength: 40 }).filter((given) => given.isWellFormed()),
+    );
+    /** Mostly sound: else every record would be refused for something else. */
+    const orOdd = (...sound: string[]): fc.Arbitrary<string> =>
+      fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...sound) }, { weight: 1, arbitrary: odd });
+    const endpoint = fc.record(
+      {
+        instanceId: orOdd('a', 'b-1', 'x:7@y'),
+        incarnation: fc.oneof(fc.constant(5n), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+        host: orOdd('127.0.0.1', '::1', 'example.com'),
+        port: fc.nat(70_000),
+        protocol: fc.nat(8),
+        weight: fc.nat(70_000),
+        zone: orOdd('', 'eu-1'),
+        services: fc.array(orOdd('demo.v1.A', 'demo.v1.B'), { maxLength: 3 }),
+        schemaDigest: orOdd(''),
+        moduleVersion: orOdd('', '1.2.3'),
+        labels: fc.dictionary(orOdd('a', 'b/c'), orOdd('', 'Gr\u00fc\u00dfe'), { maxKeys: 3 }),
+      },
+      { requiredKeys: [] },
+    );
+    await fc.assert(
+      fc.asyncProperty(endpoint, orOdd(''), async (given, namespace) => {
+        const code = await codeOf(register(given as EndpointInit, { namespace }));
+        expect([undefined, Code.InvalidArgument, Code.FailedPrecondition]).toContain(code);
+      }),
+      fuzzing(500),
+    );
+    const kept = (await client.list({})).endpoints;
+    expect(registry.status().instances).toBeGreaterThan(0);
+    for (const one of kept) {
+      const texts = [one.instanceId, one.host, one.zone, ...one.services, ...Object.entries(one.labels).flat()];
+      for (const kept of texts) expect(kept).toMatch(/^[^\p{Cc}\p{Cf}\p{Cs}]{0,255}$/u);
+    }
   });
 
   it('takes names of objects as names', async () => {

@@ -141,7 +141,7 @@ export function createLeases(options: {
     const { host, port } = lease.record.endpoint;
     for (const held of expiry.held()) {
       const { endpoint } = held.record;
-      if (held === lease || held.namespace !== lease.namespace) continue;
+      if (held === lease || held.namespace !== lease.namespace || held.principal !== lease.principal) continue;
       if (endpoint.host === host && endpoint.port === port) remove(held, RemovalCause.REPLACED);
     }
   }

@@ -10,11 +10,13 @@ import type { Leases } from './leases.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { SchemaStore } from './schema-store.ts';
 import type { Streams } from './streams.ts';
-import { namespaceOf, ttlMsOf, validateEndpoint } from './validation.ts';
+import { invalid, namespaceOf, ttlMsOf, validateEndpoint } from './validation.ts';
 import { watch } from './watcher.ts';
 
 /** More than that fits no answer that a client takes by default. */
 const MAX_LISTED = 10_000;
+/** Services that one watch or list names. */
+const MAX_ASKED = 1_000;
 
 export interface ServiceParts {
   readonly clock: Clock;
@@ -177,6 +179,8 @@ function toView(
   { namespace, services }: ReadRequest,
 ): { caller: Caller; name: string; filter: Filter } {
   const name = namespaceOf(namespace);
+  if (services.length > MAX_ASKED)
+    throw invalid('services', `are ${services.length}, at most ${MAX_ASKED} are allowed`);
   caller.requireRead(name, services);
   return { caller, name, filter: createFilter(services, caller.mayRead) };
 }

@@ -13,16 +13,18 @@ export interface Streams {
    */
   enter(caller: Caller, signal: AbortSignal): { readonly signal: AbortSignal; leave(): void };
   readonly size: number;
-  /** Ends all of them. */
+  /** Ends all of them, and lets no more in. */
   close(): void;
 }
 
 export function createStreams(clock: Clock, limits: RegistryLimits): Streams {
   const open = new Map<AbortController, () => void>();
   const perPrincipal = createTally();
+  let isClosed = false;
 
   return {
     enter({ principal, isBounded, untilMs }, signal) {
+      if (isClosed) throw new ConnectError('the registry is about to end', Code.Unavailable);
       if (open.size >= limits.maxStreams) throw exhausted(`the registry has ${limits.maxStreams} open streams already`);
       if (isBounded && perPrincipal.of(principal) >= limits.maxStreamsPerPrincipal) {
         throw exhausted(`${principal} has ${limits.maxStreamsPerPrincipal} open streams already, which is its share`);
@@ -56,6 +58,7 @@ export function createStreams(clock: Clock, limits: RegistryLimits): Streams {
       return open.size;
     },
     close() {
+      isClosed = true;
       for (const end of open.values()) end();
     },
   };

@@ -332,7 +332,7 @@ export const DeregisterResponseSchema: GenMessage<DeregisterResponse> = /*@__PUR
  */
 export type WatchRequest = Message<"bascule.registry.v1.WatchRequest"> & {
   /**
-   * Services of interest; empty is all that the caller may see.
+   * Services of interest, at most 1,000; empty is all that the caller may see.
    *
    * @generated from field: repeated string services = 1;
    */
