@@ -165,6 +165,26 @@ describe.skipIf(!canStart('zookeeper'))('ZooKeeper', () => {
     expect([cut.removals(), cut.broken, seen.broken]).toEqual([[], [], []]);
   });
 
+  it('forgets a record that had turned to garbage, or was hidden, when it goes', async () => {
+    for (const number of [1, 2, 3]) await putRecord(number);
+    const relay = opened.add(await startRelay(server.port));
+    const seen = await opened.follow(`zookeeper://${relay.address}${root}`);
+    await has(seen, ['places-1', 'places-2', 'places-3']);
+    await nodes.put(`${root}/endpoints/places-1`, 'x'.repeat(200_000));
+    await until('the warning comes', () => seen.warnings.some((text) => text.includes('places-1')));
+    const owner = opened.add(createZookeeperNodes(server.address, 'bob:secret-of-bob'));
+    await relay.cut();
+    await eraseRecord(2);
+    await owner.put(`${root}/endpoints/places-2`, 'x', [CREATOR_ALL]);
+    await relay.restore();
+    await until('the warning comes', () => seen.warnings.some((text) => text.includes('places-2')));
+    await has(seen, ['places-1', 'places-2', 'places-3']);
+    await eraseRecord(1);
+    await owner.erase(`${root}/endpoints/places-2`);
+    await has(seen, ['places-3']);
+    expect([seen.broken, seen.doubted.size]).toEqual([[], 0]);
+  });
+
   it('keeps up with thousands, also after a cut', async () => {
     const count = 3_000;
     const paths = Array.from({ length: count }, (_, number) => number);

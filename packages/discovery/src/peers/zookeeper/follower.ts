@@ -25,7 +25,8 @@ export interface FollowerParts {
 
 /** What was read at a node. */
 interface Seen extends LeavingNode {
-  readonly key: string;
+  /** Of the endpoint; undefined where nothing could ever be read. */
+  readonly key: string | undefined;
   /** Ends with the session of who made it. */
   readonly isEphemeral: boolean;
 }
@@ -71,6 +72,7 @@ export class ZookeeperFollower {
   async #followOn(connection: Connection, feed: Feed): Promise<never> {
     connection.listen((event) => this.#hear(event));
     if (!(await this.#resume(connection))) await this.#readAll(connection, feed);
+    await this.#readDirty(connection, feed);
     for (;;) {
       // Whatever has changed up to here has been heard of on this connection.
       if (this.#place !== undefined) this.#place.zxid = connection.lastZxid;
@@ -173,36 +175,42 @@ export class ZookeeperFollower {
     if (this.#isFolderDirty) {
       const there = await this.#readFolder(connection);
       isSame = this.#place !== undefined && isSameFolder(there?.stat, this.#place);
-      if (isSame) for (const name of there?.children ?? []) if (!this.#watched.has(name)) this.#dirty.add(name);
+      if (isSame) this.#compare(there?.children ?? []);
     }
     // Before a new folder is read: of those in the old one it is known that they were deleted.
     await this.#readNames(connection, feed, [...this.#dirty]);
     if (!isSame) await this.#readAll(connection, feed);
   }
 
+  /** Who is new, and who has gone although nothing could be watched. */
+  #compare(children: readonly string[]): void {
+    const there = new Set(children);
+    for (const name of there) if (!this.#watched.has(name)) this.#dirty.add(name);
+    for (const name of this.#watched) if (!there.has(name)) this.#dirty.add(name);
+  }
+
   async #readNames(connection: Connection, feed: Feed, names: readonly string[]): Promise<void> {
-    const gone: Seen[] = [];
+    const gone: string[] = [];
     for (const [name, node] of await this.#read(connection, names)) {
-      const seen = this.#known.get(name);
-      if (node.state === 'gone') {
-        if (seen !== undefined) gone.push(seen);
-        continue;
-      }
+      const before = this.#known.get(name)?.key;
       const endpoint = this.#parse(feed, name, node);
+      if (node.state === 'gone') gone.push(name);
       if (endpoint === undefined) continue;
       feed.put(endpoint);
       // One node holds one process: also one that calls itself older has taken the place.
-      if (seen !== undefined && seen.key !== endpointKey(endpoint)) feed.remove(seen.key, 'replaced');
+      if (before !== undefined && before !== endpointKey(endpoint)) feed.remove(before, 'replaced');
     }
     if (gone.length > 0) await this.#remove(connection, feed, gone);
   }
 
-  async #remove(connection: Connection, feed: Feed, gone: readonly Seen[]): Promise<void> {
-    for (const { name } of gone) this.#known.delete(name);
+  async #remove(connection: Connection, feed: Feed, gone: readonly string[]): Promise<void> {
     const { left } = this.#parts.location;
-    const isWritten = await Promise.all(gone.map((seen) => hasLeft(connection, left, seen)));
-    gone.forEach(({ name, isEphemeral }, index) => {
-      feed.removeInstance(name, isEphemeral && isWritten[index] !== true ? 'lease-expired' : 'deregistered');
+    const isExpiry = async (seen: Seen | undefined): Promise<boolean> =>
+      seen !== undefined && seen.isEphemeral && !(await hasLeft(connection, left, seen));
+    const isExpired = await Promise.all(gone.map((name) => isExpiry(this.#known.get(name))));
+    gone.forEach((name, index) => {
+      this.#known.delete(name);
+      feed.removeInstance(name, isExpired[index] === true ? 'lease-expired' : 'deregistered');
     });
   }
 
@@ -213,16 +221,17 @@ export class ZookeeperFollower {
     if (node.state === 'hidden') feed.warning(`the ACL of ${path} in ZooKeeper does not let us read it`);
     if (node.state !== 'there') return undefined;
     const { data, stat } = node;
+    const seen = { name, czxid: stat.czxid, isEphemeral: stat.ephemeralOwner !== 0n };
     try {
       const endpoint =
         location.layout === 'ours'
           ? parseRecord(data, name)
           : parseCuratorRecord({ name, data, ctimeMs: stat.ctimeMs }, defaults);
-      const isEphemeral = stat.ephemeralOwner !== 0n;
-      this.#known.set(name, { name, key: endpointKey(endpoint), czxid: stat.czxid, isEphemeral });
+      this.#known.set(name, { ...seen, key: endpointKey(endpoint) });
       return endpoint;
     } catch (error) {
       feed.warning(`the node ${path} of ZooKeeper cannot be read: ${(error as Error).message}`);
+      this.#known.set(name, { ...seen, key: this.#known.get(name)?.key });
       return undefined;
     }
   }

@@ -93,9 +93,8 @@ export class Session {
   }
 
   async #run(): Promise<void> {
-    const { servers, clock, timeoutMs } = this.#options;
-    // A fourth of the time that the session lasts: whoever waited longer would come back to an expired one.
-    const backoff = createBackoff(clock, FIRST_RETRY_MS, Math.min(MAX_RETRY_MS, timeoutMs / 4), FULL_JITTER);
+    const { servers, clock } = this.#options;
+    const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS, FULL_JITTER);
     let turn = Math.floor(clock.random() * servers.length);
     while (this.#state.name !== 'closed') {
       const startedMs = clock.nowMs();
@@ -103,9 +102,15 @@ export class Session {
       this.#countRefusal(why);
       this.#happen({ type: 'ended', why });
       if (clock.nowMs() - startedMs >= STEADY_MS) backoff.reset();
-      await waitFor(clock, backoff.next(), this.#closing.signal);
+      await waitFor(clock, Math.min(backoff.next(), this.#patienceMs()), this.#closing.signal);
     }
     this.#attempt.reject(new Error('the session is closed'));
+  }
+
+  /** Whoever waited longer might come back to a session that has expired. */
+  #patienceMs(): number {
+    const identity = 'identity' in this.#state ? this.#state.identity : undefined;
+    return (identity?.timeoutMs ?? this.#options.timeoutMs) / 4;
   }
 
   /** One connection, from its begin to its end. Resolves with why it has ended, or was none. */
