@@ -80,7 +80,7 @@ describe('a list that lacks somebody', () => {
   };
 
   it('with most of all is believed when the watch that follows ends without them', async () => {
-    const seen = await followThree(systemClock, 4);
+    const seen = await followThree(systemClock, 2);
     await relist(answerList('400', [sliceOf('a', ['one'])]));
     await until('they are doubted', () => seen.doubted.size === 2);
     expect(seen.removals()).toEqual([]);

@@ -43,7 +43,7 @@ export async function openCluster(
   }
   const files = kubeconfigsOf(target, env, baseDir);
   if (files.length > 0) {
-    // Half a second and 90 MB, for who has no kubeconfig as well; so it is not imported above.
+    // Half a second and 50 MB, which nobody pays who has no kubeconfig.
     const { loadKubeconfig } = await import('./kubeconfig.ts');
     return withCredentials(loadKubeconfig(files, target.context), credentials);
   }

@@ -1,6 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -59,7 +60,10 @@ async function build(): Promise<string> {
   await mkdir(cacheFolder(), { recursive: true });
   const program = join(cacheFolder(), 'xds-management-server');
   const cwd = join(import.meta.dirname, '../../../../../test/interop/xds-go');
-  await promisify(execFile)('go', ['build', '-o', program, '.'], { cwd });
+  // Others may build it, or run it, at the same time.
+  const part = `${program}.${randomUUID()}`;
+  await promisify(execFile)('go', ['build', '-o', part, '.'], { cwd });
+  await rename(part, program);
   return program;
 }
 
