@@ -1,4 +1,4 @@
-import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { RegistryService, State } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { Code, createClient, createRouterTransport } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatAuditLine, type AuditEvent } from '../src/registry/access/audit.ts';
@@ -173,6 +173,50 @@ describe('a registry with access rules', () => {
     expect(await trusted.ids()).toEqual(['a#5']);
     await trusted.register({ instanceId: 'local' });
     expect(await a.ids()).toEqual(['a#5', 'local#5']);
+  });
+
+  it('finds no lease that was over by the time it knew who calls', async () => {
+    const rules = accessOf(RULES);
+    const guarded = openGuarded(RULES, {
+      access: {
+        async identify(shown) {
+          const principal = await rules.identify(shown);
+          await new Promise(setImmediate);
+          return principal;
+        },
+      },
+    });
+    const { client, headers, register, ids } = guarded.as({ token: 'token-of-a' });
+    const { leaseId } = await register();
+    await Promise.all([client.deregister({ leaseId }, { headers }), client.deregister({ leaseId }, { headers })]);
+    const again = await register();
+    const renewals = [
+      client.deregister({ leaseId: again.leaseId }, { headers }),
+      client.renew({ leaseId: again.leaseId, condition: { state: State.FAILING } }, { headers }),
+    ];
+    expect(await Promise.all(renewals.map(codeOf))).toEqual([undefined, Code.NotFound]);
+    expect(await ids()).toEqual([]);
+    expect(guarded.registry.status()).toMatchObject({
+      instances: 0,
+      registrations: 2,
+      deregistrations: 2,
+      revision: 5,
+    });
+  });
+
+  it('ends open streams when it is told that rules have changed', async () => {
+    let rules = accessOf(RULES);
+    const guarded = openGuarded(RULES, { access: { identify: (shown) => rules.identify(shown) } });
+    const a = guarded.as({ token: 'token-of-a' });
+    await a.register();
+    const watch = a.openWatch();
+    const { epoch, revision } = await watch.next();
+    const next = watch.next();
+    rules = accessOf(`tokens: [{ name: a, sha256: ${sha256('token-of-a')}, read: [demo.v1.A] }]`);
+    guarded.registry.endStreams();
+    expect(await next).toBeUndefined();
+    expect(await a.openWatch({ epoch, revision }).next()).toMatchObject({ snapshot: false, events: [] });
+    expect(await codeOf(a.register({ instanceId: 'b' }))).toBe(Code.PermissionDenied);
   });
 
   it.each(['Basic dG9rZW4=', 'Bearer', 'Bearer a, Bearer b', 'Bearer a b', 'token-of-a'])(

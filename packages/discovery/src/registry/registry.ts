@@ -24,6 +24,11 @@ export interface Registry {
   /** The same for callers in this process, who may do everything. */
   readonly trustedRoutes: (router: ConnectRouter) => void;
   status(): RegistryStatus;
+  /**
+   * Ends all open watches and keep-alives. They come again, apart, and go on where they were: for changed rules, which
+   * streams that are open would not hear of.
+   */
+  endStreams(): void;
   /** Ends all watches and timers. Watchers see the end of the stream, which is no change of the set. */
   close(): void;
 }
@@ -134,6 +139,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       schemaBytes: schemas.bytes(),
       ...counters,
     }),
+    endStreams: () => streams.end(),
     close() {
       streams.close();
       leases.close();

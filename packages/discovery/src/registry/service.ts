@@ -72,9 +72,10 @@ export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof R
     },
 
     renew({ leaseId, condition }, context) {
-      const lease = leases.find(leaseId);
-      return gate.run(context, subjectOf('renew', lease), (caller) => {
+      return gate.run(context, subjectOf('renew', leases.find(leaseId)), (caller) => {
         caller.requireWriter();
+        // Now, since it may take a while to know who calls, and the lease may be over meanwhile.
+        const lease = leases.find(leaseId);
         if (lease === undefined) throw new ConnectError('the lease is over: register again', Code.NotFound);
         renew(caller, lease, condition);
         return { ttl: durationFromMs(lease.ttlMs) };
@@ -104,9 +105,9 @@ export function createRegistryService(parts: ServiceParts): ServiceImpl<typeof R
     },
 
     deregister({ leaseId }, context) {
-      const lease = leases.find(leaseId);
-      return gate.run(context, subjectOf('deregister', lease), (caller) => {
+      return gate.run(context, subjectOf('deregister', leases.find(leaseId)), (caller) => {
         caller.requireWriter();
+        const lease = leases.find(leaseId);
         if (lease === undefined) return {};
         caller.requireLease(lease);
         leases.deregister(lease);

@@ -13,6 +13,8 @@ export interface Streams {
    */
   enter(caller: Caller, signal: AbortSignal): { readonly signal: AbortSignal; leave(): void };
   readonly size: number;
+  /** Ends all of them; they may come again. */
+  end(): void;
   /** Ends all of them, and lets no more in. */
   close(): void;
 }
@@ -21,6 +23,10 @@ export function createStreams(clock: Clock, limits: RegistryLimits): Streams {
   const open = new Map<AbortController, () => void>();
   const perPrincipal = createTally();
   let isClosed = false;
+
+  function endAll(): void {
+    for (const end of open.values()) end();
+  }
 
   return {
     enter({ principal, isBounded, untilMs }, signal) {
@@ -57,9 +63,10 @@ export function createStreams(clock: Clock, limits: RegistryLimits): Streams {
     get size() {
       return open.size;
     },
+    end: endAll,
     close() {
       isClosed = true;
-      for (const end of open.values()) end();
+      endAll();
     },
   };
 }
