@@ -54,7 +54,11 @@ export function createEmbeddedRegistry(options: EmbeddedRegistryOptions): Embedd
     registry,
     prepare(discovery) {
       const next = read(discovery);
-      return () => void (rules = next);
+      return () => {
+        rules = next;
+        // Who has lost a right would otherwise go on as long as its stream does.
+        if (rules !== undefined) registry.endStreams();
+      };
     },
   };
 }
