@@ -51,7 +51,7 @@ const START: Readonly<Record<ServerName, () => Promise<Shown>>> = {
   },
   async nacos() {
     const server = await startNacos();
-    return { server, spec: `nacos://${server.address}` };
+    return { server, spec: `nacos://${server.address}/<service>` };
   },
 };
 

@@ -1,5 +1,6 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { schemaOf } from '@bascule/schema';
 import { PlacesService } from '@bascule/app-backend/gen/demo/places/v1/places_pb.ts';
 import type { EndpointView } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { createOperator } from '../operator.ts';
@@ -24,8 +25,10 @@ export interface DiscoveringGateway {
 export async function startDiscoveringGateway(folder: string, system: RunningSystem): Promise<DiscoveringGateway> {
   const home = join(folder, `gateway-${counter++}`);
   await mkdir(home);
+  // For systems that have no place for descriptors: they say which methods may be repeated.
+  await writeFile(join(home, 'places.binpb'), schemaOf([PlacesService]));
   const config = {
-    discovery: { embeddedRegistry: false, sources: [{ url: system.url, ...system.source }] },
+    discovery: { embeddedRegistry: false, sources: [{ url: system.url, schema: 'places.binpb', ...system.source }] },
     observe: { accessLog: 'access.log', exposeEndpoint: true },
   };
   const gateway = await startBasculeGateway({ home, config, core: undefined });

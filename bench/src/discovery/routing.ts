@@ -46,7 +46,7 @@ export async function measureRouting(context: WorkContext, system: System): Prom
       kills.map(({ lastPickMs }) => lastPickMs),
     );
     add(
-      'kill -9 to out of the set',
+      'kill -9 to known as dead',
       's',
       kills.map(({ removedMs }) => removedMs / 1000),
     );

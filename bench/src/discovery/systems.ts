@@ -83,7 +83,13 @@ const OTHERS: readonly System[] = [
     () => startEureka({ responseCacheUpdateIntervalMs: 1_000, evictionIntervalMs: 1_000, selfPreservation: false }),
     ({ port }) => `eureka://127.0.0.1:${port}/eureka?intervalMs=1000`,
   ),
-  ofServer('nacos', 'Nacos, standalone', 3_000, startNacos, ({ port }) => `nacos://127.0.0.1:${port}`),
+  ofServer(
+    'nacos',
+    'Nacos, standalone',
+    3_000,
+    startNacos,
+    ({ port }) => `nacos://127.0.0.1:${port}/demo.places.v1.PlacesService?intervalMs=1000`,
+  ),
 ];
 
 /** Every system that a server can register with and that can be started here; the others are named. */
