@@ -1,8 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createNodeTransport } from '@bascule/client';
+import { createNodeTransport, type NodeTransportOptions } from '@bascule/client';
 import { RegistryService, Protocol } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { CLIENT_CA, PLACES_CERTIFICATE } from '@bascule/testing/client-certificates';
+import { TEST_TLS } from '@bascule/testing/tls';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run, start, type Running } from './support/run.ts';
@@ -29,9 +31,10 @@ async function startRegistry(...args: string[]): Promise<string> {
   return (JSON.parse(running.stdout().split('\n')[0] ?? '') as { registry: string }).registry;
 }
 
-function clientOf(baseUrl: string, token: string) {
+function clientOf(baseUrl: string, token: string, tls?: NodeTransportOptions['tls']) {
   const transport = createNodeTransport({
     baseUrl,
+    ...(tls && { tls }),
     interceptors: [
       (next) => (request) => {
         if (token !== '') request.header.set('authorization', `Bearer ${token}`);
@@ -82,6 +85,27 @@ describe('a registry with an access file', () => {
     const { stderr } = (await running?.ended) ?? { stderr: '' };
     expect(stderr).toContain('"principal":"jwt:places"');
     expect(stderr).toContain('"outcome":"refused"');
+  });
+
+  test('knows who shows a certificate over TLS, and takes tokens beside them', async () => {
+    const files = { 'tls.crt': TEST_TLS.cert, 'tls.key': TEST_TLS.key, 'ca.crt': CLIENT_CA };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await writeFile(
+      join(folder, 'access.yaml'),
+      'certificates: [{uri: "spiffe://demo/places", register: ["demo.places.*"]}]\n',
+    );
+    const args = ['--cert-file', 'tls.crt', '--key-file', 'tls.key', '--client-ca-file', 'ca.crt'];
+    const url = (await startRegistry('--access', 'access.yaml', ...args)).replace('127.0.0.1', 'localhost');
+    expect(url).toMatch(/^https:/);
+    const ca = TEST_TLS.cert;
+    const { cert, key } = PLACES_CERTIFICATE;
+    const places = endpoint('demo.places.v1.PlacesService');
+    expect(await codeOf(clientOf(url, '', { ca, cert, key }).register({ endpoint: places }))).toBeUndefined();
+    expect(await codeOf(clientOf(url, '', { ca }).register({ endpoint: places }))).toBe(Code.Unauthenticated);
+    const token = (await readFile(join(folder, '.bascule', 'token'), 'utf8')).trim();
+    expect((await clientOf(url, token, { ca }).list({})).endpoints).toHaveLength(1);
+    const resolved = await run(['resolve', url, '--ca-file', 'tls.crt', '--json'], { cwd: folder });
+    expect(resolved).toMatchObject({ code: 0, stdout: expect.stringContaining('demo.places.v1.PlacesService') });
   });
 
   test('names file, line and field of a rule that cannot be', async () => {

@@ -32,7 +32,7 @@ export function addRegistryCommand(program: Command, context: CliContext): void 
     )
     .option('--cert-file <file>', 'certificate in PEM; with it the port speaks TLS only')
     .option('--key-file <file>', 'its key in PEM')
-    .option('--client-ca-file <file>', 'authorities of which callers must show a certificate, in PEM')
+    .option('--client-ca-file <file>', 'authorities of callers that show a certificate, in PEM')
     .option('--exit-with-stdin', 'stop when standard input ends, for launchers')
     .addHelpText('after', HELP)
     .action(async (_options: unknown, command: Command) => {

@@ -114,7 +114,8 @@ function tlsOf(context: CliContext, { certFile, keyFile, clientCaFile }: Registr
   return {
     cert: read(certFile),
     key: read(keyFile),
-    ...(clientCaFile !== undefined && { clientCa: read(clientCaFile) }),
+    // Who has none may have a token: the rules know what each may do.
+    ...(clientCaFile !== undefined && { clientCa: read(clientCaFile), clientCertificateRequired: false }),
   };
 }
 
