@@ -1,6 +1,7 @@
 /**
  * Prints what the contract suite found, system by case, as a table for the README:
  * `BASCULE_TEST_REPORT=report.json npm test -- packages/discovery/test/systems`, then `node grid.ts report.json`.
+ * Of several reports, later ones replace what earlier ones say of a system.
  */
 import { readFileSync } from 'node:fs';
 import { CASES } from './system-under-test.ts';
@@ -53,7 +54,8 @@ function toCell(status: string, why: string | undefined): Cell {
 }
 
 if (import.meta.main) {
-  const { text, isWhole } = renderGrid(JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as Report);
+  const reports = process.argv.slice(2).map((file) => JSON.parse(readFileSync(file, 'utf8')) as Report);
+  const { text, isWhole } = renderGrid({ testResults: reports.flatMap(({ testResults }) => testResults) });
   process.stdout.write(text);
   if (!isWhole) process.exitCode = 1;
 }

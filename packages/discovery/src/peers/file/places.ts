@@ -23,11 +23,34 @@ export class PlacedError extends Error {
   }
 }
 
+type Steps = readonly (string | number)[];
+
 /** Aliases that may be resolved before the text is taken for one that is made to exhaust memory. */
 const MAX_ALIASES = 100;
 
-/** Reads YAML 1.2, of which JSON is a part. Throws PlacedError. */
+/**
+ * Reads YAML 1.2, of which JSON is a part. Throws PlacedError. JSON is read as such, which takes a fraction of the
+ * time, and as YAML only when somebody asks for a place.
+ */
 export function parsePlaced(text: string): Placed {
+  const json = /^\s*[[{]/.test(text) ? tryJson(text) : undefined;
+  if (json === undefined) {
+    const { value, locate } = parseYaml(text);
+    return toPlaced(value, [], locate);
+  }
+  let locate: ((steps: Steps) => string) | undefined;
+  return toPlaced(json, [], (steps) => (locate ??= parseYaml(text).locate)(steps));
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseYaml(text: string): { value: unknown; locate: (steps: Steps) => string } {
   const lines = new LineCounter();
   const placeOf = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
@@ -38,7 +61,8 @@ export function parsePlaced(text: string): Placed {
     const document = parseDocument(text, options);
     const problem = [...document.errors, ...document.warnings][0];
     if (problem !== undefined) throw new PlacedError({ place: placeOf(problem.pos[0]), path: '' }, wordsOf(problem));
-    return place(document, document.contents, '', { value: document.toJS({ maxAliasCount: MAX_ALIASES }), placeOf });
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    return { value, locate: (steps) => placeOf(find(document, steps)) };
   } catch (error) {
     if (error instanceof PlacedError) throw error;
     // Too many aliases: thrown without a position.
@@ -50,36 +74,44 @@ function wordsOf({ name, message }: Error): string {
   return name === 'RangeError' || /call stack/i.test(message) ? 'is nested too deeply' : message;
 }
 
-interface Whole {
-  readonly value: unknown;
-  readonly placeOf: (offset: number) => string;
+/** Offset of what is at a path, or of its key where nothing is. */
+function find(document: Document, steps: Steps): number {
+  let node: unknown = document.contents;
+  let offset = offsetOf(node) ?? 0;
+  for (const step of steps) {
+    const parent = isAlias(node) ? node.resolve(document) : node;
+    const pair = isMap(parent)
+      ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === step)
+      : undefined;
+    node = isSeq(parent) ? parent.items[Number(step)] : pair?.value;
+    offset = offsetOf(node) ?? offsetOf(pair?.key) ?? offset;
+  }
+  return offset;
 }
 
-function place(document: Document, written: unknown, path: string, { value, placeOf }: Whole): Placed {
-  const node = isAlias(written) ? written.resolve(document) : written;
-  const offset = ((written ?? node) as Node | null | undefined)?.range?.[0] ?? 0;
+function offsetOf(node: unknown): number | undefined {
+  return (node as Node | null | undefined)?.range?.[0];
+}
+
+function toPlaced(value: unknown, steps: Steps, locate: (steps: Steps) => string): Placed {
   return {
     value,
-    place: placeOf(offset),
-    path,
+    get place() {
+      return locate(steps);
+    },
+    get path() {
+      return steps
+        .map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index > 0 ? '.' : ''}${step}`))
+        .join('');
+    },
     elements() {
-      if (!isSeq(node) || !Array.isArray(value)) return undefined;
-      return node.items.map((item, index) => {
-        return place(document, item, `${path}[${index}]`, { value: value[index] as unknown, placeOf });
-      });
+      if (!Array.isArray(value)) return undefined;
+      return value.map((element: unknown, index) => toPlaced(element, [...steps, index], locate));
     },
     fields() {
-      if (!isMap(node) || typeof value !== 'object' || value === null) return undefined;
-      const fields = new Map<string, Placed>();
-      for (const { key, value: inner } of node.items) {
-        const name = isScalar(key) ? String(key.value) : '';
-        const own = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
-        fields.set(
-          name,
-          place(document, inner ?? key, path === '' ? name : `${path}.${name}`, { value: own, placeOf }),
-        );
-      }
-      return fields;
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+      const entries = Object.entries(value as Record<string, unknown>);
+      return new Map(entries.map(([name, field]) => [name, toPlaced(field, [...steps, name], locate)]));
     },
   };
 }
