@@ -174,7 +174,7 @@ describe('the token and the operator', () => {
     [['endpoints', '--frob'], "unknown option '--frob'"],
     [['status', '--operator', 'ftp://x'], 'It must be a URL'],
     [['gateway', '--port', '70000'], 'whole number from 0 to 65535'],
-    [['registry', '--host', '0.0.0.0'], '0.0.0.0 is no loopback address'],
+    [['registry', '--host', '0.0.0.0', '--open'], '0.0.0.0 is reached from other machines'],
     [['call', 'no-method'], '"no-method" names no method'],
   ])('2 for %s', async (args, words) => {
     const ran = await bascule(...args);
