@@ -192,7 +192,7 @@ describe('what a file sets', () => {
     const { sources, embeddedRegistry } = settingsOf(`discovery:
   sources:
     - url: consul://127.0.0.1:8500/payments
-    - url: dns://_grpc._tcp.places.example
+    - url: dns+srv:///_grpc._tcp.places.example
       name: places
       rank: 3
       services: [a.B]
@@ -220,7 +220,7 @@ describe('what a file sets', () => {
       },
       {
         name: 'places',
-        url: 'dns://_grpc._tcp.places.example',
+        url: 'dns+srv:///_grpc._tcp.places.example',
         rank: 3,
         defaults: { services: ['a.B'], protocol: 'connect', codecs: ['proto', 'json'] },
         username: 'me',
