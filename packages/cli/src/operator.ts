@@ -1,5 +1,4 @@
-import { createNodeTransport } from '@bascule/client';
-import { createBearerInterceptor } from '@bascule/kit';
+import { createBearerInterceptor, createNodeTransport } from '@bascule/client';
 import { AdminService } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import { ModuleService } from '@bascule/schema/gen/bascule/modules/v1/modules_pb.ts';
 import { Code, ConnectError, createClient, type Client, type Interceptor } from '@connectrpc/connect';

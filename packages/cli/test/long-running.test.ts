@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createBearerInterceptor } from '@bascule/kit';
+import { createBearerInterceptor } from '@bascule/client';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';

@@ -18,6 +18,8 @@ export function createDial(clock: Clock): (baseUrl: string, credentials: DialCre
       clock,
       interceptors: token === undefined ? [] : [createBearerInterceptor(token)],
       ...(tls !== undefined && { tls }),
+      // Discovery waits by itself, longer and longer; and a start must hear at once that nobody is there.
+      connectWaitMs: 0,
     });
 }
 

@@ -1,2 +1,2 @@
 export { createKit, type Kit, type KitOptions } from './kit.ts';
-export { createBearerInterceptor, createTokenInterceptor, createTokenJudge } from './token.ts';
+export { createTokenInterceptor, createTokenJudge } from './token.ts';

@@ -26,14 +26,6 @@ export function createTokenJudge(token: string): (authorization: string) => stri
   };
 }
 
-/** The caller's side: puts `authorization: Bearer <token>` on every call of a transport. */
-export function createBearerInterceptor(token: string): Interceptor {
-  return (next) => (request) => {
-    request.header.set('authorization', `Bearer ${token}`);
-    return next(request);
-  };
-}
-
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

@@ -6,6 +6,7 @@ import { EndpointSchema, Protocol, type Endpoint } from '@bascule/schema/gen/bas
 const MAX_RECORD_BYTES = 16_384;
 const MAX_LABELS = 64;
 const MAX_SERVICES = 256;
+const MAX_SERVICE_LENGTH = 255;
 const MAX_WEIGHT = 65_535;
 /** The priorities of one rank must not reach into those of the next. */
 const MAX_PRIORITY = 65_535;
@@ -55,7 +56,8 @@ function validateServices(services: readonly string[]): void {
   const field = 'endpoint.services';
   check(services.length >= 1 && services.length <= MAX_SERVICES, field, `must be 1 to ${MAX_SERVICES} names`);
   for (const service of services) {
-    check(SERVICE.test(service), field, 'must be fully qualified names such as demo.places.v1.PlacesService');
+    const isName = service.length <= MAX_SERVICE_LENGTH && SERVICE.test(service);
+    check(isName, field, 'must be fully qualified names such as demo.places.v1.PlacesService, at most 255 characters');
   }
   check(new Set(services).size === services.length, field, 'must not name a service twice');
 }

@@ -1,7 +1,7 @@
+import { createDial } from '@bascule/client';
 import type { Clock } from '@bascule/core';
 import { openSource, parseSystemUrl, SpecError, type Source } from '@bascule/discovery';
 import { SettingsRefused } from '../config/error.ts';
-import { createDial } from './dial.ts';
 import type { PlacedPlan } from './source-plan.ts';
 
 export interface OpenContext {
