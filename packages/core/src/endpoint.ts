@@ -50,6 +50,11 @@ export function endpointKey(endpoint: Pick<Endpoint, 'instanceId' | 'incarnation
   return `${endpoint.instanceId}#${endpoint.incarnation}`;
 }
 
+/** `host:port` as people and URLs write it: an IPv6 address stands in brackets. */
+export function formatAddress({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /**
  * Why an endpoint left. Every removal states one. `not-in-source`: its source lists the others and not this one.
  * `absent-and-failing`: no source knows it, and it does not answer either. `absent-too-long`: it answers, but no source

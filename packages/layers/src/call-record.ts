@@ -3,6 +3,7 @@ import {
   codeName,
   Code,
   endpointKey,
+  formatAddress,
   getField,
   type CODE_NAMES,
   type DialectName,
@@ -113,8 +114,8 @@ const NAMES = new WeakMap<Endpoint, EndpointNames>();
 function endpointNames(endpoint: Endpoint): EndpointNames {
   let names = NAMES.get(endpoint);
   if (names === undefined) {
-    const { instanceId, host, port, moduleVersion } = endpoint;
-    const address = endpoint.protocol === 'port' ? '' : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const { instanceId, moduleVersion } = endpoint;
+    const address = endpoint.protocol === 'port' ? '' : formatAddress(endpoint);
     names = { key: endpointKey(endpoint), instanceId, address, moduleVersion };
     NAMES.set(endpoint, names);
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@bascule/core';
+import { formatAddress, systemClock } from '@bascule/core';
 import type { LogEvent } from '@bascule/gateway';
 import type { Command } from 'commander';
 import { parseHttpUrl, parsePort, parseWorkers } from '../arguments.ts';
@@ -65,7 +65,7 @@ async function runGateway(context: CliContext, options: GatewayOptions): Promise
     exitWithStdin: options.exitWithStdin === true,
     force: () => context.exitNow(ExitCode.failed),
   });
-  const api = `${gateway.apiScheme}://${gateway.apiHost}:${gateway.apiPort}`;
+  const api = `${gateway.apiScheme}://${formatAddress({ host: gateway.apiHost, port: gateway.apiPort })}`;
   const operator = `http://127.0.0.1:${gateway.operatorPort}`;
   if (options.json === true) {
     terminal.print(JSON.stringify({ api, operator, stateDir: gateway.stateDir }));

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { systemClock, type Clock } from '@bascule/core';
+import { formatAddress, systemClock, type Clock } from '@bascule/core';
 import {
   anyAccess,
   createRegistry,
@@ -74,7 +74,7 @@ export async function runRegistry(context: CliContext, options: RegistryOptions)
     exitWithStdin: options.exitWithStdin === true,
     force: () => context.exitNow(ExitCode.failed),
   });
-  const url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`;
+  const url = `${tls === undefined ? 'http' : 'https'}://${formatAddress({ host, port: listener.port })}`;
   terminal.print(options.json === true ? JSON.stringify({ registry: url }) : `registry at ${url}`);
   await stop;
   // First, since its watches would otherwise hold the listener open.

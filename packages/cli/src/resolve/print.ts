@@ -1,4 +1,4 @@
-import { endpointKey, type Endpoint } from '@bascule/core';
+import { endpointKey, formatAddress, type Endpoint } from '@bascule/core';
 import type { SourceChange, SourceStatus } from '@bascule/discovery';
 import type { GlobalOptions } from '../context.ts';
 import { printTable, type Column } from '../table.ts';
@@ -6,7 +6,7 @@ import { toPlain, type Terminal } from '../terminal.ts';
 
 const COLUMNS: readonly Column<Endpoint>[] = [
   { title: 'INSTANCE', text: (e) => e.instanceId },
-  { title: 'ADDRESS', text: (e) => `${e.host}:${e.port}` },
+  { title: 'ADDRESS', text: formatAddress },
   { title: 'PROTOCOL', text: (e) => e.protocol },
   { title: 'STATE', text: (e) => e.health ?? 'healthy', paint: (e) => (e.health === undefined ? 'green' : 'yellow') },
   { title: 'WEIGHT', text: (e) => String(e.weight), align: 'right' },

@@ -1,4 +1,4 @@
-import type { Endpoint } from '@bascule/core';
+import { formatAddress, type Endpoint } from '@bascule/core';
 import type { MemberRecord, Verdict } from '../membership/membership.ts';
 import { addressOf } from '../membership/statement.ts';
 import { createCheck, type Check } from './check.ts';
@@ -122,11 +122,11 @@ export function createHealthChecks(options: HealthChecksOptions): HealthChecks {
     return check;
   }
 
-  function warnOnce({ service }: CheckPlan, { host, port }: Endpoint): void {
+  function warnOnce({ service }: CheckPlan, endpoint: Endpoint): void {
     if (warned.has(service)) return;
     warned.add(service);
     options.onWarning?.(
-      `${host}:${port} has no grpc.health.v1, so it counts as healthy, as all of ${service} without it do: ` +
+      `${formatAddress(endpoint)} has no grpc.health.v1, so it counts as healthy, as all of ${service} without it do: ` +
         'check the service by TCP or HTTP to know more',
     );
   }

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+import { formatAddress } from '@bascule/core';
 import { nameOf, tryParse } from './discovery-settings.ts';
 import { showValue, type ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
@@ -12,15 +14,19 @@ export function checkDiscovery(discovery: DiscoverySettings): RuleProblem[] {
 
 function checkEndpoints(endpoints: readonly StaticEndpointSettings[]): RuleProblem[] {
   const seen = new Map<string, number>();
-  return endpoints.flatMap(({ host, port }, index) => {
+  return endpoints.flatMap((endpoint, index) => {
+    const { port } = endpoint;
     const path: ConfigPath = ['discovery', 'endpoints', index, 'address'];
-    const address = `${host}:${port}`;
+    const address = formatAddress(endpoint);
     if (port < 1 || port > 65_535) {
       const message = `must have a port from 1 to 65535 (got ${showValue(address)})`;
       return [problem(path, message, 'Write the port that the endpoint listens on.')];
     }
-    const before = seen.get(address);
-    seen.set(address, index);
+    if (endpoint.host.includes(':') && !isIPv6(endpoint.host)) {
+      return [problem(path, `is no IPv6 address (got ${showValue(address)})`, 'Write it as "[::1]:5001".')];
+    }
+    const before = seen.get(address.toLowerCase());
+    seen.set(address.toLowerCase(), index);
     if (before === undefined) return [];
     return [problem(path, `is that of discovery.endpoints[${before}] as well`, 'Put the services of both into one.')];
   });

@@ -80,7 +80,8 @@ export function tryParse(url: string): URL | undefined {
 function resolveEndpoint(endpoint: StaticEndpoint, toPath: ToPath): StaticEndpointSettings {
   const colon = endpoint.address.lastIndexOf(':');
   return {
-    host: endpoint.address.slice(0, colon),
+    // Brackets are how an address is written, not what it is.
+    host: endpoint.address.slice(0, colon).replaceAll(/[[\]]/g, ''),
     port: Number(endpoint.address.slice(colon + 1)),
     services: [...endpoint.services],
     weight: endpoint.weight ?? 1,

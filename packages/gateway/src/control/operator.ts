@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Clock } from '@bascule/core';
+import { formatAddress, type Clock } from '@bascule/core';
 import { registryContextValues, renderRegistryMetrics } from '@bascule/discovery';
 import { createKit } from '@bascule/kit';
 import { createMetrics, mergeMetrics, renderMetrics } from '@bascule/layers';
@@ -81,7 +81,7 @@ function statusOf(options: OperatorOptions): StatusData {
   const { control } = options;
   return {
     version: options.version,
-    apiAddress: `${control.settings().listener.host}:${control.port}`,
+    apiAddress: formatAddress({ host: control.settings().listener.host, port: control.port }),
     configRevision: control.settingsRevision(),
     snapshotRevision: control.publisher.revision(),
     dataThreads: Math.max(1, control.settings().listener.workers),

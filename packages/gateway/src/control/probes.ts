@@ -1,5 +1,5 @@
 import { createNodeTransport } from '@bascule/client';
-import type { Clock, Endpoint } from '@bascule/core';
+import { formatAddress, type Clock, type Endpoint } from '@bascule/core';
 import { createProbes, UnimplementedProbe, type ClosableTransport, type Probes } from '@bascule/discovery';
 
 export interface EndpointProbesOptions {
@@ -41,9 +41,10 @@ export function createEndpointProbes(options: EndpointProbesOptions): Probes {
   };
 }
 
-function dialEndpoint({ host, port, protocol }: Endpoint, clock: Clock): ClosableTransport {
+function dialEndpoint(endpoint: Endpoint, clock: Clock): ClosableTransport {
+  const { protocol } = endpoint;
   return createNodeTransport({
-    baseUrl: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    baseUrl: `http://${formatAddress(endpoint)}`,
     // A port to a module is in no membership, so no other is left.
     protocol: protocol.replace('+http1', '') as 'grpc' | 'grpc-web' | 'connect',
     httpVersion: protocol.endsWith('+http1') ? '1.1' : '2',

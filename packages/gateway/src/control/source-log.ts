@@ -1,4 +1,4 @@
-import type { Endpoint, RemovalCause } from '@bascule/core';
+import { formatAddress, type Endpoint, type RemovalCause } from '@bascule/core';
 import type { RemovalRecord, SourceStatus } from '@bascule/discovery';
 import type { Log } from '../log.ts';
 
@@ -52,8 +52,8 @@ export function createSourceLog(log: Log): SourceLog {
   };
 }
 
-function nameOf({ instanceId, host, port }: Endpoint): string {
-  return `${instanceId} at ${host}:${port}`;
+function nameOf(endpoint: Endpoint): string {
+  return `${endpoint.instanceId} at ${formatAddress(endpoint)}`;
 }
 
 function toAge(ageMs: number): string {

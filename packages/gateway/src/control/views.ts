@@ -1,4 +1,4 @@
-import { endpointKey, type Endpoint } from '@bascule/core';
+import { endpointKey, formatAddress, type Endpoint } from '@bascule/core';
 import type { MemberRecord, RemovalRecord, SourceRecord } from '@bascule/discovery';
 import type { DiscoveryViewData, EndpointViewData, RemovalViewData, SourceViewData } from '../admin/views.ts';
 import type { DataReport, MemberReport } from '../snapshot.ts';
@@ -120,6 +120,6 @@ function viewSource({ name, rank, status, endpoints }: SourceRecord): SourceView
   return { name, rank, endpoints, state, sinceMs, error };
 }
 
-function addressOf({ protocol, host, port }: Endpoint): string {
-  return protocol === 'port' ? 'module' : `${host}:${port}`;
+function addressOf(endpoint: Endpoint): string {
+  return endpoint.protocol === 'port' ? 'module' : formatAddress(endpoint);
 }

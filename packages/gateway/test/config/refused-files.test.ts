@@ -127,6 +127,21 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     /^f\.yaml:4:17 discovery\.endpoints\[1\]\.address: is that of discovery\.endpoints\[0\] as well\. Put the services/,
   ],
   [
+    'an address that stands twice, once in upper case',
+    'discovery:\n  endpoints:\n    - {address: "a:1", services: [a.B]}\n    - {address: "A:1", services: [a.C]}\n',
+    /^f\.yaml:4:17 discovery\.endpoints\[1\]\.address: is that of discovery\.endpoints\[0\] as well\. Put the services/,
+  ],
+  [
+    'an address that is no IPv6',
+    'discovery:\n  endpoints:\n    - {address: "[::1::2]:5", services: [a.B]}\n',
+    /^f\.yaml:3:17 discovery\.endpoints\[0\]\.address: is no IPv6 address \(got "\[::1::2\]:5"\)\. Write it as/,
+  ],
+  [
+    'an IPv6 address without brackets',
+    'discovery:\n  endpoints:\n    - {address: "::1:5", services: [a.B]}\n',
+    /^f\.yaml:3:17 discovery\.endpoints\[0\]\.address: must be "host:port"/,
+  ],
+  [
     'a source that is no URL',
     'discovery:\n  sources:\n    - url: consul\n',
     /^f\.yaml:3:12 discovery\.sources\[0\]\.url: must be a URL\. Write it as "consul:\/\/127/,

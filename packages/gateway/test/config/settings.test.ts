@@ -181,6 +181,16 @@ describe('what a file sets', () => {
     expect(settings.discovery.endpoints).toMatchObject([{ protocol: 'connect+http1', codecs: ['proto', 'json'] }]);
   });
 
+  test('the address of an endpoint may be IPv6', () => {
+    const addresses = ['"[2001:db8::1]:443"', 'Places.example:80', '10.0.0.1:5001'];
+    const endpoints = addresses.map((address) => `{address: ${address}, services: [a.B]}`).join();
+    expect(settingsOf(`discovery: {endpoints: [${endpoints}]}`).discovery.endpoints).toMatchObject([
+      { host: '2001:db8::1', port: 443 },
+      { host: 'Places.example', port: 80 },
+      { host: '10.0.0.1', port: 5001 },
+    ]);
+  });
+
   test('a registry elsewhere switches the inner one off, unless it is asked for', () => {
     expect(settingsOf('discovery: {registry: "http://r:1"}').discovery.embeddedRegistry).toBe(false);
     expect(settingsOf('discovery: {registry: "http://r:1", embeddedRegistry: true}').discovery.embeddedRegistry).toBe(

@@ -37,6 +37,12 @@ const one = endpointOf({ instanceId: 'one', services: ['a.A'] });
 const KEY = endpointKey(one);
 
 describe('the view of discovery', () => {
+  it('shows an IPv6 address as URLs write it', () => {
+    const { membership, tell } = rig();
+    tell({ ...one, host: '2001:db8::1' });
+    expect(viewDiscovery([], membership).endpoints).toMatchObject([{ address: '[2001:db8::1]:9' }]);
+  });
+
   it('adds up what the threads say of an endpoint, the best way to it and all its calls', () => {
     const { membership, tell } = rig();
     tell(one);

@@ -1,6 +1,7 @@
 import {
   callError,
   Code,
+  formatAddress,
   type Body,
   type CallError,
   type Clock,
@@ -63,10 +64,7 @@ export class Pool implements CallCarrier {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#keepaliveMs = options.keepaliveMs;
-    this.#requests = new RequestEncoder(
-      `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`,
-      options.tls === undefined ? undefined : 'https',
-    );
+    this.#requests = new RequestEncoder(formatAddress(options), options.tls === undefined ? undefined : 'https');
     this.#connect();
   }
 
