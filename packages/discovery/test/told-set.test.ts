@@ -1,4 +1,4 @@
-import { endpointKey, type Endpoint } from '@bascule/core';
+import { createVirtualClock, endpointKey, type Endpoint } from '@bascule/core';
 import { fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import type { Answer } from '../src/sources/feed.ts';
 import { createToldSet } from '../src/sources/told-set.ts';
 import { createEndpoint } from './contract/endpoints.ts';
 
+const clock = createVirtualClock();
 const [a, b, c, d] = [1, 2, 3, 4].map((number) => createEndpoint(number)) as [Endpoint, Endpoint, Endpoint, Endpoint];
 const at = (incarnation: number, overrides: Partial<Endpoint> = {}): Endpoint =>
   createEndpoint(1, { incarnation, ...overrides });
@@ -20,7 +21,7 @@ function lines(changes: readonly SourceChange[]): string[] {
 
 /** A set that has told these in one answer. */
 function setOf(...endpoints: Endpoint[]) {
-  const set = createToldSet();
+  const set = createToldSet(clock);
   set.answer({ endpoints, history: 'same' });
   const answer = (history: Answer['history'], ...present: Endpoint[]): string[] =>
     lines(set.answer({ endpoints: present, history }));
@@ -106,7 +107,7 @@ describe('an answer', () => {
   });
 
   it('in another scope takes over whom it lists', () => {
-    const set = createToldSet();
+    const set = createToldSet(clock);
     set.answer({ endpoints: [a, b], history: 'same', scope: 'x' });
     set.answer({ endpoints: [a], history: 'same', scope: 'y' });
     expect(lines(set.answer({ endpoints: [b], history: 'same', scope: 'x' }))).toEqual([]);
@@ -114,7 +115,7 @@ describe('an answer', () => {
   });
 
   it('that lacks most of its scope is confirmed within it', () => {
-    const set = createToldSet();
+    const set = createToldSet(clock);
     const hear = (scope: string, ...endpoints: Endpoint[]): string[] =>
       lines(set.answer({ endpoints, history: 'same', scope }));
     hear('x', a);
@@ -125,7 +126,7 @@ describe('an answer', () => {
   });
 
   it('is about its scope alone', () => {
-    const set = createToldSet();
+    const set = createToldSet(clock);
     set.answer({ endpoints: [a, b], history: 'same', scope: 'x' });
     expect(lines(set.answer({ endpoints: [c], history: 'same', scope: 'y' }))).toEqual(['insert places-3#7']);
     expect(lines(set.answer({ endpoints: [], history: 'same', scope: 'y' }))).toEqual(['doubt places-3#7']);
@@ -155,6 +156,48 @@ describe('an explicit removal', () => {
   });
 });
 
+describe('leases that run out', () => {
+  const expire = (set: ReturnType<typeof createToldSet>, ...endpoints: Endpoint[]): string[] =>
+    endpoints.flatMap((endpoint) => lines(set.remove(endpointKey(endpoint), 'lease-expired')));
+
+  it('take up to half of the set, and the last one when it is alone', () => {
+    const { set } = setOf(a, b, c, d);
+    expect(expire(set, a, b)).toEqual(['remove places-1#7 lease-expired', 'remove places-2#7 lease-expired']);
+    clock.advance(60_000);
+    expect(expire(set, c)).toEqual(['remove places-3#7 lease-expired']);
+    clock.advance(60_000);
+    expect(expire(set, d)).toEqual(['remove places-4#7 lease-expired']);
+  });
+
+  it('together leave who lives where more than half would go', () => {
+    const { set, answer } = setOf(a, b, c);
+    expect(expire(set, a)).toEqual(['remove places-1#7 lease-expired']);
+    clock.advance(5_000);
+    expect(expire(set, b, c)).toEqual(['doubt places-2#7', 'doubt places-3#7']);
+    expect(expire(set, b)).toEqual([]);
+    // The history has dropped them: that it goes on without them says nothing new.
+    for (let times = 0; times < 3; times++) expect(answer('same', d)).toEqual(times === 0 ? ['insert places-4#7'] : []);
+    expect(lines(set.put(b))).toEqual(['update places-2#7']);
+    expect(lines(set.remove('places-3#7', 'deregistered'))).toEqual(['remove places-3#7 deregistered']);
+  });
+
+  it('count no more when they are told again, or long ago', () => {
+    const { set } = setOf(a, b, c);
+    expire(set, a, b);
+    expect([...lines(set.put(a)), ...lines(set.put(b))]).toEqual(['insert places-1#7', 'update places-2#7']);
+    expect(expire(set, c)).toEqual(['remove places-3#7 lease-expired']);
+    clock.advance(60_000);
+    expect(expire(set, b)).toEqual(['remove places-2#7 lease-expired']);
+  });
+
+  it('leave whoever deregisters to go, however many', () => {
+    const { set } = setOf(a, b, c);
+    const gone = [a, b, c].flatMap((endpoint) => lines(set.remove(endpointKey(endpoint), 'deregistered')));
+    expect(gone).toHaveLength(3);
+    expect(gone.every((line) => line.startsWith('remove'))).toBe(true);
+  });
+});
+
 describe('incarnations of one instance', () => {
   it('replace each other, the new one first', () => {
     const { set } = setOf(at(4));
@@ -165,7 +208,7 @@ describe('incarnations of one instance', () => {
     [4, 5],
     [5, 4],
   ])('listed together (%i, %i) are the newest, at every turn', (...incarnations) => {
-    const set = createToldSet();
+    const set = createToldSet(clock);
     const endpoints = incarnations.map((incarnation) => at(incarnation));
     expect(lines(set.answer({ endpoints, history: 'same' }))).toEqual(['insert places-1#5']);
     expect(lines(set.answer({ endpoints, history: 'same' }))).toEqual([]);
@@ -219,7 +262,7 @@ describe('incarnations of one instance', () => {
 });
 
 it('knows which digests are named, and keeps the object while they are the same', () => {
-  const set = createToldSet();
+  const set = createToldSet(clock);
   set.put({ ...a, schemaDigest: 'x' });
   set.put({ ...b, schemaDigest: 'x' });
   const first = set.digests();
@@ -309,7 +352,7 @@ describe('any walk', () => {
   const walk = (check: (follower: Follower, step: Step, changes: readonly SourceChange[], before: Follower) => void) =>
     fc.assert(
       fc.property(fc.array(stepArb, { maxLength: 30 }), (steps) => {
-        const set = createToldSet();
+        const set = createToldSet(clock);
         const follower = new Follower();
         for (const step of steps) {
           const before = new Follower();

@@ -21,7 +21,7 @@ export interface CreateSourceOptions {
 
 /** Keeps a driver's sessions going, with jittered backoff between them, and makes changes of what they tell. */
 export function createSource({ driver, clock, schemas: known }: CreateSourceOptions): Source {
-  const told = createToldSet();
+  const told = createToldSet(clock);
   const schemas = new Map(known);
   const closing = new AbortController();
   const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS, FULL_JITTER);

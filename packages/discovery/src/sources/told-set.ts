@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { endpointKey, type Endpoint, type RemovalCause } from '@bascule/core';
+import { endpointKey, type Clock, type Endpoint, type RemovalCause } from '@bascule/core';
 import type { SourceChange } from '../source.ts';
 import { createDigestCount } from './digest-count.ts';
+import { createExpiries } from './expiries.ts';
 import type { Answer } from './feed.ts';
 import { newestOf, weighAnswer } from './weigh-answer.ts';
 
@@ -9,6 +10,10 @@ import { newestOf, weighAnswer } from './weigh-answer.ts';
 export interface ToldSet {
   answer(answer: Answer): SourceChange[];
   put(endpoint: Endpoint): SourceChange[];
+  /**
+   * Counts always, but for leases that run out: when most do so together, those beyond half are only doubted, for checks
+   * to confirm. What a system did not hear is no word of anybody's.
+   */
   remove(key: string, cause: RemovalCause): SourceChange[];
   removeInstance(instanceId: string, cause: RemovalCause): SourceChange[];
   /** Digests that present endpoints name; the same object for as long as they are the same. */
@@ -22,13 +27,18 @@ interface Entry {
   /** Answers in a row that lack it; 0 for one that is told. */
   missing: number;
   isDoubted: boolean;
-  /** Told by a history that is over: the present one never had it, so missing there says nothing. */
+  /**
+   * The present history never had it, since it was told by one that is over, or has dropped it when most of the leases
+   * ran out: missing there says nothing.
+   */
   isOfOldHistory: boolean;
 }
 
 /** An empty set. */
-export function createToldSet(): ToldSet {
+export function createToldSet(clock: Pick<Clock, 'nowMs'>): ToldSet {
   const entries = new Map<string, Entry>();
+  const expiries = createExpiries(clock);
+  let doubted = 0;
   const keysOf = new Map<string, Set<string>>();
   const digests = createDigestCount();
   /**
@@ -39,13 +49,17 @@ export function createToldSet(): ToldSet {
 
   function set(endpoint: Endpoint, scope: string): void {
     const key = endpointKey(endpoint);
-    digests.swap(entries.get(key)?.endpoint.schemaDigest, endpoint.schemaDigest);
+    const known = entries.get(key);
+    digests.swap(known?.endpoint.schemaDigest, endpoint.schemaDigest);
+    if (known?.isDoubted === true) doubted--;
+    expiries.forget(key);
     entries.set(key, { endpoint, scope, missing: 0, isDoubted: false, isOfOldHistory: false });
     keysOf.set(endpoint.instanceId, (keysOf.get(endpoint.instanceId) ?? new Set()).add(key));
   }
 
-  function drop(key: string, { endpoint }: Entry): void {
+  function drop(key: string, { endpoint, isDoubted }: Entry): void {
     entries.delete(key);
+    if (isDoubted) doubted--;
     digests.swap(endpoint.schemaDigest, undefined);
     const keys = keysOf.get(endpoint.instanceId);
     keys?.delete(key);
@@ -105,6 +119,10 @@ export function createToldSet(): ToldSet {
       for (const [id, { endpoint }] of shadows) if (endpointKey(endpoint) === key) shadows.delete(id);
       return [];
     }
+    if (cause === 'lease-expired' && expiries.add(key, countOthers(entry))) {
+      entry.isOfOldHistory = true;
+      return doubt(key, entry, 'its lease ran out together with most others');
+    }
     drop(key, entry);
     return [...surface(entry.endpoint.instanceId), { type: 'remove', key, cause }];
   }
@@ -117,10 +135,19 @@ export function createToldSet(): ToldSet {
   function miss(key: string, needed: number, why: string): SourceChange[] {
     const entry = entries.get(key) as Entry;
     entry.missing++;
-    if (entry.missing >= needed) return remove(key, 'not-in-source');
+    return entry.missing >= needed ? remove(key, 'not-in-source') : doubt(key, entry, why);
+  }
+
+  function doubt(key: string, entry: Entry, why: string): SourceChange[] {
     if (entry.isDoubted) return [];
     entry.isDoubted = true;
+    doubted++;
     return [{ type: 'doubt', key, why }, ...surface(entry.endpoint.instanceId)];
+  }
+
+  /** Those that are told beside it. */
+  function countOthers({ isDoubted }: Entry): number {
+    return entries.size - doubted - (isDoubted ? 0 : 1);
   }
 
   function answer({ endpoints, unreadable = [], history, scope = '' }: Answer): SourceChange[] {
