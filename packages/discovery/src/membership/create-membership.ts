@@ -16,7 +16,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const book = createBook(shelf);
   const log = createRemovalLog();
   const roster = createRoster({ book, log, clock });
-  const origins = new Map<string, Origin>();
+  const origins = new Set<Origin>();
   const absence =
     absentLimitMs === undefined ? undefined : createAbsence({ clock, limitMs: absentLimitMs, onDue: removeAbsent });
   /** What came in while a batch was on its way out. */
@@ -79,17 +79,16 @@ export function createMembership(options: MembershipOptions): Membership {
     const removal = { cause: 'source-gone', source: origin.name } as const;
     book.unhideAll(origin);
     for (const statement of origin.statements.values()) book.drop(statement, removal);
-    origins.delete(origin.name);
+    origins.delete(origin);
   }
 
   function join(given: JoinOptions): Joined {
     const { name, rank = 0, known = [] } = given;
-    if (origins.has(name)) throw new Error(`a source named ${JSON.stringify(name)} has joined already`);
     const status: SourceStatus = { state: 'connecting', sinceMs: clock.wallMs() };
     const schemaFor = (digest: string) => given.schemas?.get(digest) ?? given.schemaFor?.(digest);
     const origin = createOrigin({ name, rank, order: joins++, status, schemaFor });
-    origins.set(name, origin);
-    const isIn = (): boolean => origins.get(name) === origin;
+    origins.add(origin);
+    const isIn = (): boolean => origins.has(origin);
     run(() => {
       for (const endpoint of known) book.remember(origin, endpoint);
       return true;
@@ -142,7 +141,7 @@ export function createMembership(options: MembershipOptions): Membership {
         return identity !== undefined && !isHidden(identity);
       };
       return new Map(
-        [...origins].map(([name, { statements }]) => [
+        [...origins].map(({ name, statements }) => [
           name,
           [...statements.values()].flatMap(({ key, endpoint }) => (isKnown(key) ? [endpoint] : [])),
         ]),
@@ -150,7 +149,7 @@ export function createMembership(options: MembershipOptions): Membership {
     },
     removals: () => log.latest(),
     sources: () =>
-      [...origins.values()].map(({ name, rank, status, statements }) => {
+      [...origins].map(({ name, rank, status, statements }) => {
         return { name, rank, status, endpoints: statements.size };
       }),
     schema: (digest) => shelf.get(digest),

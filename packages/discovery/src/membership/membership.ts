@@ -17,16 +17,23 @@ import type { SourceListener, SourceStatus } from '../source.ts';
  * 4. **What takes a place comes before what leaves it**, so that a set of one is never empty in between.
  */
 export interface Membership {
-  /** A place for a source. Its listener is given to `Source.start`. Throws when the name is taken. */
+  /**
+   * A place for a source. Its listener is given to `Source.start`. One that takes the place of another may have its name:
+   * it joins before that one leaves, so that what both know stays as it is.
+   */
   join(options: JoinOptions): Joined;
   /** What a check found of an endpoint; ignored for one that is not there. See health/. */
   report(key: string, verdict: Verdict): void;
   members(): MemberRecord[];
   member(key: string): MemberRecord | undefined;
-  /** What each source says, as it says it: without what checks found, and without what was explicitly removed. */
+  /**
+   * What each source says, as it says it: without what checks found, and without what was explicitly removed. Of two of
+   * one name, the one that joined last.
+   */
   known(): Map<string, Endpoint[]>;
   /** The last 100 that left, newest first. */
   removals(): RemovalRecord[];
+  /** In the order in which they joined. */
   sources(): SourceRecord[];
   /** Descriptors by digest, of the endpoints that are there. */
   schema(digest: string): Uint8Array | undefined;

@@ -325,7 +325,7 @@ describe('a record', () => {
 
 describe('a source', () => {
   it('takes with it what only it told', () => {
-    const { join, log, membership, keys } = createRig();
+    const { join, log, keys } = createRig();
     const [one, two] = [join('one'), join('two')];
     one.tell(at('a', 'x'), at('b', 'y'));
     two.tell(at('b', 'y'));
@@ -334,8 +334,27 @@ describe('a source', () => {
     expect(log()).toEqual(['remove a#1 source-gone']);
     one.tell(at('c', 'z'));
     expect(keys()).toEqual(['b#1']);
-    expect(() => membership.join({ name: 'two' })).toThrow(/"two" has joined/);
-    membership.join({ name: 'one' });
+  });
+
+  it('may take the place of one of its name, and of what both know nothing leaves', () => {
+    const { join, log, membership, keys } = createRig();
+    const one = join('one');
+    one.connect();
+    one.tell(at('a', 'x'), at('b', 'y'));
+    membership.report('a#1', { verdict: 'failing', why: 'refused' });
+    log();
+    const two = join('one', { rank: 1, known: membership.known().get('one') ?? [] });
+    expect(membership.sources().map(({ name, status }) => `${name} ${status.state}`)).toEqual([
+      'one connected',
+      'one connecting',
+    ]);
+    expect(log()).toEqual([]);
+    one.leave();
+    expect(log()).toEqual(['update a#1 failing', 'update b#1']);
+    expect(membership.member('a#1')).toMatchObject({ presence: 'doubted', endpoint: { priority: 65_536 } });
+    two.tell(at('b', 'y'), at('c', 'z'));
+    expect(keys()).toEqual(['a#1', 'b#1', 'c#1']);
+    expect(membership.known().get('one')).toHaveLength(3);
   });
 
   it('is heard with its standing and its warnings', () => {

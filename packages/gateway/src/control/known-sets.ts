@@ -71,7 +71,9 @@ export function createKnownSets(options: KnownSetsOptions): KnownSets {
 
   /** Notes who is connected: one that is not says nothing, and what it said last keeps its age. */
   function listen(): void {
-    for (const { name, status } of membership.sources()) if (status.state === 'connected') heard.add(name);
+    // One that takes the place of another has its name: the later one counts.
+    const states = new Map(membership.sources().map(({ name, status }) => [name, status.state]));
+    for (const [name, state] of states) if (state === 'connected') heard.add(name);
   }
 
   async function write(source: SourceIdentity, endpoints: readonly Endpoint[], all: Schemas): Promise<void> {

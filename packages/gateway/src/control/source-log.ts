@@ -8,6 +8,8 @@ export interface SourceLog {
   warning(about: string, message: string): void;
   /** A start went on without the first word of a source. */
   unheard(name: string, status: SourceStatus, before: { readonly known: number; readonly ageMs: number }): void;
+  /** A source is not configured any more, and those in its place have not answered. */
+  stays(name: string, awaited: string): void;
   notSaved(name: string, error: Error): void;
   /** Endpoints that left though nobody said that they do. */
   removed(removals: readonly RemovalRecord[]): void;
@@ -37,6 +39,9 @@ export function createSourceLog(log: Log): SourceLog {
           ? 'and nothing is known of it from before'
           : `so the ${known} endpoints known last are used, ${toAge(ageMs)} old`;
       warn(`source ${name} has not answered yet, ${what}`, toLine(error ?? ''));
+    },
+    stays(name, awaited) {
+      warn(`source ${name} is not configured any more, and stays until ${awaited} has answered`);
     },
     notSaved(name, error) {
       log({ level: 'error', message: toLine(`the last known set of source ${name} was not saved: ${error.message}`) });

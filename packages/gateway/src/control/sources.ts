@@ -11,6 +11,7 @@ import {
 } from '@bascule/discovery';
 import type { DiscoverySettings } from '../config/settings-types.ts';
 import type { KnownSets, SourceIdentity } from './known-sets.ts';
+import { createLeaving } from './leaving.ts';
 import { openPlanned, type OpenContext } from './open-source.ts';
 import type { SourceLog } from './source-log.ts';
 import { planSources, planStatic, type PlacedPlan, type SourcePlan } from './source-plan.ts';
@@ -29,7 +30,8 @@ export interface Sources {
   /** Begins those of the first settings. Rejects as `update` does. */
   start(): Promise<void>;
   /**
-   * Opens and closes what differs; what is the same keeps its state. Rejects with SettingsRefused before anything has
+   * Opens and closes what differs; what is the same keeps its state. What is not configured any more stays until those
+   * that are new have answered, which may be later than this resolves. Rejects with SettingsRefused before anything has
    * changed. Until it resolves endpoints may be missing for a moment that are still there.
    */
   update(discovery: DiscoverySettings): Promise<void>;
@@ -78,27 +80,28 @@ export function createSources(options: SourcesOptions): Sources {
   const { membership, clock, log, settings, knownSets } = options;
   const { baseDir } = settings.discovery;
   const running = new Map<string, Running>();
+  const leaving = createLeaving<Running>(end);
   const closing = new Set<Promise<void>>();
   const started = Promise.withResolvers<void>();
   let fixed: StaticSource | undefined;
 
   async function open(placed: PlacedPlan): Promise<Opened> {
     const { plan } = placed;
-    const before = running.has(plan.name) ? undefined : knownSets.before(plan);
+    const before = running.get(plan.name)?.url === plan.url ? undefined : knownSets.before(plan);
     const schemas = before?.schemas ?? membership.schemas();
     const source = await openPlanned(placed, schemas, { clock, env: options.env, baseDir });
     return { plan, source, before };
   }
 
-  /** Puts an opened source into the membership, in one turn in place of an old one of its name. */
+  /** Puts an opened source into the membership. One that only asks in another way knows what the one before knew. */
   function begin({ plan, source, before }: Opened): Running {
     const old = running.get(plan.name);
-    if (old === undefined) return join(plan, plan, source, before);
     // At another address there is another system: what the old one knew is none of its business.
-    const endpoints = old.plan?.url === plan.url ? (membership.known().get(plan.name) ?? []) : [];
-    const schemas = membership.schemas();
+    if (old?.url !== plan.url) return join(plan, plan, source, before);
+    const endpoints = membership.known().get(plan.name) ?? [];
+    const entry = join(plan, plan, source, { endpoints, schemas: membership.schemas() });
     end(old);
-    return join(plan, plan, source, { endpoints, schemas });
+    return entry;
   }
 
   function join(
@@ -138,7 +141,6 @@ export function createSources(options: SourcesOptions): Sources {
   }
 
   function end(entry: Running): void {
-    running.delete(entry.name);
     closeSource(entry);
     entry.joined.leave();
   }
@@ -155,13 +157,14 @@ export function createSources(options: SourcesOptions): Sources {
     const fresh = wanted.filter(({ plan }) => !isDeepStrictEqual(running.get(plan.name)?.plan, plan));
     const opened = await openAll(fresh, open);
     applyStatic(discovery);
-    const names = new Set([EMBEDDED, ...wanted.map(({ plan }) => plan.name)]);
-    const gone = [...running.values()].filter(({ name }) => !names.has(name));
+    const urls = new Map([[EMBEDDED, ''], ...wanted.map(({ plan }) => [plan.name, plan.url] as const)]);
+    const gone = [...running.values()].filter(({ name, url }) => urls.get(name) !== url);
     const isTakeover = gone.length > 0 || opened.some(({ plan }) => running.has(plan.name));
+    for (const { name } of gone) running.delete(name);
     const begun = opened.map(begin);
-    // Who takes the place of another answers first, or endpoints that both know would leave and come back.
+    leaving.add(gone, begun);
     if (isTakeover) await heardOf(begun);
-    gone.forEach(end);
+    for (const { name } of leaving.waiting().leaving) log.stays(name, namesOf(leaving.waiting().awaited));
   }
 
   async function heardOf(sources: readonly Running[]): Promise<void> {
@@ -193,11 +196,15 @@ export function createSources(options: SourcesOptions): Sources {
     },
     kept: () => [...running.values()].map(({ name, url }) => ({ name, url })),
     async close() {
-      for (const entry of running.values()) closeSource(entry);
+      for (const entry of [...running.values(), ...leaving.waiting().leaving]) closeSource(entry);
       // What hangs in another system must not hold up the end of this one.
       await Promise.race([Promise.all(closing), sleep(clock, CLOSE_MS)]);
     },
   };
+}
+
+function namesOf(sources: readonly Running[]): string {
+  return sources.map(({ name }) => name).join(', ');
 }
 
 /** Several sources are opened at once; when one cannot be, none stays. */

@@ -112,6 +112,40 @@ describe('discovery', () => {
     expect(running.removals().map(({ endpoint, cause }) => `${endpoint.host} ${cause}`)).toContain('a source-gone');
   });
 
+  it('keeps what checks found of endpoints whose source is asked in another way', async () => {
+    const check = '  healthCheck: {tcp: {}, interval: 3600s, unhealthyThreshold: 1}\n';
+    const running = await start(of('url: "static:127.0.0.1:1", name: one') + check);
+    const [key = ''] = running.members().map((member) => member.key);
+    const healthOf = (): string | undefined => running.member(key)?.endpoint.health;
+    await expect.poll(healthOf).toBe('failing');
+    await running.update(settingsOf(of('url: "static:127.0.0.1:1", name: one, rank: 3') + check));
+    expect([healthOf(), running.member(key)?.endpoint.priority]).toEqual(['failing', 3 * 65_536]);
+    expect(running.removals()).toEqual([]);
+  });
+
+  it.each(['new', 'old'])('keeps a source until the one in its place (%s) has answered', async (name) => {
+    const running = await start(of('url: "static:a:1", name: old'));
+    const mistyped = of(`url: "http://127.0.0.1:1", name: ${name}`);
+    await running.update(settingsOf(mistyped));
+    await running.update(settingsOf(`${mistyped}  healthCheck: {interval: 3600s}\n`));
+    expect(addressesOf(running)).toBe('a:1');
+    expect(running.sources().map((source) => `${source.name} ${source.status.state}`)).toEqual([
+      'old connected',
+      `${name} stale`,
+    ]);
+    expect(events.at(-1)?.message).toBe(`source old is not configured any more, and stays until ${name} has answered`);
+    await running.update(settingsOf(of(`url: "static:b:2", name: ${name}`)));
+    expect(addressesOf(running)).toBe('b:2');
+    expect(running.sources().map((source) => source.name)).toEqual([name]);
+    expect(running.removals().map(({ endpoint, cause }) => `${endpoint.host} ${cause}`)).toEqual(['a source-gone']);
+  });
+
+  it('lets a source go at once when nobody takes its place', async () => {
+    const running = await start(of('url: "static:a:1", name: one', 'url: "static:b:2", name: two'));
+    await running.update(settingsOf(of('url: "static:b:2", name: two')));
+    expect(addressesOf(running)).toBe('b:2');
+  });
+
   it('leaves what has not changed alone', async () => {
     const running = await start(of('url: "static:a:1"'));
     const before = [running.members(), running.sources()];
