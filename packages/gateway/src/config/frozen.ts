@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RuleProblem } from './rules.ts';
 import type { Settings } from './settings-types.ts';
 
@@ -12,16 +13,18 @@ const FROZEN: readonly Frozen[] = [
   ['listener.host', (s) => s.listener.host],
   ['listener.port', (s) => s.listener.port],
   ['listener.workers', (s) => s.listener.workers],
+  ['listener.tls', (s) => s.listener.tls],
   ['operator.port', (s) => s.operator.port],
   ['discovery.embeddedRegistry', (s) => s.discovery.embeddedRegistry, WRITE_IT_OUT],
   ['discovery.registryAccessFile', (s) => s.discovery.registryAccessFile],
   ['discovery.absentLimit', (s) => s.discovery.absentLimitMs],
+  ['discovery.lastKnownMaxAge', (s) => s.discovery.lastKnownMaxAgeMs],
   ['stateDir', (s) => s.stateDir],
 ];
 
 /** Fields that differ and need a restart. With any of them, a change is refused whole. */
 export function frozenChanges(before: Settings, after: Settings): RuleProblem[] {
-  return FROZEN.filter(([, read]) => read(before) !== read(after)).map(([path, , advice]) => ({
+  return FROZEN.filter(([, read]) => !isDeepStrictEqual(read(before), read(after))).map(([path, , advice]) => ({
     path: path.split('.'),
     message: 'needs a restart to change',
     advice: advice ?? RESTART,

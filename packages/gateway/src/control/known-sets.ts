@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock, Endpoint, Timer } from '@bascule/core';
 import { createLastKnown, type LastKnown, type LoadedState, type Membership } from '@bascule/discovery';
+import { fileNameOf, removeOldFiles, type SourceIdentity } from './known-files.ts';
 
 /** What each source told last, on disk, so that a start needs none of them. */
 export interface KnownSets {
@@ -13,21 +13,15 @@ export interface KnownSets {
   close(): Promise<void>;
 }
 
-/** Another system behind an old name is another source. */
-export interface SourceIdentity {
-  readonly name: string;
-  readonly url: string;
-}
-
 export interface KnownSetsOptions {
   readonly membership: Pick<Membership, 'known' | 'schemas' | 'sources'>;
   readonly stateDir: string;
-  /** 0 takes none. */
+  /** 0 takes none, and writes none. */
   readonly maxAgeMs: number;
   readonly clock: Clock;
   /** Those whose sets are to be kept. */
   kept(): readonly SourceIdentity[];
-  /** A set could not be written: a restart without its source would not find it. */
+  /** A set could not be written: a restart without its source would not find it. Told once for as long as it is so. */
   onError(name: string, error: Error): void;
 }
 
@@ -37,7 +31,8 @@ const SAVE_DELAY_MS = 200;
 const REST_PER_SAVE = 20;
 const MAX_REST_MS = 10_000;
 /** A set that does not change is written all the same, since its age is that of its source's last word. */
-const REFRESH_MS = 3_600_000;
+const MAX_REFRESH_MS = 3_600_000;
+const MIN_REFRESH_MS = 1_000;
 
 interface Kept {
   readonly file: LastKnown;
@@ -45,25 +40,29 @@ interface Kept {
   endpoints: readonly Endpoint[];
   schemas: number;
   writtenMs: number;
+  /** Why it could not be written; empty when it could. */
+  problem: string;
 }
 
 export function createKnownSets(options: KnownSetsOptions): KnownSets {
   const { membership, clock, maxAgeMs } = options;
-  const refreshMs = Math.max(SAVE_DELAY_MS, Math.min(REFRESH_MS, maxAgeMs / 4));
+  const folder = join(options.stateDir, 'last-known');
+  const refreshMs = Math.max(MIN_REFRESH_MS, Math.min(MAX_REFRESH_MS, maxAgeMs / 4));
   const sets = new Map<string, Kept>();
   /** Names of sources that were connected at some time since the last save. */
   const heard = new Set<string>();
   let step: 'open' | 'closed' = 'open';
   let saved: Promise<void> = Promise.resolve();
   let restMs = 0;
+  let sweptMs = -Infinity;
   let due: { readonly atMs: number; readonly timer: Timer } | undefined;
 
   function setOf(source: SourceIdentity): Kept {
     const name = fileNameOf(source);
     let set = sets.get(name);
     if (set === undefined) {
-      const file = createLastKnown({ file: join(options.stateDir, 'last-known', name), clock });
-      set = { file, endpoints: [], schemas: -1, writtenMs: -Infinity };
+      const file = createLastKnown({ file: join(folder, name), clock });
+      set = { file, endpoints: [], schemas: -1, writtenMs: -Infinity, problem: '' };
       sets.set(name, set);
     }
     return set;
@@ -86,10 +85,20 @@ export function createKnownSets(options: KnownSetsOptions): KnownSets {
     Object.assign(set, { endpoints, schemas: schemas.size, writtenMs: nowMs });
     try {
       await set.file.save({ endpoints, schemas });
+      set.problem = '';
     } catch (error) {
       set.writtenMs = -Infinity;
-      options.onError(source.name, error as Error);
+      const { message } = error as Error;
+      if (message !== set.problem) options.onError(source.name, error as Error);
+      set.problem = message;
     }
+  }
+
+  async function sweep(): Promise<void> {
+    const nowMs = clock.nowMs();
+    if (nowMs - sweptMs < refreshMs) return;
+    sweptMs = nowMs;
+    await removeOldFiles(folder, { keep: options.kept(), beforeMs: clock.wallMs() - maxAgeMs });
   }
 
   async function save(): Promise<void> {
@@ -102,6 +111,7 @@ export function createKnownSets(options: KnownSetsOptions): KnownSets {
     const sources = options.kept().filter(({ name }) => heard.has(name));
     heard.clear();
     await Promise.all(sources.map((source) => write(source, known.get(source.name) ?? [], schemas)));
+    await sweep();
     restMs = Math.min(MAX_REST_MS, (clock.nowMs() - startMs) * REST_PER_SAVE);
     saveWithin(refreshMs);
   }
@@ -110,19 +120,20 @@ export function createKnownSets(options: KnownSetsOptions): KnownSets {
     const atMs = clock.nowMs() + delayMs;
     if (step === 'closed' || (due !== undefined && due.atMs <= atMs)) return;
     due?.timer.cancel();
-    due = { atMs, timer: clock.after(delayMs, () => void (saved = save())) };
+    due = { atMs, timer: clock.after(delayMs, () => void (saved = saved.then(save))) };
   }
 
   return {
     before: (source) => (maxAgeMs === 0 ? undefined : setOf(source).file.load({ maxAgeMs })),
     saveSoon() {
+      if (maxAgeMs === 0) return;
       listen();
       saveWithin(Math.max(SAVE_DELAY_MS, restMs));
     },
     async close() {
       step = 'closed';
       await saved;
-      await save();
+      if (maxAgeMs > 0) await save();
     },
   };
 }
@@ -131,12 +142,4 @@ type Schemas = ReadonlyMap<string, Uint8Array>;
 
 function isSame(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
   return a.length === b.length && a.every((endpoint, index) => endpoint === b[index]);
-}
-
-/** Readable, and different for each name and URL. */
-function fileNameOf({ name, url }: SourceIdentity): string {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([name, url]))
-    .digest('hex');
-  return `${name.replaceAll(/[^A-Za-z0-9.-]+/g, '_').slice(0, 64)}-${digest.slice(0, 12)}.json`;
 }

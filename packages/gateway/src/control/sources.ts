@@ -10,7 +10,8 @@ import {
   type Source,
 } from '@bascule/discovery';
 import type { DiscoverySettings } from '../config/settings-types.ts';
-import type { KnownSets, SourceIdentity } from './known-sets.ts';
+import type { SourceIdentity } from './known-files.ts';
+import type { KnownSets } from './known-sets.ts';
 import { createLeaving } from './leaving.ts';
 import { openPlanned, type OpenContext } from './open-source.ts';
 import type { SourceLog } from './source-log.ts';

@@ -334,7 +334,9 @@ describe('what needs a restart', () => {
   test.each([
     ['listener: {host: "0.0.0.0"}', ['listener.host']],
     ['listener: {port: 1, workers: 2}', ['listener.port', 'listener.workers']],
+    ['listener: {tls: {certFile: a, keyFile: b}}', ['listener.tls']],
     ['operator: {port: 1}', ['operator.port']],
+    ['discovery: {lastKnownMaxAge: 1s}', ['discovery.lastKnownMaxAge']],
     ['stateDir: elsewhere', ['stateDir']],
     ['discovery: {absentLimit: 1s, registryAccessFile: a}', ['discovery.registryAccessFile', 'discovery.absentLimit']],
     // Naming a source switches the registry inside off, unless it is written down.

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVirtualClock, type Endpoint } from '@bascule/core';
@@ -122,6 +122,33 @@ describe('last known sets', () => {
     expect(rig(0).open().before(A)).toBeUndefined();
   });
 
+  it('are not written where none counts', async () => {
+    const { open, clock } = rig(0);
+    const sets = open();
+    sets.saveSoon();
+    expect(clock.pending()).toBe(0);
+    await sets.close();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('of sources that are gone are removed when no start would take them', async () => {
+    const { open, clock } = rig(DAY_MS);
+    await open().close();
+    const names = await readdir(join(folder, 'last-known'));
+    const place = (name: string): string => join(folder, 'last-known', name);
+    const gone = names.map((name) => name.replace(/-[0-9a-f]{12}/, '-0123456789ab'));
+    const [old = '', young = ''] = gone;
+    for (const name of [...gone, `${old}.previous`, `${old}.new`, 'notes.json']) await writeFile(place(name), '');
+    for (const name of [...names, old, `${old}.previous`, `${old}.new`, 'notes.json']) {
+      const writtenMs = clock.wallMs() - DAY_MS - 1_000;
+      await utimes(place(name), writtenMs / 1_000, writtenMs / 1_000);
+    }
+    await open().close();
+    expect((await readdir(join(folder, 'last-known'))).toSorted()).toEqual(
+      [...names, ...names.map((name) => `${name}.previous`), young, 'notes.json'].toSorted(),
+    );
+  });
+
   it('that cannot be written are told, and tried again with the next change', async () => {
     const { open, errors, idsOf, clock } = rig();
     const file = join(folder, 'last-known');
@@ -130,6 +157,10 @@ describe('last known sets', () => {
     sets.saveSoon();
     clock.advance(200);
     await expect.poll(() => errors).toEqual([expect.stringContaining('consul://a: '), expect.stringContaining('b: ')]);
+    sets.saveSoon();
+    clock.advance(10_000);
+    await expect.poll(() => clock.pending()).toBe(1);
+    expect(errors.length).toBe(2);
     await rm(file);
     sets.saveSoon();
     clock.advance(200);
