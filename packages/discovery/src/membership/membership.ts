@@ -101,6 +101,8 @@ export interface MemberRecord {
   readonly presence: 'told' | 'doubted';
   /** Why it is doubted, failing or draining; empty when it is told and healthy. */
   readonly cause: string;
+  /** Its first check has not answered yet: until then it gets no calls, though nothing speaks against it. */
+  readonly isPending: boolean;
   /** Wall-clock milliseconds since presence and health are as they are. */
   readonly sinceMs: number;
 }

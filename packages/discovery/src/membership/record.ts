@@ -28,11 +28,13 @@ export function toRecord(options: {
   if (health !== 'healthy') causes.push(whyNotHealthy(member, verdict));
   const cause = causes.join('; ');
 
-  const isSame = presence === before?.presence && health === (before.endpoint.health ?? 'healthy');
+  const isPending = verdict.verdict === 'pending' && member.endpoint.health !== 'failing';
+  const isSame =
+    presence === before?.presence && health === (before.endpoint.health ?? 'healthy') && isPending === before.isPending;
   const isSaidSame = endpoint === before?.endpoint && member.endpoint.health === before.said.health;
   if (isSame && isSaidSame && cause === before.cause && isDeepStrictEqual(sources, before.sources)) return before;
   const sinceMs = isSame ? before.sinceMs : nowMs;
-  return { key: member.key, endpoint, said: member.endpoint, sources, presence, cause, sinceMs };
+  return { key: member.key, endpoint, said: member.endpoint, sources, presence, cause, isPending, sinceMs };
 }
 
 /** The statement's endpoint with the health and the priority that it has here; `before`'s when nothing has changed. */

@@ -60,7 +60,7 @@ export interface DiscoveryOptions {
 export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { settings, clock } = options;
   const { absentLimitMs } = settings.discovery;
-  const log = createSourceLog(options.log);
+  const log = createSourceLog(options.log, clock);
   const listeners = new Set<() => void>();
   /** While sources take each other's place: what was there before they began to. */
   let held: Endpoint[] | undefined;
@@ -74,6 +74,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       logRemovals(changes);
     },
     onNews(keys) {
+      for (const key of keys) log.health(key, membership.member(key));
       // A doubt is no change, and has to be looked into.
       if (keys.length > 0) health.changed(keys);
       knownSets.saveSoon();
@@ -112,8 +113,8 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   });
 
   function logRemovals(changes: readonly Change[]): void {
-    const removed = changes.filter((change) => change.type === 'remove').length;
-    if (removed > 0) log.removed(membership.removals().slice(0, removed));
+    const causes = changes.flatMap((change) => (change.type === 'remove' ? [change.cause] : []));
+    if (causes.length > 0) log.removed(causes, membership.removals().slice(0, causes.length));
   }
 
   const endpointsNow = (): Endpoint[] => membership.members().map(({ endpoint }) => endpoint);
@@ -153,6 +154,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       await knownSets.close();
       await health.close();
       membership.close();
+      log.close();
     },
   };
 }

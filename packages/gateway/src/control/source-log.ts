@@ -1,58 +1,99 @@
-import { formatAddress, type Endpoint, type RemovalCause } from '@bascule/core';
-import type { RemovalRecord, SourceStatus } from '@bascule/discovery';
-import type { Log } from '../log.ts';
+import { formatAddress, type Clock, type Endpoint, type RemovalCause } from '@bascule/core';
+import type { MemberRecord, RemovalRecord, SourceStatus } from '@bascule/discovery';
+import type { Log, LogEvent } from '../log.ts';
+import { createPacedLog } from './paced-log.ts';
 
-/** What an operator reads about sources: a line each, whatever a system has put into its words. */
+/** What an operator reads about sources and endpoints: a line each, whatever a system has put into its words. */
 export interface SourceLog {
   status(name: string, status: SourceStatus): void;
+  /** So many a second at most, as all that is said of single endpoints. */
   warning(about: string, message: string): void;
   /** A start went on without the first word of a source. */
   unheard(name: string, status: SourceStatus, before: { readonly known: number; readonly ageMs: number }): void;
   /** A source is not configured any more, and those in its place have not answered. */
   stays(name: string, awaited: string): void;
   notSaved(name: string, error: Error): void;
-  /** Endpoints that left though nobody said that they do. */
-  removed(removals: readonly RemovalRecord[]): void;
+  /** An endpoint has changed, or left: says so when it has begun or ceased to fail. */
+  health(key: string, record: MemberRecord | undefined): void;
+  /** Endpoints that left: names those that did not say so themselves. `removals` are the last of them. */
+  removed(causes: readonly RemovalCause[], removals: readonly RemovalRecord[]): void;
+  /** Says what it has counted, and nothing later. */
+  close(): void;
 }
 
-/** Causes that nobody has stated: somebody may miss these endpoints. */
-const BY_ABSENCE: ReadonlySet<RemovalCause> = new Set(['not-in-source', 'absent-and-failing', 'absent-too-long']);
-const MAX_LINES = 20;
+/** Causes that the endpoint or its operator has not stated: somebody may miss it. */
+const UNSTATED: ReadonlySet<RemovalCause> = new Set([
+  'lease-expired',
+  'not-in-source',
+  'absent-and-failing',
+  'absent-too-long',
+]);
 const MAX_WORDS = 500;
 
-export function createSourceLog(log: Log): SourceLog {
+export function createSourceLog(log: Log, clock: Clock): SourceLog {
   const states = new Map<string, SourceStatus['state']>();
-  const warn = (message: string, why?: string): void => log({ level: 'warn', message: toLine(message), why });
+  /** Since when endpoints fail, by key. */
+  const failing = new Map<string, number>();
+  const endpoints = createPacedLog({
+    log,
+    clock,
+    rest: (count) => `${count} more endpoints failed, recovered or left`,
+  });
+  const warnings = createPacedLog({ log, clock, rest: (count) => `${count} more warnings of sources and checks` });
+
+  const toEvent = (level: LogEvent['level'], message: string, why?: string): LogEvent => ({
+    level,
+    message: toLine(message),
+    ...(why !== undefined && { why: toLine(why) }),
+  });
+
   return {
-    status(name, { state, error }) {
+    status(name, { state, error = '' }) {
       // Why it is lost may differ each time that it is tried again; that it is lost is said once.
       if (states.get(name) === state) return;
       states.set(name, state);
-      if (state === 'connecting') return;
-      if (state === 'stale') warn(`source ${name}: stale`, toLine(error ?? ''));
-      else log({ level: 'info', message: toLine(`source ${name}: connected`) });
+      if (state === 'stale') log(toEvent('warn', `source ${name}: stale`, error));
+      if (state === 'connected') log(toEvent('info', `source ${name}: connected`));
     },
-    warning: (about, message) => warn(`${about}: ${message}`),
-    unheard(name, { error }, { known, ageMs }) {
+    warning: (about, message) => warnings.write(toEvent('warn', `${about}: ${message}`)),
+    unheard(name, { error = '' }, { known, ageMs }) {
       const what =
         known === 0
           ? 'and nothing is known of it from before'
           : `so the ${known} endpoints known last are used, ${toAge(ageMs)} old`;
-      warn(`source ${name} has not answered yet, ${what}`, toLine(error ?? ''));
+      log(toEvent('warn', `source ${name} has not answered yet, ${what}`, error));
     },
     stays(name, awaited) {
-      warn(`source ${name} is not configured any more, and stays until ${awaited} has answered`);
+      log(toEvent('warn', `source ${name} is not configured any more, and stays until ${awaited} has answered`));
     },
     notSaved(name, error) {
-      log({ level: 'error', message: toLine(`the last known set of source ${name} was not saved: ${error.message}`) });
+      log(toEvent('error', `the last known set of source ${name} was not saved: ${error.message}`));
     },
-    removed(removals) {
-      const unstated = removals.filter(({ cause }) => BY_ABSENCE.has(cause));
-      for (const { endpoint, source, cause } of unstated.slice(0, MAX_LINES)) {
-        warn(`endpoint ${nameOf(endpoint)} of source ${source} was removed: ${cause}`);
+    health(key, record) {
+      const sinceMs = failing.get(key);
+      if (record === undefined) return void failing.delete(key);
+      // One that has not been asked yet has not failed either.
+      const { health = 'healthy' } = record.isPending ? {} : record.endpoint;
+      if ((health === 'failing') === (sinceMs !== undefined)) return;
+      const name = nameOf(record.endpoint);
+      if (sinceMs === undefined) {
+        failing.set(key, clock.wallMs());
+        return endpoints.write(toEvent('warn', `endpoint ${name} is failing`, record.cause));
       }
-      const more = unstated.length - MAX_LINES;
-      if (more > 0) warn(`${more} more endpoints were removed for their absence`);
+      failing.delete(key);
+      const how = health === 'healthy' ? 'is healthy again' : `is ${health}`;
+      endpoints.write(toEvent('info', `endpoint ${name} ${how}, after ${toAge(clock.wallMs() - sinceMs)}`));
+    },
+    removed(causes, removals) {
+      const named = removals.filter(({ cause }) => UNSTATED.has(cause));
+      for (const { endpoint, source, cause } of named) {
+        endpoints.write(toEvent('warn', `endpoint ${nameOf(endpoint)} of source ${source} was removed: ${cause}`));
+      }
+      endpoints.leaveOut('warn', causes.filter((cause) => UNSTATED.has(cause)).length - named.length);
+    },
+    close() {
+      endpoints.close();
+      warnings.close();
     },
   };
 }
@@ -62,7 +103,9 @@ function nameOf(endpoint: Endpoint): string {
 }
 
 function toAge(ageMs: number): string {
-  const minutes = Math.round(ageMs / 60_000);
+  const seconds = Math.max(0, Math.round(ageMs / 1_000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 

@@ -103,6 +103,9 @@ function stateOf(
   const { health = 'healthy' } = record.endpoint;
   const source = record.sources.join(',');
   const { cause, sinceMs } = record;
+  if (record.isPending) {
+    return { state: record.said.health === 'draining' ? 'draining' : 'connecting', source, cause, sinceMs };
+  }
   if (health !== 'healthy') return { state: health, source, cause, sinceMs };
   if (reached.state !== 'ready') {
     return { state: 'connecting', source, cause: reached.problem || cause, sinceMs: reached.sinceMs };

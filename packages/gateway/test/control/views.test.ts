@@ -37,6 +37,19 @@ const one = endpointOf({ instanceId: 'one', services: ['a.A'] });
 const KEY = endpointKey(one);
 
 describe('the view of discovery', () => {
+  it('calls an endpoint connecting until its first check has answered', () => {
+    const { membership, tell } = rig();
+    tell(one);
+    const state = (): unknown =>
+      viewDiscovery([{ members: [reportOf(one)] }], membership).endpoints.map((view) => [view.state, view.cause]);
+    membership.report(KEY, { verdict: 'pending', why: 'not answered yet' });
+    expect(state()).toEqual([['connecting', 'not answered yet']]);
+    membership.report(KEY, { verdict: 'failing', why: 'refused' });
+    expect(state()).toEqual([['failing', 'refused']]);
+    membership.report(KEY, { verdict: 'passing' });
+    expect(state()).toEqual([['ready', '']]);
+  });
+
   it('shows an IPv6 address as URLs write it', () => {
     const { membership, tell } = rig();
     tell({ ...one, host: '2001:db8::1' });
