@@ -44,6 +44,21 @@ export function toConsulRecord(entry: unknown): ConsulRecord | undefined {
   };
 }
 
+/** What Consul writes into a check that nobody renewed. */
+const NOT_RENEWED = /^TTL expired/;
+
+/** Whether nothing is known to be wrong but that it did not renew. */
+export function isSilent({ checks }: ConsulRecord): boolean {
+  const critical = checks.filter((check) => textAt(check, 'Status') === 'critical');
+  return critical.length > 0 && critical.every((check) => NOT_RENEWED.test(textAt(check, 'Output')));
+}
+
+/** As if it had renewed. */
+export function spare(record: ConsulRecord): ConsulRecord {
+  const checks = record.checks.filter((check) => textAt(check, 'Status') !== 'critical');
+  return { ...record, checks, version: `${record.version} spared` };
+}
+
 /** Throws where the record cannot be read. */
 export function toEndpoint(record: ConsulRecord, defaults: EndpointDefaults): Endpoint {
   const { node, service, checks } = record;

@@ -6,7 +6,8 @@ import type { HttpClient } from '../http.ts';
 import { createPace } from '../pace.ts';
 import { gatherReadings, readRecord, type Reading } from '../records.ts';
 import { askConsul, type ConsulAnswer } from './asking.ts';
-import { toConsulRecord, toEndpoint, type ConsulRecord } from './records.ts';
+import { spareSilent } from '../silence.ts';
+import { isSilent, spare, toConsulRecord, toEndpoint, type ConsulRecord } from './records.ts';
 import type { ConsulTarget } from './target.ts';
 
 export interface ServiceWatchOptions {
@@ -65,7 +66,9 @@ export function createServiceWatch(options: ServiceWatchOptions): ServiceWatch {
     const body = answer.body();
     if (!Array.isArray(body)) throw new Error(`Consul answers with something that is no list of ${name}`);
     const entries = body.map(toConsulRecord);
-    const records = entries.filter((record) => record !== undefined);
+    const told = entries.filter((record) => record !== undefined);
+    const records = spareSilent(told, isSilent, spare);
+    if (records !== told) feed.warning(`Consul: most of ${name} do not renew at once, so those count as well`);
     let isSameHistory = continues(answer, records, isResumed);
     if (records.length < entries.length) {
       feed.warning(`Consul: ${entries.length - records.length} records of ${name} have no id and cannot be read`);

@@ -42,6 +42,11 @@ export function toEndpoint(raw: JsonObject, service: string, defaults: EndpointD
   );
 }
 
+/** Whether it did not renew. One that is not ephemeral does not: Nacos asks it. */
+export function isSilent(raw: JsonObject): boolean {
+  return raw['healthy'] === false && raw['ephemeral'] !== false;
+}
+
 function healthOf(raw: JsonObject): EndpointHealth | undefined {
   if (raw['healthy'] === false) return 'failing';
   return raw['enabled'] === false ? 'draining' : undefined;
