@@ -22,8 +22,12 @@ export interface AdminRoutesOptions {
   status(): StatusData | Promise<StatusData>;
 }
 
+/** Made once for all who are sent the same. */
+type Responses = WeakMap<DiscoveryViewData, Map<string, ListEndpointsResponse>>;
+
 /** Route functions of AdminService. Who may call is not decided here. */
 export function createAdminRoutes(options: AdminRoutesOptions): (router: ConnectRouter) => void {
+  const responses: Responses = new WeakMap();
   return (router) => {
     router.service(AdminService, {
       async listEndpoints({ service }) {
@@ -34,7 +38,7 @@ export function createAdminRoutes(options: AdminRoutesOptions): (router: Connect
       },
       async *watchEndpoints({ service }, { signal }) {
         // A service that nobody serves yet is just what is waited for.
-        for await (const view of options.watch(signal)) yield { view: toResponse(view, service) };
+        for await (const view of options.watch(signal)) yield { view: toKnownResponse(responses, view, service) };
       },
       async getServiceSchema({ service }) {
         const schema = options.schemaOf(service);
@@ -51,6 +55,13 @@ export function createAdminRoutes(options: AdminRoutesOptions): (router: Connect
       },
     });
   };
+}
+
+function toKnownResponse(responses: Responses, view: DiscoveryViewData, service: string): ListEndpointsResponse {
+  const made = responses.get(view) ?? new Map<string, ListEndpointsResponse>();
+  const response = made.get(service) ?? toResponse(view, service);
+  responses.set(view, made.set(service, response));
+  return response;
 }
 
 /** `service` leaves out what is not about it; empty is all. */

@@ -22,7 +22,8 @@ const SECOND_MS = 1_000;
 const LEVELS: readonly LogEvent['level'][] = ['info', 'warn', 'error'];
 
 /** A second begins with the first line after the last one. */
-export function createPacedLog({ log, clock, rest }: PacedLogOptions): PacedLog {
+export function createPacedLog(options: PacedLogOptions): PacedLog {
+  const { log, clock } = options;
   let lines = 0;
   let leftOut = 0;
   let level: LogEvent['level'] = 'info';
@@ -33,7 +34,7 @@ export function createPacedLog({ log, clock, rest }: PacedLogOptions): PacedLog 
     second = undefined;
     lines = 0;
     if (leftOut === 0) return;
-    const event = { level, message: rest(leftOut) };
+    const event = { level, message: options.rest(leftOut) };
     leftOut = 0;
     level = 'info';
     write(event);

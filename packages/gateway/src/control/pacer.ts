@@ -14,12 +14,18 @@ export interface Pacer {
  */
 type State = 'idle' | 'running' | 'running-again' | 'resting' | 'resting-again' | 'closed';
 
-/** A fifth of the time at most goes to a job that is asked for without end: it rests four times as long as it ran. */
-const REST_PER_RUN = 4;
-const MAX_REST_MS = 500;
+export interface PacerOptions {
+  readonly clock: Clock;
+  /** How many times as long as it ran a job rests: with 4 a fifth of the time at most goes to it. */
+  readonly restPerRun: number;
+  readonly minRestMs: number;
+  readonly maxRestMs: number;
+  /** Must not reject. */
+  run(): Promise<void>;
+}
 
-/** `run` must not reject. */
-export function createPacer({ clock, run }: { clock: Clock; run: () => Promise<void> }): Pacer {
+export function createPacer(options: PacerOptions): Pacer {
+  const { clock, restPerRun, minRestMs, maxRestMs } = options;
   let state: State = 'idle';
   let timer: Timer | undefined;
   const now = (): State => state;
@@ -27,9 +33,9 @@ export function createPacer({ clock, run }: { clock: Clock; run: () => Promise<v
   async function start(): Promise<void> {
     state = 'running';
     const startMs = clock.nowMs();
-    await run();
+    await options.run();
     if (now() === 'closed') return;
-    const restMs = Math.min(MAX_REST_MS, (clock.nowMs() - startMs) * REST_PER_RUN);
+    const restMs = Math.min(maxRestMs, Math.max(minRestMs, (clock.nowMs() - startMs) * restPerRun));
     state = now() === 'running-again' ? 'resting-again' : 'resting';
     // Timers count whole milliseconds: a shorter rest is none.
     if (restMs < 1) rested();

@@ -117,6 +117,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   // Each picture is a whole one: many changes one after the other must not take all the time there is.
   const pacer = createPacer({
     clock: options.clock,
+    restPerRun: 4,
+    minRestMs: 0,
+    maxRestMs: 500,
     run: () => publish().catch((error: Error) => options.onError(error)),
   });
 

@@ -3,11 +3,14 @@ import { expect, it } from 'vitest';
 import { createPacer } from '../../src/control/pacer.ts';
 
 /** A job that takes as long as it is told to. */
-function setUp(runMs: number) {
+function setUp(runMs: number, minRestMs = 0) {
   const clock = createVirtualClock();
   const startedMs: number[] = [];
   const pacer = createPacer({
     clock,
+    restPerRun: 4,
+    minRestMs,
+    maxRestMs: 500,
     run: () =>
       new Promise((resolve) => {
         startedMs.push(clock.nowMs());
@@ -35,6 +38,15 @@ it('runs at once, and once for all who ask during a run and its rest', async () 
   pacer.schedule();
   await pass(200);
   expect(startedMs).toEqual([0, 50]);
+});
+
+it('rests for as long as it must, however short it was', async () => {
+  const { pacer, startedMs, pass } = setUp(10, 100);
+  pacer.schedule();
+  await pass(15);
+  pacer.schedule();
+  await pass(200);
+  expect(startedMs).toEqual([0, 110]);
 });
 
 it('leaves most of the time to others, however often it is asked', async () => {

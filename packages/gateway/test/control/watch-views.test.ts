@@ -8,11 +8,12 @@ import { PLACES, viewOf } from '../admin/samples.ts';
 function rig() {
   const clock = createVirtualClock();
   const listeners = new Set<() => void>();
-  const state = { view: viewOf(PLACES), looks: 0 };
+  const state: { view: DiscoveryViewData | Error; looks: number } = { view: viewOf(PLACES), looks: 0 };
   const watch = createViewWatch({
     clock,
     async view() {
       state.looks++;
+      if (state.view instanceof Error) throw state.view;
       return state.view;
     },
     onNews(listener) {
@@ -21,11 +22,12 @@ function rig() {
     },
   });
   const news = (): void => listeners.forEach((listener) => listener());
-  /** Time goes on as soon as somebody waits for it. */
+  const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+  /** Time goes on once all that can be done without it is done. */
   async function advance(ms: number): Promise<void> {
-    await vi.waitFor(() => expect(clock.pending()).toBe(1));
+    await settle();
     clock.advance(ms);
-    await new Promise((resolve) => setImmediate(resolve));
+    await settle();
   }
   return { clock, state, watch, news, advance, listeners };
 }
@@ -83,6 +85,42 @@ describe('watching views', () => {
     await vi.waitFor(() => expect(seen).toHaveLength(2));
     watch.close();
     await ended;
+  });
+
+  it('looks once for all who watch, and shows whoever is slow the last view alone', async () => {
+    const { state, watch, news, advance } = rig();
+    const others = [1, 2, 3].map(() => follow(watch.watch(new AbortController().signal)));
+    const slow = watch.watch(new AbortController().signal)[Symbol.asyncIterator]();
+    const first = (await slow.next()).value as DiscoveryViewData;
+    expect(first.endpoints[0]?.state).toBe('ready');
+    for (const change of ['failing', 'connecting', 'draining'] as const) {
+      state.view = viewOf({ ...PLACES, state: change });
+      news();
+      await advance(250);
+    }
+    for (const { seen } of others) await vi.waitFor(() => expect(seen).toHaveLength(4));
+    expect(state.looks).toBe(4);
+    const second = (await slow.next()).value as DiscoveryViewData;
+    expect(second.endpoints[0]?.state).toBe('draining');
+    watch.close();
+    expect((await slow.next()).done).toBe(true);
+    await Promise.all(others.map(({ ended }) => ended));
+  });
+
+  it('ends for all who wait when it cannot look, and begins anew for the next', async () => {
+    const { state, watch, advance, clock } = rig();
+    const { seen, ended } = follow(watch.watch(new AbortController().signal));
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    state.view = new Error('a thread has ended');
+    const failed = expect(ended).rejects.toThrow('a thread has ended');
+    await advance(1_000);
+    await failed;
+    expect(clock.pending()).toBe(0);
+    state.view = viewOf(PLACES);
+    const next = follow(watch.watch(new AbortController().signal));
+    await vi.waitFor(() => expect(next.seen).toHaveLength(1));
+    watch.close();
+    await next.ended;
   });
 
   it('lets 32 watch, and another when one has gone', async () => {
