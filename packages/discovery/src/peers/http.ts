@@ -48,6 +48,11 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Until the last byte of the answer. Default 10,000 ms. */
   readonly timeoutMs?: number;
+  /**
+   * Waits at the server for news after a point of its history. Then it fails when the connection is lost, also a kept
+   * one: asked again of a server that has started anew, it would wait for a point that is far. Default false.
+   */
+  readonly waits?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -99,6 +104,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       for (;;) {
         const answer = await Promise.race([receive(outgoing, maxBytes), stopped.promise]);
         if (answer !== 'outdated') return toAnswer(what, answer);
+        if (request.waits === true) throw new Error('the connection was lost');
         outgoing = open(origin, request);
       }
     } catch (error) {

@@ -62,7 +62,7 @@ const POLL = { interval: 20 };
 export async function createScene(system: SystemUnderTest, name: string, traits: Traits): Promise<Scene> {
   const scope = await system.scope(name);
   const opened: (() => Promise<unknown>)[] = [];
-  const patienceMs = traits.patienceMs ?? 20_000;
+  const patienceMs = traits.patienceMs ?? 45_000;
   const seenAs = (endpoint: Endpoint): Endpoint => traits.seenAs?.(endpoint) ?? endpoint;
   // Asked for anew each time: what is listed in the URL itself changes it.
   const accessNow = (): Access => scope.access(system.server?.port ?? 0);

@@ -91,7 +91,7 @@ export interface Traits {
    * than half at once, are only doubted. Default `told`.
    */
   readonly removal?: 'told' | 'inferred';
-  /** How long anything may take that needs no time of its own. Default 20,000 ms. */
+  /** How long anything may take that needs no time of its own. Default 45,000 ms. */
   readonly patienceMs?: number;
   /** How much faster time runs for a source that must notice a stalled connection. Default 10. */
   readonly stallSpeed?: number;

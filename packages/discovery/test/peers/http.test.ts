@@ -148,6 +148,17 @@ describe('the HTTP client', () => {
     expect([server.accepted, server.asked.length]).toEqual([2, 4]);
   });
 
+  it('does not ask another time for what waits, since the server may have started anew', async () => {
+    const server = await stub((request, response) => {
+      if (request.url?.includes('wait') === true) request.socket.resetAndDestroy();
+      else sendJson(response, 1);
+    });
+    const http = client(server.origin, { maxConnections: 1 });
+    await http.ask(GET);
+    await expect(http.ask({ ...GET, path: '/a?wait=5m', waits: true })).rejects.toThrow('the connection was lost');
+    expect(server.asked).toHaveLength(2);
+  });
+
   it('does not ask again when a fresh connection is reset', async () => {
     const server = await stub((request) => request.socket.resetAndDestroy());
     await expect(client(server.origin).ask(GET)).rejects.toThrow(/ECONNRESET|socket hang up/);

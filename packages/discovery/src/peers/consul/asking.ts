@@ -48,7 +48,8 @@ export async function askConsul(
     query.set('wait', `${Math.ceil(waitMs)}ms`);
   }
   const timeoutMs = (index > 0 ? waitMs * (1 + 1 / 16) : 0) + MARGIN_MS;
-  const answer = await http.ask({ method: 'GET', path: `${path}?${query.toString()}`, timeoutMs, signal });
+  const waits = index > 0;
+  const answer = await http.ask({ method: 'GET', path: `${path}?${query.toString()}`, timeoutMs, waits, signal });
   refuseWithoutLeader(answer);
   return {
     body: () => answer.json(),
