@@ -10,6 +10,9 @@ export interface Operator {
   readonly modules: Client<typeof ModuleService>;
 }
 
+/** Ten thousand endpoints of a dozen services are tens of megabytes, and the gateway is the operator's own. */
+const MAX_ANSWER_BYTES = 268_435_456;
+
 /** Clients for the operator's listener at `url`. */
 export function createOperator(url: string, token: string): Operator {
   const transport = createNodeTransport({
@@ -17,6 +20,7 @@ export function createOperator(url: string, token: string): Operator {
     protocol: 'connect',
     httpVersion: '1.1',
     connectWaitMs: 0,
+    readMaxBytes: MAX_ANSWER_BYTES,
     interceptors: [createExplainer(url), createBearerInterceptor(token)],
   });
   return { admin: createClient(AdminService, transport), modules: createClient(ModuleService, transport) };

@@ -9,6 +9,7 @@ import {
 } from '@bascule/schema/gen/bascule/admin/v1/admin_pb.ts';
 import type { Client } from '@connectrpc/connect';
 import type { CliContext, GlobalOptions } from '../context.ts';
+import { CliFailure, ExitCode } from '../failure.ts';
 import { toPlain, type Terminal } from '../terminal.ts';
 import { describeSource, serviceOf } from './print.ts';
 
@@ -40,6 +41,8 @@ export async function watchEndpoints(context: CliContext, options: GlobalOptions
   } catch (error) {
     if (!stopped.signal.aborted) throw error;
   }
+  // It ends no watch before it stops.
+  if (!stopped.signal.aborted) throw new CliFailure(ExitCode.unreachable, 'the gateway has stopped');
 }
 
 function printChanges(terminal: Terminal, before: ListEndpointsResponse | undefined, now: ListEndpointsResponse): void {
@@ -54,9 +57,8 @@ function printChanges(terminal: Terminal, before: ListEndpointsResponse | undefi
     if (old !== undefined && wordsOf(old).join() === wordsOf(endpoint).join()) continue;
     say(...wordsOf(endpoint));
   }
-  // What had left before the watch began is no news.
-  for (const removal of before === undefined ? [] : newRemovals(before.removals, now.removals)) {
-    say('left', removal.instanceId, removal.address, removal.source, removal.cause);
+  for (const { instanceId, address, source, cause } of before === undefined ? [] : departures(before, now)) {
+    say('left', instanceId, address, source, cause);
   }
   const states = new Map(before?.sources.map((source) => [source.name, source.state]));
   for (const source of now.sources) {
@@ -69,7 +71,7 @@ function printChanges(terminal: Terminal, before: ListEndpointsResponse | undefi
 }
 
 function keyOf(endpoint: EndpointView): string {
-  return `${serviceOf(endpoint)} ${endpoint.instanceId}#${endpoint.incarnation}`;
+  return `${serviceOf(endpoint)} ${identityOf(endpoint)}`;
 }
 
 function wordsOf(endpoint: EndpointView): string[] {
@@ -77,12 +79,28 @@ function wordsOf(endpoint: EndpointView): string[] {
   return [state.padEnd(10), serviceOf(endpoint), instanceId, address, source, cause];
 }
 
-/** Newest first on the wire; the oldest of the new ones first here. */
-function newRemovals(before: readonly RemovalView[], now: readonly RemovalView[]): RemovalView[] {
-  const known = new Set(before.map(removalKey));
-  return now.filter((removal) => !known.has(removalKey(removal))).toReversed();
+type Departure = Pick<RemovalView, 'instanceId' | 'address' | 'source' | 'cause'>;
+
+/** Who is not there any more, and who came and left since. The gateway remembers the reasons of the last hundred. */
+function departures(before: ListEndpointsResponse, now: ListEndpointsResponse): Departure[] {
+  const seen = new Map(before.endpoints.map((endpoint) => [identityOf(endpoint), endpoint]));
+  const present = new Set(now.endpoints.map(identityOf));
+  const known = new Set(before.removals.map(removalKey));
+  // Newest first on the wire; the oldest first here.
+  const removals = now.removals.toReversed();
+  const reasons = new Map(removals.map((removal) => [identityOf(removal), removal]));
+  const unseen = removals.filter((removal) => {
+    const identity = identityOf(removal);
+    return !known.has(removalKey(removal)) && !seen.has(identity) && !present.has(identity);
+  });
+  const gone = [...seen].filter(([identity]) => !present.has(identity));
+  return [...gone.map(([identity, endpoint]) => reasons.get(identity) ?? endpoint), ...unseen];
 }
 
-function removalKey({ instanceId, incarnation, source, atMs }: RemovalView): string {
-  return `${instanceId}#${incarnation} ${source} ${atMs}`;
+function identityOf({ instanceId, incarnation }: Pick<RemovalView, 'instanceId' | 'incarnation'>): string {
+  return `${instanceId}#${incarnation}`;
+}
+
+function removalKey(removal: RemovalView): string {
+  return `${identityOf(removal)} ${removal.source} ${removal.atMs}`;
 }
