@@ -34,6 +34,13 @@ export function openConsulSource(options: SourceOptions): SourceDriver {
     return watch;
   }
 
+  let turn = 0;
+  /** One service at a time: a Consul that starts anew loses the history of all. */
+  async function checkNext(signal: AbortSignal): Promise<void> {
+    const all = [...watches.values()];
+    await all[turn++ % all.length]?.checkHistory(signal);
+  }
+
   /** Starts what is new in the list and ends what is not in it any more. */
   function createFollowing(feed: Feed, together: Together): (names: readonly string[]) => void {
     const following = new Map<string, AbortController>();
@@ -44,7 +51,7 @@ export function openConsulSource(options: SourceOptions): SourceDriver {
         following.set(name, ending);
         const watch = watchOf(name);
         together.add((signal) =>
-          watch(feed, AbortSignal.any([signal, ending.signal])).catch(unlessAborted(ending.signal)),
+          watch.follow(feed, AbortSignal.any([signal, ending.signal])).catch(unlessAborted(ending.signal)),
         );
       }
       const present = new Set(names);
@@ -60,7 +67,7 @@ export function openConsulSource(options: SourceOptions): SourceDriver {
   return {
     async follow(feed, signal) {
       await runTogether(signal, (together) => {
-        together.add((ending) => watchLeader(http, clock, ending));
+        together.add((ending) => watchLeader({ http, clock, checkNext }, ending));
         const follow = createFollowing(feed, together);
         if (target.names.length > 0) follow(target.names);
         else {

@@ -116,6 +116,20 @@ describe("Consul's history", () => {
     expect([seen.removals(), [...seen.doubted.keys()]]).toEqual([[], [`${NODE}c#1`]]);
   });
 
+  it('notices beside a query that waits that the history has begun anew', async () => {
+    const clock = createVirtualClock();
+    const consul = opened.add(await startFakeConsul({ index: 900, entries: [entry('a'), entry('b')] }));
+    const seen = await opened.follow(`consul://${consul.address}/web`, { clock });
+    await has(seen, [`${NODE}a`, `${NODE}b`]);
+    await until('it waits', () => consul.asked.at(-1)?.includes('index=900') === true);
+    // As a server that has started anew: whoever waits for 901 waits on.
+    consul.begin({ index: 20, entries: [entry('a')] });
+    await until('it begins anew', () => {
+      clock.advance(1_000);
+      return seen.doubted.has(`${NODE}b#1`);
+    });
+  });
+
   it('asks the leader once more when most are missing, and believes that', async () => {
     const { consul, seen } = await follow({ entries: ['a', 'b', 'c', 'd'].map((id) => entry(id)) });
     await until('all are seen', () => seen.set.size === 4);

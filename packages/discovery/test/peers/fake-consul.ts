@@ -5,6 +5,8 @@ import { sendJson, startStub, type StubServer } from './stub-server.ts';
 export interface FakeConsul extends StubServer {
   /** What it says from now on; whoever waits is answered. */
   say(change: Partial<Said>): void;
+  /** The same, but whoever waits goes on to wait, as for an index that a new history is far from. */
+  begin(change: Partial<Said>): void;
 }
 
 export interface Said {
@@ -60,6 +62,7 @@ export async function startFakeConsul(first: Partial<Said> = {}): Promise<FakeCo
     response.on('close', () => waiting.delete(response));
   });
   return Object.assign(stub, {
+    begin: (change: Partial<Said>) => void (said = { ...said, ...change }),
     say(change: Partial<Said>) {
       said = { ...said, ...change };
       for (const response of waiting) answer(response);

@@ -49,7 +49,13 @@ export async function askConsul(
   }
   const timeoutMs = (index > 0 ? waitMs * (1 + 1 / 16) : 0) + MARGIN_MS;
   const waits = index > 0;
-  const answer = await http.ask({ method: 'GET', path: `${path}?${query.toString()}`, timeoutMs, waits, signal });
+  const answer = await http.ask({
+    method: 'GET',
+    path: `${path}${path.includes('?') ? '&' : '?'}${query.toString()}`,
+    timeoutMs,
+    waits,
+    signal,
+  });
   refuseWithoutLeader(answer);
   return {
     body: () => answer.json(),
@@ -92,13 +98,21 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 
 /**
  * Asks who leads, again and again: a query that blocks for minutes does not tell a server that hangs from one that has
- * no news. Throws when nobody answers, or nobody leads.
+ * no news. Throws when nobody answers, nobody leads, or `checkNext` throws.
  */
-export async function watchLeader(http: HttpClient, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function watchLeader(
+  {
+    http,
+    clock,
+    checkNext,
+  }: { http: HttpClient; clock: Clock; readonly checkNext: (signal: AbortSignal) => Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     const request = { method: 'GET', path: '/v1/status/leader', timeoutMs: HEARTBEAT_TIMEOUT_MS, signal } as const;
     const leader = (await http.ask(request)).json();
     if (leader === '') throw new Error('Consul has no leader');
+    await checkNext(signal);
     await waitFor(clock, HEARTBEAT_MS, signal);
   }
 }

@@ -21,7 +21,14 @@ export interface ServiceWatchOptions {
 }
 
 /** Follows one service until the signal aborts (and may throw then), or until it fails. Remembers its history between. */
-export type ServiceWatch = (feed: Feed, signal: AbortSignal) => Promise<void>;
+export interface ServiceWatch {
+  follow(feed: Feed, signal: AbortSignal): Promise<void>;
+  /**
+   * Throws when Consul's history lies before what was heard: a query that blocks for news after a point which a server
+   * that has started anew has not reached would hear nothing for minutes.
+   */
+  checkHistory(signal: AbortSignal): Promise<void>;
+}
 
 interface Read {
   readonly version: string;
@@ -89,7 +96,7 @@ export function createServiceWatch(options: ServiceWatchOptions): ServiceWatch {
     return isMost;
   }
 
-  return async (feed, signal) => {
+  async function follow(feed: Feed, signal: AbortSignal): Promise<void> {
     const pace = createPace(clock);
     let isResumed = true;
     /** What to ask for news after; 0 asks for all at once. */
@@ -114,5 +121,17 @@ export function createServiceWatch(options: ServiceWatchOptions): ServiceWatch {
         await pace({ blockedMs, isNews, handlingMs: clock.nowMs() - answeredMs }, signal);
       }
     }
+  }
+
+  return {
+    follow,
+    async checkHistory(signal) {
+      const heard = index;
+      if (heard === 0) return;
+      // Nobody has no node; the index is that of the whole list all the same.
+      const nobody = `${path}?filter=${encodeURIComponent('Node.Node == ""')}`;
+      const answer = await askConsul(http, target, nobody, { index: 0, waitMs: 0 }, signal);
+      if (answer.index < heard) throw new Error('Consul has started anew: its history is before what it told');
+    },
   };
 }
