@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { keep, keepText } from '../results.ts';
-import { toTable } from './table.ts';
+import { summarize, toTable } from './table.ts';
 import type { Outcome, Row } from './row.ts';
 import { runRow } from './row.ts';
 import { ROWS } from './rows.ts';
@@ -45,12 +45,13 @@ export async function runAll(args: readonly string[], print: Print): Promise<voi
     }
   };
   await Promise.all(Array.from({ length: Number(values['at-once']) }, work));
-  const table = toTable(rows, outcomes);
+  const summaries = rows.map((row) => summarize(row, outcomes));
+  const table = toTable(rows, summaries);
   print(`\n${table}`);
-  const failed = outcomes.filter(({ ok }) => !ok).length;
+  const failures = outcomes.filter(({ ok }) => !ok);
+  const failed = failures.length;
   if (positionals.length === 0) {
-    const runs = outcomes.toSorted((a, b) => a.row.localeCompare(b.row) || a.seed - b.seed).map(withoutStory);
-    keep('discovery.json', { failed, runs });
+    keep('discovery.json', { firstSeed, failed, rows: summaries, failures });
     keepText('discovery.txt', table);
   }
   print(`${outcomes.length - failed} passed, ${failed} failed`);
@@ -82,13 +83,15 @@ async function replay(rows: readonly Row[], seed: number, print: Print): Promise
 export async function runOne([name, seed]: readonly string[], print: Print): Promise<void> {
   const row = ROWS.find((one) => one.name === name);
   if (row === undefined) throw new Error(`there is no row ${name}`);
+  // Nobody waits for it when whoever started it has ended, and its servers end with it.
+  process.stdin.on('end', () => process.exit()).resume();
   print(JSON.stringify(await runRow(row, Number(seed))));
   // Whatever a run that went wrong has left open.
   process.exit();
 }
 
 async function runApart({ name }: Row, seed: number): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, 'run', name, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [MAIN, 'run', name, String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
@@ -107,8 +110,4 @@ function tell(outcome: Outcome, print: Print): void {
   for (const line of story.filter((line) => !line.includes('WRONG'))) print(`  ${line}`);
   for (const line of wrongs.slice(0, MAX_SHOWN)) print(`  ${line}`);
   if (wrongs.length > MAX_SHOWN) print(`  and ${wrongs.length - MAX_SHOWN} more`);
-}
-
-function withoutStory({ row, seed, ok, wrongs, faults, seconds, measured }: Outcome): object {
-  return { row, seed, ok, wrongs, faults, seconds, measured };
 }

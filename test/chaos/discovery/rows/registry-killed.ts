@@ -17,7 +17,9 @@ export const REGISTRY_KILLED: Row = {
       scene.made(KILLED);
       await registry.server.kill();
       await world.observer().until('the registry is missed', (view) => isStale(view, registry));
-      scene.bit(KILLED);
+      const { '': staleSeconds = 0 } = await world.observer().metric('bascule_discovery_stale_seconds');
+      if (staleSeconds > 0) scene.bit(KILLED);
+      else scene.wrong('the gauge does not say that the registry is missed');
       await scene.pause(0, 1_500);
       await registry.server.restart();
     }

@@ -1,9 +1,10 @@
 import type { Relay } from '@bascule/testing/servers';
 import type { Row } from '../row.ts';
 import type { Scene } from '../scene.ts';
+import type { System } from '../systems.ts';
 import { conclude } from '../verdict.ts';
 import { startWorld, type World } from '../world.ts';
-import { isFelt, relaysOf, startRegistry, TTL_MS } from './common.ts';
+import { isFelt, isStale, relaysOf, startRegistry, TTL_MS } from './common.ts';
 
 export const REGISTRY_PARTITIONED: Row = {
   name: 'registry-partitioned',
@@ -12,7 +13,7 @@ export const REGISTRY_PARTITIONED: Row = {
     const registry = await startRegistry(scene);
     const world = await startWorld(scene, { systems: [registry], ttlMs: TTL_MS, relayed: true });
     const [{ toGateway, toBackends }] = world.systems.map(relaysOf) as [ReturnType<typeof relaysOf>];
-    await partition(scene, [toGateway], 'the gateway', () => changeUnseen(scene, world));
+    await partition(scene, [toGateway], 'the gateway', () => changeUnseen(scene, world, registry));
     await scene.pause(500, 1_500);
     await partition(scene, [toBackends], 'the backends', () => outlastLeases(scene, world));
     await scene.pause(500, 1_500);
@@ -44,11 +45,13 @@ async function partition(
 }
 
 /** The gateway does not see who comes and who leaves, and sends nobody to who has left. */
-async function changeUnseen(scene: Scene, world: World): Promise<boolean> {
+async function changeUnseen(scene: Scene, world: World, registry: System): Promise<boolean> {
   await scene.pause(200, 1_500);
   await world.retire('c');
   await world.add('d');
   await scene.pause(500, 3_000);
+  // Silence is noticed too, when it lasts.
+  if (scene.chance.chance(0.25)) await world.observer().until('it is missed', (view) => isStale(view, registry));
   const ids = (await world.observer().ask()).endpoints.map(({ instanceId }) => instanceId);
   return ids.includes('c') && !ids.includes('d');
 }
