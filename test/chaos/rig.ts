@@ -83,7 +83,7 @@ export async function startRig(): Promise<Rig> {
         policy: 'least-request' as const,
         defaultTimeoutMs: undefined,
         maxAttempts: undefined,
-        endpoints,
+        endpoints: { kind: 'all' as const, endpoints },
         methods: METHODS,
         readsLoad: false,
       };

@@ -2,7 +2,7 @@
  * What control tells the data side: an immutable, plain-data picture of everything a call needs. It is computed whole,
  * numbered, and put in place in one step. The data side never asks back.
  */
-import type { Endpoint, MethodFacts } from '@bascule/core';
+import type { Change, Endpoint, MethodFacts } from '@bascule/core';
 import type { MetricsSnapshot } from '@bascule/layers';
 
 export interface Snapshot {
@@ -23,20 +23,41 @@ export interface SchemaSnapshot {
 
 export type PolicyName = 'round-robin' | 'random' | 'least-request';
 
-/** Everything the data side knows of one service: whom to send to, and what its methods are. */
-export interface ClusterSnapshot {
+/** What the data side knows of one service, beside whom to send to. */
+export interface ClusterFacts {
   /** Fully qualified service name. */
   readonly service: string;
   readonly policy: PolicyName;
   /** Undefined takes the general default. */
   readonly defaultTimeoutMs: number | undefined;
   readonly maxAttempts: number | undefined;
-  readonly endpoints: readonly Endpoint[];
   /** Empty when no descriptor is known: then every method counts as a bidi stream that is not idempotent. */
   readonly methods: readonly MethodFacts[];
   /** Whether answers are looked at for what endpoints say of their load. */
   readonly readsLoad: boolean;
 }
+
+/** Everything of one service. */
+export interface ClusterSnapshot extends ClusterFacts {
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** A snapshot as one data thread is given it: without most of what it has been given before. */
+export interface SnapshotUpdate extends Omit<Snapshot, 'clusters'> {
+  readonly clusters: readonly ClusterUpdate[];
+}
+
+export interface ClusterUpdate extends ClusterFacts {
+  readonly endpoints: EndpointsUpdate;
+}
+
+/**
+ * Whom a cluster has: all of them, or what has changed since the update before. Ten thousand endpoints take a tenth of
+ * a second to cross to another thread, in which that one takes no calls.
+ */
+export type EndpointsUpdate =
+  | { readonly kind: 'all'; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: 'changes'; readonly changes: readonly Change[] };
 
 /** Settings that hold for every call; a change of one makes a new stack for new calls. */
 export interface Policies {

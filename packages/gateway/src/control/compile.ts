@@ -19,17 +19,31 @@ export interface CompileInput {
 /** Computes the picture that the data side works by. Pure: the same input gives the same picture. */
 export function compileSnapshot(input: CompileInput): Snapshot {
   const endpoints = [...input.endpoints, ...input.groups.map((group) => group.endpoint)];
-  const services = [...new Set(endpoints.flatMap((endpoint) => endpoint.services))].sort();
+  const byService = groupByService(endpoints);
   return {
     revision: input.revision,
-    clusters: services.map((service) => compileCluster(service, endpoints, input)),
+    clusters: [...byService.keys()]
+      .sort()
+      .map((service) => compileCluster(service, byService.get(service) ?? [], input)),
     schemas: compileSchemas(endpoints, input),
     policies: compilePolicies(input.settings, input.settingsRevision),
   };
 }
 
-function compileCluster(service: string, all: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
-  const endpoints = all.filter((endpoint) => endpoint.services.includes(service));
+function groupByService(endpoints: readonly Endpoint[]): Map<string, Endpoint[]> {
+  const groups = new Map<string, Endpoint[]>();
+  for (const endpoint of endpoints) {
+    for (const service of endpoint.services) {
+      const group = groups.get(service);
+      if (group === undefined) groups.set(service, [endpoint]);
+      // A configuration may name a service twice.
+      else if (group.at(-1) !== endpoint) group.push(endpoint);
+    }
+  }
+  return groups;
+}
+
+function compileCluster(service: string, endpoints: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
   const policies = input.settings.services;
   // A service may be called "constructor".
   const policy = policies[Object.hasOwn(policies, service) ? service : '*'];

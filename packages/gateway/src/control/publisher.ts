@@ -1,8 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
-import { endpointKey, type Clock } from '@bascule/core';
+import type { Clock } from '@bascule/core';
 import type { DataThread, FirstSnapshot } from '../data/thread.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { createPacer } from './pacer.ts';
+import { createThreadUpdate, NOTHING_KNOWN, type Known, type ThreadUpdate } from './thread-update.ts';
 
 /** Brings snapshots to the data threads, one after the other. */
 export interface Publisher {
@@ -28,16 +29,9 @@ export interface PublisherOptions {
   onLate(late: boolean): void;
 }
 
-/** What a data thread has been given. */
-interface Known {
-  /** Module versions that it has a port to. */
-  keys: ReadonlySet<string>;
-  /** Digests of the schemas that it has. */
-  schemas: ReadonlySet<string>;
-}
-
 /** A data thread as far as it was told. */
-interface Reader extends Known {
+interface Reader {
+  known: Known;
   pace: 'prompt' | 'late';
 }
 
@@ -57,28 +51,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return result;
   }
 
-  /** The picture for one thread: with a port to each version and each schema that it does not have yet. */
-  function prepare(whole: Snapshot, reader: Known): FirstSnapshot & Known {
-    const schemas = whole.schemas.map((schema) =>
-      reader.schemas.has(schema.digest) ? { digest: schema.digest, bytes: undefined } : schema,
-    );
-    const snapshot = { ...whole, schemas };
-    const wanted = new Set(moduleKeys(snapshot));
-    const ports = new Map<string, MessagePort>();
-    const gone = new Set<string>();
-    for (const key of wanted) {
-      if (reader.keys.has(key)) continue;
-      const port = options.openPort(key);
-      if (port === undefined) gone.add(key);
-      else ports.set(key, port);
-    }
-    return {
-      snapshot: gone.size === 0 ? snapshot : without(snapshot, gone),
-      ports,
-      keys: wanted.difference(gone),
-      schemas: new Set(schemas.map(({ digest }) => digest)),
-    };
-  }
+  const updateFor = (whole: Snapshot, known: Known): ThreadUpdate =>
+    createThreadUpdate(whole, known, (key) => options.openPort(key));
 
   async function publishToAll(): Promise<void> {
     queued = undefined;
@@ -91,10 +65,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
    * it is sent waits for it in order, and a version it still has a port to drains until it lets go.
    */
   async function bring(snapshot: Snapshot, thread: DataThread, reader: Reader): Promise<void> {
-    const next = prepare(snapshot, reader);
-    reader.keys = next.keys;
-    reader.schemas = next.schemas;
+    const next = updateFor(snapshot, reader.known);
+    reader.known = next.known;
     const applied = thread.apply(next.snapshot, next.ports);
+    // Nobody knows which endpoints it has now: the next picture has them all.
+    applied.catch(() => (reader.known = { ...reader.known, endpoints: NOTHING_KNOWN.endpoints }));
     if (reader.pace === 'late') return void applied.catch((error: Error) => options.onError(error));
     if (await endsWithin(options.clock, applied, APPLY_TIMEOUT_MS)) return;
     reader.pace = 'late';
@@ -126,9 +101,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     attach: (start) =>
       enqueue(async () => {
-        const first = prepare(options.compile(++revision), { keys: new Set(), schemas: new Set() });
+        const first = updateFor(options.compile(++revision), NOTHING_KNOWN);
         const thread = await start(first);
-        threads.set(thread, { keys: first.keys, schemas: first.schemas, pace: 'prompt' });
+        threads.set(thread, { known: first.known, pace: 'prompt' });
         return thread;
       }),
     publish,
@@ -147,18 +122,4 @@ async function endsWithin(clock: Clock, promise: Promise<void>, timeoutMs: numbe
   } finally {
     timer.cancel();
   }
-}
-
-function moduleKeys(snapshot: Snapshot): string[] {
-  return snapshot.clusters.flatMap(({ endpoints }) =>
-    endpoints.filter((endpoint) => endpoint.protocol === 'port').map((endpoint) => endpointKey(endpoint)),
-  );
-}
-
-function without(snapshot: Snapshot, keys: ReadonlySet<string>): Snapshot {
-  const clusters = snapshot.clusters.map((cluster) => ({
-    ...cluster,
-    endpoints: cluster.endpoints.filter((endpoint) => !keys.has(endpointKey(endpoint))),
-  }));
-  return { ...snapshot, clusters };
 }

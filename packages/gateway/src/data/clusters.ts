@@ -1,13 +1,14 @@
 import { createBalancer, type Balancer } from '@bascule/balancer';
 import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
-import type { ClusterSnapshot, MemberReport } from '../snapshot.ts';
+import type { ClusterUpdate, EndpointsUpdate, MemberReport } from '../snapshot.ts';
+import { changesBetween } from '../endpoint-changes.ts';
 import type { Transcoding } from './json/transcoding.ts';
 import type { Links } from './links.ts';
 import type { Loads } from './loads.ts';
 
 /** The balancers of all services, kept in step with the snapshot. */
 export interface Clusters {
-  apply(clusters: readonly ClusterSnapshot[]): void;
+  apply(clusters: readonly ClusterUpdate[]): void;
   find(service: string): Lender | undefined;
   members(): MemberReport[];
   close(): Promise<void>;
@@ -19,9 +20,9 @@ type Lender = Pick<Balancer, 'pick'>;
 interface Cluster {
   readonly balancer: Balancer;
   readonly lender: Lender;
-  policy: ClusterSnapshot['policy'];
+  readonly policy: ClusterUpdate['policy'];
   readsLoad: boolean;
-  endpoints: Map<string, Endpoint>;
+  readonly endpoints: Map<string, Endpoint>;
 }
 
 export interface ClustersOptions {
@@ -39,9 +40,9 @@ export function createClusters(options: ClustersOptions): Clusters {
   /** Balancers of services that went, or changed their policy, until their last call ended. */
   const leaving = new Map<Balancer, string>();
 
-  function create(snapshot: ClusterSnapshot): Cluster {
+  function create({ policy, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
     const balancer = createBalancer({
-      policy: snapshot.policy,
+      policy,
       clock: options.clock,
       connect: (endpoint) => options.links.open(endpoint),
     });
@@ -53,8 +54,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         return options.transcoding.adapt(cluster.readsLoad ? options.loads.watch(lease) : lease, head);
       },
     };
-    const { policy, readsLoad } = snapshot;
-    const cluster: Cluster = { balancer, lender, policy, readsLoad, endpoints: new Map() };
+    const cluster: Cluster = { balancer, lender, policy, readsLoad, endpoints };
     return cluster;
   }
 
@@ -65,18 +65,24 @@ export function createClusters(options: ClustersOptions): Clusters {
   }
 
   return {
-    apply(snapshots) {
-      const present = new Set(snapshots.map((snapshot) => snapshot.service));
-      for (const snapshot of snapshots) {
-        const old = clusters.get(snapshot.service);
-        const cluster = old?.policy === snapshot.policy ? old : create(snapshot);
-        const endpoints = new Map(snapshot.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
+    apply(updates) {
+      const present = new Set(updates.map((update) => update.service));
+      for (const update of updates) {
+        const { service, readsLoad } = update;
+        const old = clusters.get(service);
+        const endpoints = old?.endpoints ?? new Map<string, Endpoint>();
+        const changes = changesOf(update.endpoints, endpoints);
+        follow(endpoints, changes);
+        if (old?.policy === update.policy) {
+          old.readsLoad = readsLoad;
+          if (changes.length > 0) old.balancer.apply(changes);
+          continue;
+        }
+        const cluster = create(update, endpoints);
         // The new one is filled before the old one closes: shared links then never lose their last user.
-        cluster.balancer.apply(changesBetween(cluster.endpoints, endpoints));
-        cluster.endpoints = endpoints;
-        cluster.readsLoad = snapshot.readsLoad;
-        if (old !== undefined && old !== cluster) retire(snapshot.service, old);
-        clusters.set(snapshot.service, cluster);
+        cluster.balancer.apply([...endpoints.values()].map((endpoint) => ({ type: 'insert', endpoint })));
+        if (old !== undefined) retire(service, old);
+        clusters.set(service, cluster);
       }
       for (const [service, cluster] of clusters) {
         if (!present.has(service)) retire(service, cluster);
@@ -96,16 +102,14 @@ export function createClusters(options: ClustersOptions): Clusters {
   };
 }
 
-/** Inserts come first, so that a replaced endpoint is never missed for lack of its successor. */
-function changesBetween(before: ReadonlyMap<string, Endpoint>, after: ReadonlyMap<string, Endpoint>): Change[] {
-  const changes: Change[] = [];
-  for (const [key, endpoint] of after) {
-    const known = before.get(key);
-    if (known === undefined) changes.push({ type: 'insert', endpoint });
-    else if (known !== endpoint) changes.push({ type: 'update', endpoint });
+function changesOf(update: EndpointsUpdate, before: ReadonlyMap<string, Endpoint>): readonly Change[] {
+  if (update.kind === 'changes') return update.changes;
+  return changesBetween(new Set(before.values()), new Set(update.endpoints));
+}
+
+function follow(endpoints: Map<string, Endpoint>, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if (change.type === 'remove') endpoints.delete(change.key);
+    else endpoints.set(endpointKey(change.endpoint), change.endpoint);
   }
-  for (const key of before.keys()) {
-    if (!after.has(key)) changes.push({ type: 'remove', key, cause: 'retired' });
-  }
-  return changes;
 }

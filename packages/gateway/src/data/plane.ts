@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { type Clock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { AbuseKind } from '@bascule/wire';
-import type { DataReport, Policies, Snapshot } from '../snapshot.ts';
+import type { DataReport, Policies, SnapshotUpdate } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
 import { createTranscoding } from './json/transcoding.ts';
@@ -18,7 +18,7 @@ import { createStaticFiles } from './static-files.ts';
 export interface DataPlane {
   /** What the listener calls; always the stack of the newest snapshot. */
   readonly service: Service;
-  apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): void;
+  apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): void;
   report(openCalls: number): DataReport;
   /** Pages of which other origins may call, by the newest snapshot. */
   cors(): Policies['cors'] | undefined;

@@ -1,12 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { DataReport, Snapshot } from '../snapshot.ts';
+import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** What control sends to a data worker. */
 export type ToData =
   | {
       readonly type: 'apply';
       readonly id: number;
-      readonly snapshot: Snapshot;
+      readonly snapshot: SnapshotUpdate;
       readonly ports: ReadonlyMap<string, MessagePort>;
     }
   | { readonly type: 'collect'; readonly id: number }

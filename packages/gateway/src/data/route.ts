@@ -1,6 +1,6 @@
 import { Code, callError, type Layer, type MethodFacts, type RequestHead } from '@bascule/core';
 import { refuseCall } from '@bascule/layers';
-import type { ClusterSnapshot } from '../snapshot.ts';
+import type { ClusterFacts } from '../snapshot.ts';
 
 /** Which cluster a path goes to, and what the method is. Immutable: a new snapshot makes a new table. */
 export interface RouteTable {
@@ -8,11 +8,11 @@ export interface RouteTable {
 }
 
 type Route =
-  | { readonly known: 'method'; readonly cluster: ClusterSnapshot; readonly facts: MethodFacts }
+  | { readonly known: 'method'; readonly cluster: ClusterFacts; readonly facts: MethodFacts }
   /** The service is served, but nothing is known of its methods. */
-  | { readonly known: 'service'; readonly cluster: ClusterSnapshot };
+  | { readonly known: 'service'; readonly cluster: ClusterFacts };
 
-export function createRouteTable(clusters: readonly ClusterSnapshot[]): RouteTable {
+export function createRouteTable(clusters: readonly ClusterFacts[]): RouteTable {
   const methods = new Map<string, Route>();
   const services = new Map<string, Route>();
   for (const cluster of clusters) {

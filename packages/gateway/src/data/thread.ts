@@ -1,13 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenTls } from '@bascule/wire';
-import type { DataReport, Snapshot } from '../snapshot.ts';
+import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** One thread that takes calls, as control sees it: in this thread, or a worker. */
 export interface DataThread {
   /** The TCP port it listens on. */
   readonly port: number;
-  /** Puts a snapshot in place; resolves when new calls use it. `ports` lead to module versions that are new to it. */
-  apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>): Promise<void>;
+  /** Puts a snapshot in place; resolves when new calls use it. One follows from the other, in order. `ports` lead to module versions that are new to it. */
+  apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): Promise<void>;
   collect(): Promise<DataReport>;
   /** Stops accepting, lets open calls finish for `graceMs`, then ends. */
   close(graceMs: number): Promise<void>;
@@ -15,7 +15,7 @@ export interface DataThread {
 
 /** The picture a thread starts with. */
 export interface FirstSnapshot {
-  readonly snapshot: Snapshot;
+  readonly snapshot: SnapshotUpdate;
   readonly ports: ReadonlyMap<string, MessagePort>;
 }
 

@@ -1,7 +1,7 @@
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '@bascule/core';
 import { ListenError } from '@bascule/wire';
-import type { DataReport, Snapshot } from '../snapshot.ts';
+import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
 import type { FromData, ToData } from './protocol.ts';
 import type { DataListenOptions, DataThread, FirstSnapshot } from './thread.ts';
 
@@ -68,7 +68,7 @@ export async function createWorkerThread(
 
   return {
     port,
-    async apply(snapshot: Snapshot, ports: ReadonlyMap<string, MessagePort>) {
+    async apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>) {
       await ask((id) => ({ type: 'apply', id, snapshot, ports }), [...ports.values()]);
     },
     async collect() {

@@ -7,6 +7,7 @@ import { resolveSettings } from '../../src/config/settings.ts';
 import { compileSnapshot } from '../../src/control/compile.ts';
 import { createPublisher } from '../../src/control/publisher.ts';
 import type { DataThread } from '../../src/data/thread.ts';
+import type { ClusterUpdate, EndpointsUpdate } from '../../src/snapshot.ts';
 import { endpointOf } from '../support.ts';
 
 const settings = resolveSettings(create(ConfigSchema), '/tmp');
@@ -22,12 +23,21 @@ function noteTaker(log: string[], gate: Promise<void> = Promise.resolve()): Data
     port: 0,
     async apply(snapshot, ports) {
       await gate;
-      const endpoints = snapshot.clusters.flatMap((cluster) => cluster.endpoints.map((e) => e.instanceId));
-      log.push(`${snapshot.revision}: ${endpoints.join(' ')} | ports ${[...ports.keys()].join(' ')}`);
+      const ids = snapshot.clusters.flatMap(({ endpoints }) => toIds(endpoints));
+      log.push(`${snapshot.revision}: ${ids.join(' ')} | ports ${[...ports.keys()].join(' ')}`);
     },
     collect: () => Promise.reject(new Error('not asked in this test')),
     close: () => Promise.resolve(),
   };
+}
+
+function toIds(update: EndpointsUpdate): string[] {
+  if (update.kind === 'all') return update.endpoints.map(({ instanceId }) => instanceId);
+  return update.changes.map((change) =>
+    change.type === 'remove'
+      ? `-${change.key}`
+      : `${change.type === 'insert' ? '+' : '~'}${change.endpoint.instanceId}`,
+  );
 }
 
 function rig(
@@ -76,7 +86,7 @@ describe('publisher', () => {
     current = [version(2)];
     await publisher.publish();
     await publisher.publish();
-    const expected = ['start ranking@1#1', '3: ranking@2 | ports ranking@2#1', '4: ranking@2 | ports '];
+    const expected = ['start ranking@1#1', '3: +ranking@2 -ranking@1#1 | ports ranking@2#1', '4:  | ports '];
     expect(a).toEqual(expected);
     expect(first).toEqual(expected);
   });
@@ -112,15 +122,61 @@ describe('publisher', () => {
     ]);
   });
 
-  it('leaves out a version that has just ended', async () => {
+  it('gives each thread each endpoint once, and all of them when it does not know what the thread has', async () => {
+    const [one, two, three] = [1, 2, 3].map((n) => endpointOf({ instanceId: `i${n}`, services: ['a.A', 'a.B'] }));
+    let current = [one, two] as Endpoint[];
+    const { publisher } = rig(() => current);
+    const told: string[][] = [];
+    const thread = noteTaker([]);
+    let refusals = 0;
+    const note = (clusters: readonly ClusterUpdate[]): void => {
+      told.push(
+        clusters.map(({ service, endpoints }) => `${service} ${endpoints.kind}: ${toIds(endpoints).join(' ')}`),
+      );
+    };
+    await publisher.attach(async ({ snapshot }) => {
+      note(snapshot.clusters);
+      return {
+        ...thread,
+        async apply({ clusters }) {
+          if (refusals-- > 0) throw new Error('no memory');
+          note(clusters);
+        },
+      };
+    });
+    const changed = { ...two, weight: 7 } as Endpoint;
+    for (const next of [[one, changed, three], [changed], [], [one], [one, { ...changed, services: ['a.A'] }]]) {
+      current = next as Endpoint[];
+      await publisher.publish();
+    }
+    refusals = 1;
+    current = [one, two, three] as Endpoint[];
+    await expect(publisher.publish()).rejects.toThrow('no memory');
+    await publisher.publish();
+    expect(told).toEqual([
+      ['a.A all: i1 i2', 'a.B all: i1 i2'],
+      ['a.A changes: ~i2 +i3', 'a.B changes: ~i2 +i3'],
+      ['a.A changes: -i1#1 -i3#1', 'a.B changes: -i1#1 -i3#1'],
+      [],
+      ['a.A all: i1', 'a.B all: i1'],
+      ['a.A changes: +i2', 'a.B changes: '],
+      ['a.A all: i1 i2 i3', 'a.B all: i1 i2 i3'],
+    ]);
+  });
+
+  it('leaves out a version that has just ended, and brings it when it has not', async () => {
+    let isLive = false;
+    const current = [version(1), endpointOf()];
     const { publisher } = rig(
-      () => [version(1), endpointOf()],
-      (key) => key !== endpointKey(version(1)),
+      () => current,
+      (key) => key !== endpointKey(version(1)) || isLive,
     );
     const log: string[] = [];
     await publisher.attach(async () => noteTaker(log));
     await publisher.publish();
-    expect(log).toEqual(['2: places-1 | ports ']);
+    isLive = true;
+    await publisher.publish();
+    expect(log).toEqual(['2:  | ports ', '3: +ranking@1 | ports ranking@1#1']);
   });
 
   it('makes one picture for all who ask while another is under way', async () => {

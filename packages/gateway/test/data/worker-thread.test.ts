@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { createWorkerThread } from '../../src/data/worker-thread.ts';
-import type { Snapshot } from '../../src/snapshot.ts';
+import type { SnapshotUpdate } from '../../src/snapshot.ts';
 
-const SNAPSHOT: Snapshot = {
+const SNAPSHOT: SnapshotUpdate = {
   revision: 1,
   clusters: [],
   schemas: [],
