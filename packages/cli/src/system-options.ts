@@ -34,11 +34,19 @@ export function createProtocolOption(): Option {
 const OURS = new Set(['http:', 'https:']);
 const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
-/** What the options name. The token of the nearest state folder goes to a registry on this machine, and nowhere else. */
+/**
+ * What the options name. A token of the environment is one of ours, and goes to registries alone; that of the nearest
+ * state folder goes to one on this machine, and nowhere else.
+ */
 export function readCredentials(context: CliContext, options: SystemOptions, url: URL): Credentials {
   const read = (file: string): string => readFileOf(context.cwd, file);
-  const isOurs = OURS.has(url.protocol) && LOOPBACK.has(url.hostname);
-  const token = findToken({ file: options.tokenFile, env: context.env, cwd: context.cwd, search: isOurs });
+  const isOurs = OURS.has(url.protocol);
+  const token = findToken({
+    file: options.tokenFile,
+    env: isOurs ? context.env : {},
+    cwd: context.cwd,
+    search: isOurs && LOOPBACK.has(url.hostname),
+  });
   const tls = {
     ...(options.caFile !== undefined && { ca: read(options.caFile) }),
     ...(options.certFile !== undefined && { cert: read(options.certFile) }),
@@ -55,12 +63,11 @@ export function readCredentials(context: CliContext, options: SystemOptions, url
 /** A URL of a system, as in `consul://127.0.0.1:8500`. */
 export function parseSystemUrl(text: string): URL {
   try {
-    if (!/^[\w.-]+:\d+$/.test(text)) return parseUrl(text);
+    return parseUrl(text);
   } catch {
-    // What is wrong with it is said below, with how to write it.
+    const advice = 'Write it as in http://127.0.0.1:7070 or dns:///places.example.com:8080.';
+    throw new CliFailure(ExitCode.usage, `"${text}" names no discovery system`, advice);
   }
-  const advice = 'Write it as in http://127.0.0.1:7070 or dns:///places.example.com:8080.';
-  throw new CliFailure(ExitCode.usage, `"${text}" names no discovery system`, advice);
 }
 
 const SYSTEMS_ADVICE = 'docs/discovery.md lists the systems and their URLs.';

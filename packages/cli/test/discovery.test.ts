@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,7 +96,62 @@ describe('register', () => {
     await expect.poll(() => asJson(url), { timeout: 15_000 }).toEqual([]);
     const ended = await registered.ended;
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('asked to end') });
-    expect(ended.stderr.indexOf('is deregistered')).toBeGreaterThan(-1);
+    expect(ended.stderr).toContain(`: deregistered 127.0.0.1:${port}`);
+  });
+
+  test('ends the program when the registration is refused for good', async () => {
+    const url = await startRegistry();
+    const port = await freePort();
+    const args = ['--at', url, '--service', 'no service', '--address', `127.0.0.1:${port}`];
+    const { code, stdout, stderr } = await begin('register', ...args, '--', process.execPath, '-e', PROGRAM, `${port}`)
+      .ended;
+    expect([code, stdout]).toEqual([1, 'asked to end\n']);
+    expect(stderr).toContain(`error: 127.0.0.1:${port} is refused: [invalid_argument] endpoint.services`);
+    expect(stderr).not.toContain(': deregistered');
+  });
+
+  test('ends the program when there is no such system', async () => {
+    const port = await freePort();
+    const args = ['--at', 'gopher://h:70', '--service', SERVICE, '--address', `127.0.0.1:${port}`];
+    const { code, stdout } = await begin('register', ...args, '--', process.execPath, '-e', PROGRAM, `${port}`).ended;
+    expect([code, stdout]).toEqual([2, 'asked to end\n']);
+  });
+
+  test('is one signal when the terminal and a launcher pass it on at once', async () => {
+    const url = await startRegistry();
+    const port = await freePort();
+    const args = ['--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`];
+    const registered = begin('register', ...args, '--', process.execPath, '-e', PROGRAM, String(port));
+    await expect.poll(() => asJson(url), { timeout: 15_000 }).toHaveLength(1);
+    registered.child.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    registered.child.kill('SIGINT');
+    expect(await registered.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('asked to end') });
+  });
+
+  test('names an IPv6 address so that registries take it', async () => {
+    const url = await startRegistry();
+    begin('register', '--at', url, '--service', SERVICE, '--address', '[::1]:5001', '--check', 'none');
+    await expect.poll(() => asJson(url), { timeout: 15_000 }).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
+    expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' [::1]:5001 ');
+  });
+
+  test('shows no token of ours to other systems', async () => {
+    const seen: string[] = [];
+    const consul = createHttpServer((request, response) => {
+      seen.push(String(request.headers['x-consul-token']));
+      response.writeHead(500).end();
+    });
+    await new Promise<void>((resolve) => void consul.listen(0, '127.0.0.1', resolve));
+    const { port } = consul.address() as { port: number };
+    const url = `consul://127.0.0.1:${port}/x`;
+    await writeFile(join(folder, 'consul-token'), 'for-consul');
+    const env = { BASCULE_TOKEN: 'of-the-operator' };
+    await run(['resolve', url, '-t', '1'], { cwd: folder, env });
+    expect(new Set(seen.splice(0))).toEqual(new Set(['undefined']));
+    await run(['resolve', url, '-t', '1', '--token-file', 'consul-token'], { cwd: folder, env });
+    expect(new Set(seen)).toEqual(new Set(['for-consul']));
+    await new Promise((resolve) => consul.close(resolve));
   });
 
   test('tells that a program fails its check, and that it passes again', async () => {
@@ -137,5 +193,9 @@ describe('register', () => {
       code: 2,
     });
     expect(await run(['register', ...args, '--check', 'ping'], { cwd: folder })).toMatchObject({ code: 2 });
+    expect(await run(['register', ...args, '--ttl', '0.5'], { cwd: folder })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('from 1 to 600'),
+    });
   });
 });

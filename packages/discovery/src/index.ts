@@ -30,3 +30,5 @@ export {
 } from './health/health-checks.ts';
 export { createHealthChecks } from './health/create-health-checks.ts';
 export { createProbes } from './health/probes.ts';
+export { toAddressId } from './peers/address.ts';
+export { waitFor } from './waiting.ts';

@@ -1,9 +1,10 @@
+import { refuseUnusedTls } from './peers/hosts.ts';
 import type { Source } from './source.ts';
 import { createRegistrar, type Registrar, type RegistrarOptions } from './registrar.ts';
 import type { OpenRegistrar, RegistrationOptions } from './registrars/registration.ts';
 import { createSource } from './sources/create-source.ts';
 import type { OpenSource } from './sources/feed.ts';
-import { SpecError, type SourceOptions } from './spec.ts';
+import { SpecError, type SourceOptions, type SystemOptions } from './spec.ts';
 
 interface System {
   readonly source?: () => Promise<OpenSource<SourceOptions>>;
@@ -79,7 +80,7 @@ const SYSTEMS: ReadonlyMap<string, System> = new Map<string, System>([
 
 /** Opens the source that a URL names. Throws SpecError, with the schemes that there are. */
 export async function openSource(options: SourceOptions): Promise<Source> {
-  const open = systemOf(options.url).source;
+  const open = systemOf(options).source;
   if (open === undefined) throw new SpecError(`${options.url.protocol}// cannot be asked who is there`);
   const driver = (await open())(options);
   return createSource({ driver, clock: options.clock, schemas: options.schemas });
@@ -89,14 +90,21 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 export async function openRegistrar(
   options: RegistrationOptions & Omit<RegistrarOptions, 'driver'>,
 ): Promise<Registrar> {
-  const open = systemOf(options.url).registrar;
+  const open = systemOf(options).registrar;
   if (open === undefined) throw new SpecError(`${options.url.protocol}// cannot be registered with`);
   return createRegistrar({ ...options, driver: (await open())(options) });
 }
 
-function systemOf(url: URL): System {
+function systemOf({ url, credentials }: Pick<SystemOptions, 'url' | 'credentials'>): System {
   const scheme = url.protocol.slice(0, -1);
   const system = SYSTEMS.get(scheme);
-  if (system !== undefined) return system;
-  throw new SpecError(`"${scheme}:" is no scheme of a discovery system; there are ${[...SYSTEMS.keys()].join(', ')}`);
+  if (system === undefined) {
+    throw new SpecError(`"${scheme}:" is no scheme of a discovery system; there are ${[...SYSTEMS.keys()].join(', ')}`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new SpecError(`the URL of ${url.host} names a user: URLs are shown, give credentials by themselves`);
+  }
+  const secure = [`${scheme}s`, `${scheme}+https`, `${scheme}+tls`].find((name) => SYSTEMS.has(name));
+  if (secure !== undefined) refuseUnusedTls(url, credentials, secure);
+  return system;
 }

@@ -51,6 +51,27 @@ describe('a system', () => {
     },
   );
 
+  const GRPC = [
+    'http://h:1',
+    'etcd://h:1',
+    'consul://h:1/x',
+    'eureka://h:1',
+    'nacos://h:1',
+    'xds://h:1',
+    'zookeeper://h:1',
+  ];
+
+  it.each(GRPC)('takes nothing for TLS that would go in the clear: %s', async (url) => {
+    const opening = openSource({ ...optionsFor(url), credentials: { tls: { ca: 'x' } } });
+    await expect(opening).rejects.toThrow(SpecError);
+    await expect(opening).rejects.toThrow(/goes in the clear, .*: write (https|[a-z]+\+(https|tls)):\/\//);
+  });
+
+  it.each(GRPC)('has no secrets in its URL: %s', async (url) => {
+    const opening = openSource(optionsFor(url.replace('h:1', 'me:sesame@h:1')));
+    await expect(opening).rejects.toThrow(/^the URL of h:1 names a user: URLs are shown/);
+  });
+
   it('tells what is wrong with its URL before anything is opened', async () => {
     await expect(openSource(optionsFor('dns:///10.0.0.1:80'))).rejects.toThrow(SpecError);
     await expect(openSource(optionsFor('env:NOT_SET'))).rejects.toThrow(SpecError);

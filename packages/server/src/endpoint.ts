@@ -1,4 +1,5 @@
 import type { Clock, Endpoint } from '@bascule/core';
+import { parseSystemUrl, toAddressId } from '@bascule/discovery';
 import type { Kit } from '@bascule/kit';
 import type { ServeOptions, ServeRegistry } from './options.ts';
 
@@ -35,8 +36,10 @@ export function registriesOf({ registry }: ServeOptions): readonly ServeRegistry
 export function validateOptions(options: ServeOptions): void {
   advertisedHost(options);
   for (const { url } of registriesOf(options)) {
-    if (URL.parse(url) === null || /^[\w.-]+:\d+$/.test(url)) {
-      throw new Error(`registry.url "${url}" is no address: write it as in http://127.0.0.1:7070`);
+    try {
+      parseSystemUrl(url);
+    } catch (cause) {
+      throw new Error(`registry.url "${url}" is no address: write it as in http://127.0.0.1:7070`, { cause });
     }
   }
 }
@@ -51,6 +54,5 @@ function advertisedHost({ host = '127.0.0.1', advertiseHost, registry }: ServeOp
 
 function createInstanceId(host: string, port: number, clock: Clock): string {
   const chance = Math.floor(clock.random() * 2 ** 32).toString(16);
-  // An IPv6 address may begin with a colon, which an instance id may not.
-  return `${host.replace(/^[^A-Za-z0-9]+/, '')}:${port}:${chance.padStart(8, '0')}`.replace(/^:/, '');
+  return `${toAddressId({ host, port })}:${chance.padStart(8, '0')}`;
 }

@@ -146,6 +146,17 @@ describe('the start of a server', () => {
     expect(server.endpoint.instanceId).toMatch(new RegExp(`^127\\.0\\.0\\.1:${server.port}:[0-9a-f]{8}$`));
   });
 
+  it('has an id that registries take, of an IPv6 address as well', async () => {
+    const { server } = await start({ routes, advertiseHost: '::1' });
+    expect(server.endpoint.instanceId).toMatch(new RegExp(`^0::1:${server.port}:[0-9a-f]{8}$`));
+  });
+
+  it('tries all servers of a registry that has several', async () => {
+    const { server, events } = await start({ routes, registry: { url: 'http://127.0.0.1:1,127.0.0.1:2' } });
+    await expect.poll(() => events.map(({ type }) => type)).toContain('retrying');
+    await server.close();
+  });
+
   it('says which port is in use', async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { systemClock, type Endpoint, type EndpointProtocol } from '@bascule/core';
+import { toAddressId } from '@bascule/discovery';
 import { digestOf } from '@bascule/schema';
 import { InvalidArgumentError, type Command } from 'commander';
-import { parseTimeout } from '../arguments.ts';
 import type { CliContext } from '../context.ts';
 import { CliFailure, ExitCode } from '../failure.ts';
 import { parseCheck, type Check } from '../register/check.ts';
@@ -54,7 +54,7 @@ export function addRegisterCommand(program: Command, context: CliContext): void 
     .option('--zone <name>', 'where it runs', '')
     .option('--label <key=value>', 'may be repeated', parseLabel)
     .option('--schema <file>', 'google.protobuf.FileDescriptorSet of its services, as "buf build -o" writes it')
-    .option('--ttl <seconds>', 'how long it counts as alive without a word', parseTimeout, 15_000)
+    .option('--ttl <seconds>', 'how long it counts as alive without a word; 1 to 600', parseTtl, 15_000)
     .option('--check <kind>', 'tcp, grpc, http:/path or none', parseCheck, { kind: 'tcp' })
     .addHelpText('after', HELP);
   addSystemOptions(command).action(async (argv: readonly string[], _options: unknown, invoked: Command) =>
@@ -66,7 +66,8 @@ async function register(context: CliContext, argv: readonly string[], options: R
   // Loaded late: the other commands need none of it.
   const { runRegistered } = await import('../register/run.ts');
   const { createDial } = await import('@bascule/client');
-  const urls = (options.at ?? [options.operator]).map(parseSystemUrl);
+  const at = options.at ?? [options.operator];
+  const credentials = at.map((text) => readCredentials(context, options, parseSystemUrl(text)));
   const schema = options.schema === undefined ? new Uint8Array() : readSchema(resolve(context.cwd, options.schema));
   const code = await runRegistered({
     context,
@@ -76,11 +77,7 @@ async function register(context: CliContext, argv: readonly string[], options: R
     schema,
     check: options.check,
     dial: createDial(systemClock),
-    systems: urls.map((url) => ({
-      url: url.href,
-      ttlMs: options.ttl,
-      credentials: readCredentials(context, options, url),
-    })),
+    systems: at.map((url, index) => ({ url, ttlMs: options.ttl, credentials: credentials[index] ?? {} })),
   });
   if (code !== 0) throw new CliFailure(code, `the command ended with ${code}`);
 }
@@ -88,7 +85,7 @@ async function register(context: CliContext, argv: readonly string[], options: R
 function endpointOf(options: RegisterOptions, schema: Uint8Array): Endpoint {
   const [host, port] = options.address;
   return {
-    instanceId: options.instanceId ?? `${host}:${port}`,
+    instanceId: options.instanceId ?? toAddressId({ host, port }),
     incarnation: Math.floor(systemClock.wallMs()),
     host,
     port,
@@ -119,6 +116,12 @@ function parseAddress(text: string): readonly [string, number] {
   if (match === null || port < 1 || port > 65_535)
     throw new InvalidArgumentError('It must be "host:port", as in 127.0.0.1:5001.');
   return [(match[1] ?? match[2]) as string, port];
+}
+
+function parseTtl(text: string): number {
+  const ttlMs = /^\d{1,3}(\.\d{1,3})?$/.test(text) ? Number(text) * 1_000 : 0;
+  if (ttlMs < 1_000 || ttlMs > 600_000) throw new InvalidArgumentError('It must be seconds, from 1 to 600.');
+  return ttlMs;
 }
 
 function parseWeight(text: string): number {

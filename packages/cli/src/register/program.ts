@@ -3,6 +3,8 @@ import { CliFailure, ExitCode } from '../failure.ts';
 
 /** A program that was started, with our own input and output. */
 export interface Program {
+  /** Resolves when it runs. Rejects with words when it cannot be started. */
+  readonly started: Promise<void>;
   /** Resolves with its exit code; 128 and the signal's number when a signal ended it, as shells say it. */
   readonly ended: Promise<number>;
   kill(signal: NodeJS.Signals): void;
@@ -10,20 +12,27 @@ export interface Program {
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
 
-/** Starts it. Rejects, in `ended`, with words when it cannot be started. */
+/** As shells say it. */
+const NOT_STARTED = 127;
+
+/** Starts it. */
 export function startProgram(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Program {
   const [command = '', ...args] = argv;
   // A group of its own: Ctrl-C then reaches only this process, which deregisters before it passes the signal on.
   const child: ChildProcess = spawn(command, args, { cwd, env, stdio: 'inherit', detached: true });
-  const ended = new Promise<number>((resolve, reject) => {
+  const started = new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
     child.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'ENOENT' ? 'there is no such command' : error.message;
       reject(new CliFailure(ExitCode.usage, `${command} cannot be started: ${why}`, 'Name a program behind "--".'));
     });
+  });
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(NOT_STARTED));
     child.once('exit', (code, signal) => resolve(code ?? 128 + (SIGNAL_NUMBERS[signal ?? ''] ?? 0)));
   });
-  ended.catch(() => undefined);
   return {
+    started,
     ended,
     kill(signal) {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

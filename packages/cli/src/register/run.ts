@@ -1,15 +1,19 @@
-import { sleep, type Clock, type Endpoint } from '@bascule/core';
+import { formatAddress, sleep, type Clock, type Endpoint } from '@bascule/core';
 import {
   createProbes,
   registerWithAll,
+  waitFor,
   type ClosableTransport,
   type Credentials,
   type Probes,
   type Registrar,
+  type RegistrarEvent,
   type RegistrySystem,
 } from '@bascule/discovery';
 import type { CliContext } from '../context.ts';
+import { CliFailure, ExitCode } from '../failure.ts';
 import { holdProcess } from '../process-hold.ts';
+import { waitForStop } from '../shutdown.ts';
 import { explainSpec } from '../system-options.ts';
 import { toPlain } from '../terminal.ts';
 import { runCheck, type Check } from './check.ts';
@@ -40,38 +44,48 @@ const TERMINATED = 143;
 export async function runRegistered(options: RunRegisteredOptions): Promise<number> {
   const { context, clock } = options;
   const stop = new AbortController();
-  const program = options.argv.length === 0 ? undefined : startProgram(options.argv, context.cwd, context.env);
-  context.onStop(() => (stop.signal.aborted ? program?.kill('SIGKILL') : stop.abort()));
-  // A program that ends by itself ends everything; so does one that could not be started.
-  void program?.ended.then(
-    () => stop.abort(),
-    () => stop.abort(),
-  );
   // Nothing else keeps the process alive between two checks.
   const release = holdProcess();
-  const probes = createProbes({ dial: (endpoint) => options.dial(`http://${hostOf(endpoint)}:${endpoint.port}`, {}) });
+  const program = options.argv.length === 0 ? undefined : startProgram(options.argv, context.cwd, context.env);
   let isAsked = false;
-  context.onStop(() => (isAsked = true));
+  const force = (): void => program?.kill('SIGKILL');
+  void waitForStop({ context, clock, exitWithStdin: false, force }).then(() => {
+    isAsked = true;
+    stop.abort();
+  });
+  // A program that ends by itself ends everything.
+  void program?.ended.then(() => stop.abort());
+  let code: number;
   try {
-    await keepRegistered(options, probes, stop.signal);
-    const code = await endProgram(program, clock);
-    return isAsked && code === TERMINATED ? 0 : code;
+    await program?.started;
+    await keepRegistered(options, stop.signal);
   } finally {
+    code = await endProgram(program, clock);
     release();
   }
+  return isAsked && code === TERMINATED ? 0 : code;
 }
 
-async function keepRegistered(options: RunRegisteredOptions, probes: Probes, stop: AbortSignal): Promise<void> {
+/** Resolves when it was time to stop. Rejects when all refuse the registration for good. */
+async function keepRegistered(options: RunRegisteredOptions, stop: AbortSignal): Promise<void> {
   const { context, clock, endpoint } = options;
+  const probes = createProbes({ dial: (checked) => options.dial(`http://${formatAddress(checked)}`, {}) });
   const say = (text: string): void => context.terminal.remark(toPlain(text));
   if (!(await passes(options, probes, stop))) return;
-  const registrar = await open(options, say);
-  const watching = watch(options, { probes, stop, registrar, say });
-  await aborted(stop);
-  await watching;
+  let isKnown = false;
+  const registrar = await open(options, (url, { type, ...details }) => {
+    if (type === 'registered') isKnown = true;
+    const tail = 'error' in details ? `: ${details.error}` : '';
+    say(`${url}: ${type} ${endpoint.instanceId}${tail}`);
+  });
+  const refused = new AbortController();
+  registrar.registered.catch((error: Error) => refused.abort(error));
+  await watch(options, { probes, stop: AbortSignal.any([stop, refused.signal]), registrar, say });
+  const why: unknown = stop.aborted ? undefined : refused.signal.reason;
   await registrar.close();
-  say(`${endpoint.instanceId} is deregistered`);
-  await sleep(clock, PROPAGATION_MS);
+  // Whoever has not heard yet still sends calls.
+  if (isKnown) await sleep(clock, PROPAGATION_MS);
+  if (why instanceof Error) throw new CliFailure(ExitCode.failed, `${endpoint.instanceId} is refused: ${why.message}`);
 }
 
 /** Waits for the first check that passes; false when it is time to stop before. */
@@ -83,12 +97,15 @@ async function passes(options: RunRegisteredOptions, probes: Probes, stop: Abort
     if (why === undefined) return !stop.aborted;
     if (why !== told) context.terminal.remark(toPlain(`not registered yet: ${check.kind} check: ${why}`));
     told = why;
-    await Promise.race([sleep(clock, CHECK_INTERVAL_MS / 4), aborted(stop)]);
+    await waitFor(clock, CHECK_INTERVAL_MS / 4, stop);
   }
   return false;
 }
 
-function open(options: RunRegisteredOptions, say: (text: string) => void): Promise<Registrar> {
+function open(
+  options: RunRegisteredOptions,
+  onEvent: (url: string, event: RegistrarEvent) => void,
+): Promise<Registrar> {
   const { systems, endpoint, schema, clock } = options;
   return explainSpec(() =>
     registerWithAll({
@@ -97,11 +114,7 @@ function open(options: RunRegisteredOptions, say: (text: string) => void): Promi
       schema,
       clock,
       dial: (baseUrl, credentials) => options.dial(baseUrl, credentials),
-      onEvent(url, event) {
-        if (event.type === 'deregistered') return;
-        const tail = 'error' in event ? `: ${event.error}` : '';
-        say(`${url}: ${event.type} ${endpoint.instanceId}${tail}`);
-      },
+      onEvent,
     }),
   );
 }
@@ -113,11 +126,12 @@ interface Watched {
   readonly say: (text: string) => void;
 }
 
+/** Checks until it is time to stop. */
 async function watch(options: RunRegisteredOptions, { probes, stop, registrar, say }: Watched): Promise<void> {
   const { clock, check, endpoint } = options;
   let failures = 0;
-  while (!stop.aborted && check.kind !== 'none') {
-    await Promise.race([sleep(clock, CHECK_INTERVAL_MS), aborted(stop)]);
+  for (;;) {
+    await waitFor(clock, CHECK_INTERVAL_MS, stop);
     if (stop.aborted) return;
     const why = await runCheck(check, { endpoint, probes, clock });
     if (stop.aborted) return;
@@ -137,13 +151,4 @@ async function endProgram(program: Program | undefined, clock: Clock): Promise<n
   const code = await program.ended;
   limit.cancel();
   return code;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-function hostOf({ host }: Endpoint): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -11,6 +11,8 @@ const RELATIVE_FILE = /^file:(?!\/)(?:\.\/)*(?<ups>(?:\.\.\/)*)/i;
  * others are escaped: `h1%3A2379,h2:2379` is what it reads as. `file:a.yaml` becomes `file://./a.yaml`, `file:../a.yaml` `file://../a.yaml`. Throws SpecError.
  */
 export function parseSystemUrl(text: string): URL {
+  // "localhost:7070" is a URL of the scheme "localhost".
+  if (/^[\w.-]+:\d+$/.test(text)) throw noUrl(text);
   const absolute = text.replace(RELATIVE_FILE, (_, ups: string) => `file://${'.'.repeat(1 + ups.length / 3)}/`);
   const escaped = absolute.replace(AUTHORITY, (_, scheme: string, authority: string) => {
     const servers = authority.split(',');
@@ -19,8 +21,12 @@ export function parseSystemUrl(text: string): URL {
   try {
     return new URL(escaped);
   } catch {
-    throw new SpecError(`${JSON.stringify(text)} is no URL: write scheme://host:port, with a comma between servers`);
+    throw noUrl(text);
   }
+}
+
+function noUrl(text: string): SpecError {
+  return new SpecError(`${JSON.stringify(text)} is no URL: write scheme://host:port, with a comma between servers`);
 }
 
 /**
