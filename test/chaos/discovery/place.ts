@@ -28,8 +28,9 @@ export function createConfig({ chance }: Scene, sources: readonly object[]): obj
   const healthCheck = chance.pick([
     undefined,
     undefined,
-    { grpc: {}, interval: '1s' },
-    { tcp: {}, interval: '0.5s', timeout: '0.5s' },
+    // Backends share a busy process with their callers.
+    { grpc: {}, interval: '2s', timeout: '2s', unhealthyThreshold: 5 },
+    { tcp: {}, interval: '1s' },
   ]);
   return {
     discovery: { embeddedRegistry: false, sources, ...(healthCheck && { healthCheck }) },

@@ -2,6 +2,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../../support/src/servers/folders.ts';
 import { freePorts } from '../../../support/src/servers/ports.ts';
+import { pause } from '../../chance.ts';
 import { ChaosService } from '../../schema.ts';
 import type { Row } from '../row.ts';
 import type { Scene } from '../scene.ts';
@@ -12,6 +13,8 @@ import { startRegistry, TTL_MS } from './common.ts';
 const STEPS = 8;
 const DISAGREES = 'a file and the registry disagree';
 const REGISTRY_RANK = 1;
+const FILE_WEIGHT = 9;
+const PATIENCE_MS = 10_000;
 
 /** An entry of the file. */
 interface Entry {
@@ -49,15 +52,13 @@ export const SOURCES_DISAGREE: Row = {
     }
     save(
       file,
-      entriesOf(world).map((entry) => ({ ...entry, weight: 9 })),
+      entriesOf(world).map((entry) => ({ ...entry, weight: FILE_WEIGHT })),
     );
-    await world.observer().until('the sources are weighed', ({ endpoints }) => {
-      return (
-        endpoints.length === world.living.backends.size &&
-        endpoints.every(({ weight }) => (rank < REGISTRY_RANK ? weight === 9 : weight < 10))
-      );
+    const weight = rank < REGISTRY_RANK ? FILE_WEIGHT : undefined;
+    await world.observer().until('the better rank is believed', ({ endpoints }) => {
+      return weight === undefined || endpoints.every((endpoint) => endpoint.weight === weight);
     });
-    const conflicts = (await world.observer().metric('bascule_discovery_conflicts_total'))[''] ?? 0;
+    const conflicts = await untilContradicted(world);
     if (conflicts > 0) scene.bit(DISAGREES);
     scene.note(`${conflicts} conflicts were counted`);
     const any = [0, STEPS * 3] as const;
@@ -66,6 +67,16 @@ export const SOURCES_DISAGREE: Row = {
     });
   },
 };
+
+/** How many contradictions have been counted, once there is one. */
+async function untilContradicted(world: World): Promise<number> {
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const { '': conflicts = 0 } = await world.observer().metric('bascule_discovery_conflicts_total');
+    if (conflicts > 0 || performance.now() > deadlineMs) return conflicts;
+    await pause(50);
+  }
+}
 
 function entriesOf({ living }: World): Entry[] {
   return [...living.backends.values()].map(({ instanceId, address, incarnation }) => ({
