@@ -151,8 +151,8 @@ describe('the start of a server', () => {
     expect(server.endpoint.instanceId).toMatch(new RegExp(`^0::1:${server.port}:[0-9a-f]{8}$`));
   });
 
-  it('tries all servers of a registry that has several', async () => {
-    const { server, events } = await start({ routes, registry: { url: 'http://127.0.0.1:1,127.0.0.1:2' } });
+  it('takes a registry of several servers', async () => {
+    const { server, events } = await start({ routes, registry: { url: 'etcd://127.0.0.1:1,127.0.0.1:2' } });
     await expect.poll(() => events.map(({ type }) => type)).toContain('retrying');
     await server.close();
   });
