@@ -36,6 +36,8 @@ export async function runAll(args: readonly string[], print: Print): Promise<voi
   const queue = Array.from({ length: Number(values.runs) }, (_, i) =>
     rows.map((row) => ({ row, seed: firstSeed + i })),
   ).flat();
+  // What is under way is ended and told; a second signal ends at once.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => queue.splice(0));
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
