@@ -110,12 +110,12 @@ export interface MemberReport {
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;
-  /** What the endpoint said last of its load; undefined when it is not looked at, or said nothing yet. */
-  readonly load: LoadReport | undefined;
 }
 
 /** What an answer said of its endpoint's load (ORCA). */
 export interface LoadReport {
+  /** `endpointKey` of the endpoint. */
+  readonly key: string;
   /** 0 idle, 1 full; 0 where it was left out. */
   readonly applicationUtilization: number;
   readonly cpuUtilization: number;

@@ -90,7 +90,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     settings,
     clock,
     log,
-    collect,
+    loads: async (withinMs) => (await Promise.all(threads.map((thread) => thread.loads(withinMs)))).flat(),
     token: options.token,
     env: options.env,
     embedded: registry && { ...createRouterTransport(registry.trustedRoutes), close: async () => {} },

@@ -9,7 +9,7 @@ import {
 } from '@bascule/discovery';
 import type { Settings } from '../config/settings-types.ts';
 import type { Log } from '../log.ts';
-import type { DataReport } from '../snapshot.ts';
+import type { LoadReport } from '../snapshot.ts';
 import { createHealth } from './health.ts';
 import { createKnownSets } from './known-sets.ts';
 import { createSourceLog } from './source-log.ts';
@@ -50,8 +50,8 @@ export interface DiscoveryOptions {
   readonly log: Log;
   /** Way to the registry inside this gateway, where there is one. */
   readonly embedded: ClosableTransport | undefined;
-  /** What every data thread says of itself. */
-  collect(): Promise<readonly DataReport[]>;
+  /** What endpoints have told the data threads of their load since `withinMs` ago. */
+  loads(withinMs: number): Promise<readonly LoadReport[]>;
   /** Endpoints or their descriptors have changed: a new picture is due. */
   onChange(): void;
 }
@@ -88,7 +88,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     membership,
     clock,
     settings,
-    collect: () => options.collect(),
+    loads: (withinMs) => options.loads(withinMs),
     onWarning: (message) => log.warning('health checks', message),
   });
   const knownSets = createKnownSets({

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@bascule/core';
 import { createHealthChecks, type HealthChecks, type HealthSettings, type Membership } from '@bascule/discovery';
 import type { ServiceSettings, Settings } from '../config/settings-types.ts';
-import type { DataReport, LoadReport } from '../snapshot.ts';
+import type { LoadReport } from '../snapshot.ts';
 import { createEndpointProbes } from './probes.ts';
 
 /** Checks of endpoints, and what their answers say of their load. */
@@ -20,12 +20,14 @@ export interface HealthOptions {
   readonly membership: Membership;
   readonly clock: Clock;
   readonly settings: Settings;
-  /** What every data thread says of itself. */
-  collect(): Promise<readonly DataReport[]>;
+  /** What endpoints have told the data threads of their load since `withinMs` ago. */
+  loads(withinMs: number): Promise<readonly LoadReport[]>;
   onWarning(message: string): void;
 }
 
 const LOAD_INTERVAL_MS = 1_000;
+/** A question may be longer on its way than the one before. */
+const OVERLAP_MS = 250;
 
 export function createHealth(options: HealthOptions): Health {
   const { membership, clock } = options;
@@ -47,18 +49,21 @@ export function createHealth(options: HealthOptions): Health {
   }
 
   async function poll(): Promise<void> {
-    const lastMs = askedMs;
+    // From before the last question: a word may be told twice, but none is missed.
+    const withinMs = clock.nowMs() - askedMs + OVERLAP_MS;
     askedMs = clock.nowMs();
     // A thread that is about to end does not answer; there will be another second.
-    const reports = await options.collect().catch(() => []);
-    // From before the last question to after this one: a word may be told twice, but none is missed.
-    if (hasLimit) reportLoads(checks, reports, clock.nowMs() - lastMs);
+    const reports = await options.loads(withinMs).catch(() => []);
+    if (hasLimit) reportLoads(checks, reports);
     polling = undefined;
     pollSoon();
   }
 
   function update(settings: Settings): void {
+    const hadLimit = hasLimit;
     hasLimit = Object.values(settings.services).some(({ loadLimit }) => loadLimit !== undefined);
+    // What was said before there was a limit is old.
+    if (!hadLimit) askedMs = clock.nowMs();
     pollSoon();
   }
   update(options.settings);
@@ -81,13 +86,12 @@ export function createHealth(options: HealthOptions): Health {
   };
 }
 
-/** Tells the newest word of each endpoint over all threads, unless it is older than the last look. */
-function reportLoads(checks: HealthChecks, reports: readonly DataReport[], sinceLastMs: number): void {
+/** Tells the newest word of each endpoint over all threads. */
+function reportLoads(checks: HealthChecks, reports: readonly LoadReport[]): void {
   const newest = new Map<string, LoadReport>();
-  for (const { key, load } of reports.flatMap(({ members }) => members)) {
-    if (load === undefined || load.ageMs > sinceLastMs) continue;
-    const known = newest.get(key);
-    if (known === undefined || load.ageMs < known.ageMs) newest.set(key, load);
+  for (const report of reports) {
+    const known = newest.get(report.key);
+    if (known === undefined || report.ageMs < known.ageMs) newest.set(report.key, report);
   }
   for (const [key, { applicationUtilization, cpuUtilization }] of newest) {
     checks.reportLoad(key, { applicationUtilization, cpuUtilization });

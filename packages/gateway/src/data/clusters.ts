@@ -92,7 +92,7 @@ export function createClusters(options: ClustersOptions): Clusters {
     members() {
       const active = [...clusters].map(([service, cluster]) => [cluster.balancer, service] as const);
       return [...active, ...leaving].flatMap(([balancer, service]) =>
-        balancer.members().map((member) => ({ ...member, service, load: options.loads.latest(member.key) })),
+        balancer.members().map((member) => ({ ...member, service })),
       );
     },
     async close() {

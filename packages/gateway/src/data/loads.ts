@@ -21,7 +21,8 @@ import type { LoadReport } from '../snapshot.ts';
 export interface Loads {
   /** The lease with a look at the end of its call; for services with a limit only, since it costs an object per call. */
   watch(lease: Lease): Lease;
-  latest(key: string): LoadReport | undefined;
+  /** The last word of each endpoint that has said one since `withinMs` ago. */
+  recent(withinMs: number): LoadReport[];
   /** Forgets an endpoint. */
   retire(key: string): void;
 }
@@ -54,11 +55,13 @@ export function createLoads(clock: Clock): Loads {
 
   return {
     watch: (lease) => new WatchedLease(lease, read),
-    latest(key) {
-      const known = kept.get(key);
-      if (known === undefined) return undefined;
-      const { atMs, ...report } = known;
-      return { ...report, ageMs: clock.nowMs() - atMs };
+    recent(withinMs) {
+      const nowMs = clock.nowMs();
+      const reports: LoadReport[] = [];
+      for (const [key, { atMs, ...report }] of kept) {
+        if (nowMs - atMs <= withinMs) reports.push({ key, ...report, ageMs: nowMs - atMs });
+      }
+      return reports;
     },
     retire: (key) => void kept.delete(key),
   };

@@ -27,6 +27,9 @@ export async function createLocalThread(
     async collect() {
       return plane.report(listener.openCalls());
     },
+    async loads(withinMs) {
+      return plane.loads(withinMs);
+    },
     async close(graceMs) {
       await listener.close(graceMs);
       await plane.close();

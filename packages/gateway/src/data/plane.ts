@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { type Clock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { AbuseKind } from '@bascule/wire';
-import type { DataReport, Policies, SnapshotUpdate } from '../snapshot.ts';
+import type { DataReport, LoadReport, Policies, SnapshotUpdate } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
 import { createTranscoding } from './json/transcoding.ts';
@@ -20,6 +20,8 @@ export interface DataPlane {
   readonly service: Service;
   apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): void;
   report(openCalls: number): DataReport;
+  /** What endpoints have said of their load since `withinMs` ago. */
+  loads(withinMs: number): LoadReport[];
   /** Pages of which other origins may call, by the newest snapshot. */
   cors(): Policies['cors'] | undefined;
   /** Counts what a peer was disconnected or refused for. */
@@ -99,6 +101,7 @@ export function createDataPlane(clock: Clock): DataPlane {
     },
     cors: () => policies?.cors,
     report: (openCalls) => ({ metrics: metrics.snapshot(), members: clusters.members(), openCalls, revision }),
+    loads: (withinMs) => loads.recent(withinMs),
     countAbuse: (kind) => metrics.incCounter('bascule_peer_abuse_total', { kind }),
     async close() {
       await clusters.close();

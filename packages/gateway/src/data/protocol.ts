@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
+import type { DataReport, LoadReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** What control sends to a data worker. */
 export type ToData =
@@ -10,6 +10,7 @@ export type ToData =
       readonly ports: ReadonlyMap<string, MessagePort>;
     }
   | { readonly type: 'collect'; readonly id: number }
+  | { readonly type: 'loads'; readonly id: number; readonly withinMs: number }
   | { readonly type: 'close'; readonly id: number; readonly graceMs: number };
 
 /** What a data worker answers. */
@@ -17,4 +18,5 @@ export type FromData =
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'not-listening'; readonly code: string; readonly message: string }
   | { readonly type: 'done'; readonly id: number }
-  | { readonly type: 'report'; readonly id: number; readonly report: DataReport };
+  | { readonly type: 'report'; readonly id: number; readonly report: DataReport }
+  | { readonly type: 'loads'; readonly id: number; readonly loads: readonly LoadReport[] };

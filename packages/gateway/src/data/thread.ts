@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenTls } from '@bascule/wire';
-import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
+import type { DataReport, LoadReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** One thread that takes calls, as control sees it: in this thread, or a worker. */
 export interface DataThread {
@@ -9,6 +9,8 @@ export interface DataThread {
   /** Puts a snapshot in place; resolves when new calls use it. One follows from the other, in order. `ports` lead to module versions that are new to it. */
   apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): Promise<void>;
   collect(): Promise<DataReport>;
+  /** What endpoints have said of their load since `withinMs` ago. Asked each second, so it is little. */
+  loads(withinMs: number): Promise<readonly LoadReport[]>;
   /** Stops accepting, lets open calls finish for `graceMs`, then ends. */
   close(graceMs: number): Promise<void>;
 }

@@ -1,9 +1,11 @@
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '@bascule/core';
 import { ListenError } from '@bascule/wire';
-import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
+import type { SnapshotUpdate } from '../snapshot.ts';
 import type { FromData, ToData } from './protocol.ts';
 import type { DataListenOptions, DataThread, FirstSnapshot } from './thread.ts';
+
+type Answer = Extract<FromData, { readonly id: number }>;
 
 /** `closing` has been told to end, `ended` has ended or is about to: no more answers. */
 type State = 'running' | 'closing' | 'ended';
@@ -22,7 +24,7 @@ export async function createWorkerThread(
     transferList: [...first.ports.values()],
     execArgv: [],
   });
-  const waiting = new Map<number, (report: DataReport | undefined) => void>();
+  const waiting = new Map<number, (answer: Answer | undefined) => void>();
   let lastId = 0;
   let state: State = 'running';
   const exited = new Promise<void>((resolve) => void worker.once('exit', () => resolve()));
@@ -42,8 +44,8 @@ export async function createWorkerThread(
   worker.on('error', (error: Error) => end(error.message));
   worker.on('exit', () => end('the thread ended'));
   worker.on('message', (message: FromData) => {
-    if (message.type !== 'done' && message.type !== 'report') return;
-    waiting.get(message.id)?.(message.type === 'report' ? message.report : undefined);
+    if (!('id' in message)) return;
+    waiting.get(message.id)?.(message);
     waiting.delete(message.id);
   });
 
@@ -56,7 +58,7 @@ export async function createWorkerThread(
     if (before === 'running') onLost(why);
   }
 
-  function ask(make: (id: number) => ToData, transfer: MessagePort[] = []): Promise<DataReport | undefined> {
+  function ask(make: (id: number) => ToData, transfer: MessagePort[] = []): Promise<Answer | undefined> {
     // Nobody hears a question any more, and what is closed down after a loss must not hang on it.
     if (state === 'ended') return Promise.resolve(undefined);
     const id = ++lastId;
@@ -72,9 +74,13 @@ export async function createWorkerThread(
       await ask((id) => ({ type: 'apply', id, snapshot, ports }), [...ports.values()]);
     },
     async collect() {
-      const report = await ask((id) => ({ type: 'collect', id }));
-      if (report === undefined) throw new Error('the data thread ended while it was asked');
-      return report;
+      const answer = await ask((id) => ({ type: 'collect', id }));
+      if (answer?.type !== 'report') throw new Error('the data thread ended while it was asked');
+      return answer.report;
+    },
+    async loads(withinMs) {
+      const answer = await ask((id) => ({ type: 'loads', id, withinMs }));
+      return answer?.type === 'loads' ? answer.loads : [];
     },
     async close(graceMs) {
       if (state === 'running') state = 'closing';

@@ -16,6 +16,8 @@ async function handle(thread: DataThread, message: ToData): Promise<void> {
       return send({ type: 'done', id: message.id });
     case 'collect':
       return send({ type: 'report', id: message.id, report: await thread.collect() });
+    case 'loads':
+      return send({ type: 'loads', id: message.id, loads: await thread.loads(message.withinMs) });
     case 'close':
       await thread.close(message.graceMs);
       send({ type: 'done', id: message.id });

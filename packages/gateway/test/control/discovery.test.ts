@@ -41,7 +41,7 @@ async function start(text: string): Promise<Discovery> {
     env: { BACKENDS: '127.0.0.1:1' },
     log: (event) => void events.push(event),
     embedded: undefined,
-    collect: async () => [],
+    loads: async () => [],
     onChange: () => void pictures.push(addressesOf(made)),
   });
   discovery = made;

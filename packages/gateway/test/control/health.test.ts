@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/settings-types.ts';
 import { createHealth, toHealthSettings } from '../../src/control/health.ts';
-import type { DataReport, LoadReport } from '../../src/snapshot.ts';
+import type { LoadReport } from '../../src/snapshot.ts';
 import { endpointOf } from '../support.ts';
 
 function settingsOf(text: string): Settings {
@@ -40,17 +40,13 @@ describe('health', () => {
     const membership = createMembership({ clock, onChange() {}, onNews: (keys) => health.changed(keys) });
     let asked = 0;
     const reports: Pick<LoadReport, 'applicationUtilization' | 'ageMs'>[] = [];
-    const collect = async (): Promise<DataReport[]> => {
+    const loads = async (withinMs: number): Promise<LoadReport[]> => {
       asked++;
-      return reports.map((report) => {
-        const load = { cpuUtilization: 0, ...report };
-        const member = { service: 'a.A', key: KEY, endpoint: one, state: 'ready', openCalls: 0, calls: 0, failures: 0 };
-        const members = [{ ...member, load } as DataReport['members'][number]];
-        return { metrics: { families: [] }, openCalls: 0, revision: 1, members };
-      });
+      const recent = reports.filter(({ ageMs }) => ageMs <= withinMs);
+      return recent.map((report) => ({ key: KEY, cpuUtilization: 0, ...report }));
     };
     const limited = settingsOf('services: {a.A: {loadLimit: {maxUtilization: 0.8, after: 0s}}}');
-    const health = createHealth({ membership, clock, settings: limited, collect, onWarning() {} });
+    const health = createHealth({ membership, clock, settings: limited, loads, onWarning() {} });
     const { listener } = membership.join({ name: 'a' });
     listener.changes([
       { type: 'insert', endpoint: one },
@@ -95,7 +91,7 @@ describe('health', () => {
       membership,
       clock: systemClock,
       settings: checked,
-      collect: async () => [],
+      loads: async () => [],
       onWarning() {},
     });
     const endpoint = { ...one, port };

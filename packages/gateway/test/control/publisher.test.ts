@@ -27,6 +27,7 @@ function noteTaker(log: string[], gate: Promise<void> = Promise.resolve()): Data
       log.push(`${snapshot.revision}: ${ids.join(' ')} | ports ${[...ports.keys()].join(' ')}`);
     },
     collect: () => Promise.reject(new Error('not asked in this test')),
+    loads: () => Promise.resolve([]),
     close: () => Promise.resolve(),
   };
 }

@@ -28,7 +28,6 @@ function reportOf(endpoint: Endpoint, overrides: Partial<MemberReport> = {}): Me
     openCalls: 0,
     calls: 0,
     failures: 0,
-    load: undefined,
     ...overrides,
   };
 }
