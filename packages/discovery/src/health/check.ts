@@ -79,7 +79,7 @@ export function createCheck(options: CheckOptions): Check {
   }
 
   function enter(): void {
-    waiting = context.gate.enter((leave) => {
+    waiting = context.gate.enter(plan.service, (leave) => {
       release = leave;
       // A watch goes on until the one that takes its place.
       underway?.cancel();

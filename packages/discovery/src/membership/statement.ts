@@ -1,4 +1,6 @@
+import { isIPv6 } from 'node:net';
 import { endpointKey, type Endpoint } from '@bascule/core';
+import { toShortIpv6 } from '../peers/address.ts';
 import type { SourceStatus } from '../source.ts';
 
 /** A source that has joined, with all that it says. */
@@ -41,8 +43,10 @@ export function createOrigin(options: Pick<Origin, 'name' | 'rank' | 'order' | '
  * port is not of the network: it is only itself.
  */
 export function addressOf(endpoint: Endpoint): string {
-  if (endpoint.protocol === 'port') return `port ${endpointKey(endpoint)}`;
-  return `${endpoint.host.toLowerCase()}:${endpoint.port}`;
+  const { protocol, host, port } = endpoint;
+  if (protocol === 'port') return `port ${endpointKey(endpoint)}`;
+  // There are many ways to write an IPv6 address.
+  return `${isIPv6(host) && !host.includes('%') ? toShortIpv6(host) : host.toLowerCase()}:${port}`;
 }
 
 /** Negative when `a` counts before `b`: by rank, told before doubted, the latest start, who joined and came first. */

@@ -51,7 +51,7 @@ describe('a gate', () => {
     const waiting = new Map<number, { cancel(): void }>();
     const cancelled: number[] = [];
     for (let n = 0; n < 500; n++) {
-      const entry = gate.enter((leave) => {
+      const entry = gate.enter('lane', (leave) => {
         order.push(n);
         inside.push({ n, leave });
         expect(inside.length).toBeLessThanOrEqual(3);
@@ -70,5 +70,26 @@ describe('a gate', () => {
     while (inside.length > 0) inside.shift()?.leave();
     expect(cancelled.length).toBeGreaterThan(0);
     expect(order).toEqual(Array.from({ length: 500 }, (_, n) => n).filter((n) => !cancelled.includes(n)));
+  });
+
+  it('lets lanes take turns, however many wait in one of them', () => {
+    const gate = createGate(1);
+    const order: string[] = [];
+    const inside: (() => void)[] = [];
+    const come = (lane: string, name: string) =>
+      gate.enter(lane, (leave) => {
+        order.push(name);
+        inside.push(leave);
+      });
+    for (let n = 0; n < 100; n++) come('hung', `hung ${n}`);
+    come('a', 'a 1');
+    come('a', 'a 2');
+    const gone = come('b', 'b 1');
+    come('c', 'c 1');
+    gone.cancel();
+    for (let n = 0; n < 7; n++) inside.shift()?.();
+    expect(order).toEqual(['hung 0', 'hung 1', 'a 1', 'c 1', 'hung 2', 'a 2', 'hung 3', 'hung 4']);
+    while (inside.length > 0) inside.shift()?.();
+    expect(order).toHaveLength(103);
   });
 });

@@ -177,6 +177,7 @@ function expectSame({ membership, model, emitted, broken }: Pair): void {
   const told = members.map(({ key, endpoint, presence, sources }) => [key, { endpoint, presence, sources }] as const);
   expect(new Map(told)).toEqual(model.members());
   expect(membership.counters().conflicts).toBe(model.conflicts);
+  expect(membership.removals().filter(({ source }) => source === '')).toEqual([]);
 }
 
 /** Whatever has come, nobody leaves without a word, a check or time. */

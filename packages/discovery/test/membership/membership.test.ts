@@ -128,6 +128,19 @@ describe('a limit of absence', () => {
 });
 
 describe('one address', () => {
+  it.each([
+    ['places.example', 'Places.EXAMPLE'],
+    ['::1', '0:0:0:0:0:0:0:1'],
+    ['2001:db8::a', '2001:DB8:0::000A'],
+    // No address of anybody, and no reason to fall over.
+    ['fe80::1%eth0', 'FE80::1%ETH0'],
+  ])('is one endpoint, however it is written: %s, %s', (host, other) => {
+    const { join, keys } = createRig();
+    join('consul').tell(at('a', host));
+    join('dns').tell(at('b', other));
+    expect(keys()).toEqual(['a#1']);
+  });
+
   it('is one endpoint, as the first in rank describes it', () => {
     const { join, membership, log } = createRig();
     const second = join('dns', { rank: 1 });
