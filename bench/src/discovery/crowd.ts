@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { cpuMicroseconds, residentMib } from '../cpu.ts';
-import { startRole } from '../process.ts';
+import { startRole, type Process } from '../process.ts';
 import { wait } from '../time.ts';
 import type { WorkContext } from '../work.ts';
 import type { System } from './systems.ts';
@@ -30,6 +30,7 @@ export async function measureCrowd(context: WorkContext, system: System, size: C
     { url, credentials, ttlMs: 15_000 },
     { logFile: join(folder, 'crowd.log') },
   );
+  let watchers: Process | undefined;
   try {
     await crowd.ready;
     const step = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
@@ -45,10 +46,11 @@ export async function measureCrowd(context: WorkContext, system: System, size: C
       crowd.ask<{ incarnation: number }>(`start ${size.instances} ${CONCURRENCY}`),
     );
     const options = { url, credentials, watchers: size.watchers };
-    const watchers = startRole('registry-watchers', options, { logFile: join(folder, 'watchers.log') });
+    watchers = startRole('registry-watchers', options, { logFile: join(folder, 'watchers.log') });
+    const following = watchers;
     await step('first word to all watchers', async () => {
-      await watchers.ready;
-      await watchers.ask(`until ${size.instances}`);
+      await following.ready;
+      await following.ask(`until ${size.instances}`);
     });
     const cpuBefore = cpuMicroseconds(pid);
     await wait(STEADY_SECONDS * 1000);
@@ -56,17 +58,17 @@ export async function measureCrowd(context: WorkContext, system: System, size: C
     add('memory', 'MiB', residentMib(pid));
     await step('rolling restart known to all', async () => {
       const restarting = crowd.ask(`restart ${size.restarted} 32`);
-      await watchers.ask(`until ${size.instances} ${started.incarnation} ${size.restarted}`);
+      await following.ask(`until ${size.instances} ${started.incarnation} ${size.restarted}`);
       await restarting;
     });
     add('memory at the end', 'MiB', residentMib(pid));
-    await watchers.stop();
     return [];
   } catch (error) {
     print(`${system.name}: ${(error as Error).message}`);
     // The peers' limits are a finding; our own are a fault.
     return system.name === 'registry' ? [`registry: ${(error as Error).message}`] : [];
   } finally {
+    await watchers?.kill();
     await crowd.kill();
     await running.stop();
   }
