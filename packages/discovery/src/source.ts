@@ -1,4 +1,4 @@
-import type { Change } from '@bascule/core';
+import type { Change, Endpoint } from '@bascule/core';
 
 /**
  * Tells who is there, as one system sees it. A source knows nothing of other sources, of health or of balancers: what
@@ -6,8 +6,11 @@ import type { Change } from '@bascule/core';
  * it removes only what its system knows to have left, and doubts the rest.
  */
 export interface Source {
-  /** Begins. Once; the listener may be called from inside. */
-  start(listener: SourceListener): void;
+  /**
+   * Begins. Once; the listener may be called from inside. `known`: endpoints that the source told before this start,
+   * which the listener has and doubts: those that have left since are removed.
+   */
+  start(listener: SourceListener, known?: readonly Endpoint[]): void;
   status(): SourceStatus;
   /** Descriptors of a digest that a present endpoint names, once they have arrived. */
   schemaFor(digest: string): Uint8Array | undefined;

@@ -57,6 +57,64 @@ function play(schemas = new Map<string, Uint8Array>()) {
   return { clock, ...played, source, seen: record(source), pass: (byMs: number) => settle(() => clock.advance(byMs)) };
 }
 
+describe('what a source told before a start', () => {
+  const remembering = (...known: Endpoint[]) => {
+    const { driver, last, wanted } = createPlayed();
+    const source = createSource({ driver, clock: createVirtualClock() });
+    const lines: string[] = [];
+    source.start(
+      {
+        changes(changes) {
+          lines.push(
+            ...changes.map((change) =>
+              'endpoint' in change ? `${change.type} ${change.endpoint.instanceId}` : `${change.type} ${change.key}`,
+            ),
+          );
+        },
+        status() {},
+        schema() {},
+        warning() {},
+      },
+      known,
+    );
+    return { feed: last().feed, wanted, lines: () => lines.splice(0) };
+  };
+
+  it('has left when the one who decides does not list it any more, all of it as well', () => {
+    const { feed, lines } = remembering(a, b);
+    feed.answer({ endpoints: [a], history: 'decided' });
+    expect(lines()).toEqual(['update places-1', 'remove places-2#7']);
+    const all = remembering(a, b);
+    all.feed.answer({ endpoints: [], history: 'decided' });
+    expect(all.lines()).toEqual(['remove places-1#7', 'remove places-2#7']);
+  });
+
+  it('has left after as many answers without it as always, where there is no history', () => {
+    const { feed, lines } = remembering(a, b);
+    feed.answer({ endpoints: [a], history: 'none' });
+    expect(lines()).toEqual(['update places-1']);
+    feed.answer({ endpoints: [a], history: 'none' });
+    expect(lines()).toEqual(['remove places-2#7']);
+  });
+
+  it.each(['new', 'same'] as const)('stays doubted in a history (%s), and leaves when it is said to', (history) => {
+    const { feed, lines } = remembering(a, b);
+    const c = createEndpoint(3);
+    feed.answer({ endpoints: [c], history });
+    for (const next of ['same', 'same', 'none', 'none', 'none'] as const)
+      feed.answer({ endpoints: [c], history: next });
+    expect(lines()).toEqual(['insert places-3']);
+    feed.removeInstance('places-1', 'deregistered');
+    feed.put(createEndpoint(2, { incarnation: 9 }));
+    expect(lines()).toEqual(['remove places-1#7', 'insert places-2', 'remove places-2#7']);
+  });
+
+  it('keeps its descriptors', () => {
+    const { wanted } = remembering({ ...a, schemaDigest: 'sha256:1' });
+    expect(wanted).toEqual([['sha256:1']]);
+  });
+});
+
 describe('a source', () => {
   it('says how it stands, since when, and why', async () => {
     const { clock, seen, source, last, pass } = play();

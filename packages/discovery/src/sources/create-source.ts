@@ -20,9 +20,10 @@ export interface CreateSourceOptions {
 }
 
 /** Keeps a driver's sessions going, with jittered backoff between them, and makes changes of what they tell. */
-export function createSource({ driver, clock, schemas: known }: CreateSourceOptions): Source {
+export function createSource(options: CreateSourceOptions): Source {
+  const { driver, clock } = options;
   const told = createToldSet(clock);
-  const schemas = new Map(known);
+  const schemas = new Map(options.schemas);
   const closing = new AbortController();
   const backoff = createBackoff(clock, FIRST_RETRY_MS, MAX_RETRY_MS, FULL_JITTER);
   const warned = new Set<string>();
@@ -128,9 +129,11 @@ export function createSource({ driver, clock, schemas: known }: CreateSourceOpti
   }
 
   return {
-    start(given) {
+    start(given, known = []) {
       if (closing.signal.aborted) return;
       listener = given;
+      told.remember(known);
+      if (wanted !== told.digests()) want(told.digests());
       listener.status(status);
       following = run();
     },

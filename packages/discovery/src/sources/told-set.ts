@@ -8,6 +8,11 @@ import { newestOf, weighAnswer } from './weigh-answer.ts';
 
 /** What a source has told so far, and the changes that news make of it. */
 export interface ToldSet {
+  /**
+   * Takes who was known before, and is doubted by whoever listens: what the source says of them is news, that they left
+   * as well. To be missing from a history says nothing of them, since nobody knows whether it is the same one.
+   */
+  remember(endpoints: readonly Endpoint[]): void;
   answer(answer: Answer): SourceChange[];
   put(endpoint: Endpoint): SourceChange[];
   /**
@@ -32,6 +37,8 @@ interface Entry {
    * ran out: missing there says nothing.
    */
   isOfOldHistory: boolean;
+  /** Known from before, and not told since. */
+  readonly isRemembered: boolean;
 }
 
 /** An empty set. */
@@ -47,13 +54,14 @@ export function createToldSet(clock: Pick<Clock, 'nowMs'>): ToldSet {
    */
   const shadows = new Map<string, { readonly endpoint: Endpoint; readonly scope: string }>();
 
-  function set(endpoint: Endpoint, scope: string): void {
+  function set(endpoint: Endpoint, scope: string, isRemembered = false): void {
     const key = endpointKey(endpoint);
     const known = entries.get(key);
     digests.swap(known?.endpoint.schemaDigest, endpoint.schemaDigest);
     if (known?.isDoubted === true) doubted--;
     expiries.forget(key);
-    entries.set(key, { endpoint, scope, missing: 0, isDoubted: false, isOfOldHistory: false });
+    if (isRemembered) doubted++;
+    entries.set(key, { endpoint, scope, missing: 0, isDoubted: isRemembered, isOfOldHistory: false, isRemembered });
     keysOf.set(endpoint.instanceId, (keysOf.get(endpoint.instanceId) ?? new Set()).add(key));
   }
 
@@ -161,7 +169,9 @@ export function createToldSet(clock: Pick<Clock, 'nowMs'>): ToldSet {
     }
     const within = [...entries].filter(([, entry]) => entry.scope === scope);
     const absent = within.filter(([key, { endpoint }]) => !told.has(key) && !kept.has(endpoint.instanceId));
-    for (const [, entry] of absent) entry.isOfOldHistory ||= history === 'new';
+    for (const [, entry] of absent) {
+      entry.isOfOldHistory ||= history === 'new' || (history === 'same' && entry.isRemembered);
+    }
     const leaving = absent.filter(([, entry]) => !entry.isOfOldHistory);
     const stay = within.length - absent.length;
     // One in which nothing is readable is empty as well.
@@ -177,6 +187,9 @@ export function createToldSet(clock: Pick<Clock, 'nowMs'>): ToldSet {
   }
 
   return {
+    remember(endpoints) {
+      for (const endpoint of endpoints) if (!entries.has(endpointKey(endpoint))) set(endpoint, '', true);
+    },
     answer,
     put: (endpoint) => put(endpoint, ''),
     remove,

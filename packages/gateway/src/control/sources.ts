@@ -128,7 +128,8 @@ export function createSources(options: SourcesOptions): Sources {
     });
     const entry: Running = { name, url, plan, source, joined, before, heard: heard.promise };
     running.set(name, entry);
-    source.start({ ...joined.listener, load: (key, utilization) => options.onLoad(key, utilization) });
+    const listener = { ...joined.listener, load: (key: string, load: number) => options.onLoad(key, load) };
+    source.start(listener, before?.endpoints);
     return entry;
   }
 

@@ -96,6 +96,23 @@ describe('discovery', () => {
     await expect.poll(() => addressesOf(running), { timeout: 10_000 }).toBe('b:2 c:3 d:4');
   });
 
+  it('lets go of who was taken out of a file while nobody looked', async () => {
+    const file = join(folder, 'lists.yaml');
+    const listOf = (...addresses: string[]): string =>
+      JSON.stringify({ endpoints: addresses.map((address) => ({ address, services: ['a.B'] })) });
+    const settings = of('url: "file:lists.yaml"');
+    await writeFile(file, listOf('a:1', 'b:2', 'c:3'));
+    const before = await start(settings);
+    expect(addressesOf(before)).toBe('a:1 b:2 c:3');
+    await before.close();
+    await writeFile(file, listOf('a:1'));
+    expect(addressesOf(await start(settings))).toBe('a:1');
+    // A file that is gone says nothing of anybody.
+    await discovery?.close();
+    await rm(file);
+    expect(addressesOf(await start(settings))).toBe('a:1');
+  });
+
   it('makes no picture without endpoints of which one source takes over from another', async () => {
     const running = await start(of('url: "static:a:1", name: old'));
     const now = (): string[] => running.sources().map(({ name, rank }) => `${name} ${rank}`);
