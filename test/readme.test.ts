@@ -74,7 +74,7 @@ it('shows a service, a module, a page and a caller that work together', async ()
 it('names only commands and files that exist', () => {
   const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> })
     .scripts;
-  for (const match of readme.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(match[1] as string);
+  for (const match of readme.matchAll(/npm run ([\w:]+)/g)) expect(scripts).toHaveProperty(match[1] as string);
   const files = [...readme.matchAll(/\]\((?!http)([^)#]+)\)/g)].map((match) => match[1] as string);
   expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
 });
