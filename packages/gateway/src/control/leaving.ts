@@ -1,16 +1,16 @@
 /**
- * Sources that are not configured any more, for as long as those in their place have not said their first word: an
+ * Sources that are not configured any more, for as long as those in their place have not answered: an
  * address that was mistyped must not cost all endpoints.
  */
 export interface Leaving<T> {
-  /** `gone` leave once each of `successors` has been heard, or is gone itself; at once when there are none. */
+  /** `gone` leave once each of `successors` has answered, or is gone itself; at once when there are none. */
   add(gone: readonly T[], successors: readonly T[]): void;
   /** Those who wait, and for whom. */
   waiting(): { readonly leaving: readonly T[]; readonly awaited: readonly T[] };
 }
 
 /** `onLeave` is called once for each. */
-export function createLeaving<T extends { readonly heard: Promise<void> }>(onLeave: (entry: T) => void): Leaving<T> {
+export function createLeaving<T extends { readonly answered: Promise<void> }>(onLeave: (entry: T) => void): Leaving<T> {
   const leaving = new Set<T>();
   const awaited = new Set<T>();
 
@@ -29,7 +29,7 @@ export function createLeaving<T extends { readonly heard: Promise<void> }>(onLea
       }
       for (const entry of leaving.size === 0 ? [] : successors) {
         awaited.add(entry);
-        void entry.heard.then(() => awaited.delete(entry) && settle());
+        void entry.answered.then(() => awaited.delete(entry) && settle());
       }
       settle();
     },

@@ -18,8 +18,10 @@ import type { SourceLog } from './source-log.ts';
 import { planSources, planStatic, type PlacedPlan, type SourcePlan } from './source-plan.ts';
 import { createStaticSource, type StaticSource } from './static-source.ts';
 
-/** How long a start waits for the first word of every source; after it the last known set has to do. */
+/** How long a start waits for the first word of every source. */
 const FIRST_WORD_MS = 1_000;
+/** And for that of one whose last known set will do until then. */
+const NEWER_WORD_MS = 500;
 /** And an end for sources to close. */
 const CLOSE_MS = 2_000;
 /** Names that no source of a configuration has. */
@@ -65,7 +67,9 @@ interface Running extends SourceIdentity {
   readonly source: Source;
   readonly joined: Joined;
   readonly before: Before | undefined;
-  /** It has answered, or it cannot and what it said last is known. */
+  /** It has answered. */
+  readonly answered: Promise<void>;
+  /** It has answered, or it cannot, or is slow, and what it said last is known. */
   readonly heard: Promise<void>;
 }
 
@@ -111,6 +115,7 @@ export function createSources(options: SourcesOptions): Sources {
     source: Source,
     before: Before | undefined,
   ): Running {
+    const answered = Promise.withResolvers<void>();
     const heard = Promise.withResolvers<void>();
     const hasKnown = before !== undefined && before.endpoints.length > 0;
     const joined = membership.join({
@@ -121,12 +126,24 @@ export function createSources(options: SourcesOptions): Sources {
       schemaFor: (digest) => source.schemaFor(digest),
       onStatus(status) {
         log.status(name, status);
+        if (status.state === 'connected') answered.resolve();
         // One that cannot be reached says no more for now, and what it said last is known.
-        if (status.state === 'connected' || (status.state === 'stale' && hasKnown)) heard.resolve();
+        if (status.state === 'stale' && hasKnown) heard.resolve();
       },
       onWarning: (message) => log.warning(`source ${name}`, message),
     });
-    const entry: Running = { name, url, plan, source, joined, before, heard: heard.promise };
+    void answered.promise.then(heard.resolve);
+    if (hasKnown) clock.after(NEWER_WORD_MS, heard.resolve);
+    const entry: Running = {
+      name,
+      url,
+      plan,
+      source,
+      joined,
+      before,
+      answered: answered.promise,
+      heard: heard.promise,
+    };
     running.set(name, entry);
     const listener = { ...joined.listener, load: (key: string, load: number) => options.onLoad(key, load) };
     source.start(listener, before?.endpoints);

@@ -157,6 +157,19 @@ describe('discovery', () => {
     expect(running.removals().map(({ endpoint, cause }) => `${endpoint.host} ${cause}`)).toEqual(['a source-gone']);
   });
 
+  it('keeps a source though something is known from before of the one in its place', async () => {
+    const file = join(folder, 'lists.yaml');
+    await writeFile(file, 'endpoints: [{address: "b:2", services: [a.B]}]');
+    await start(of('url: "file:lists.yaml", name: one'));
+    await discovery?.close();
+    await rm(file);
+    const running = await start(of('url: "static:a:1", name: one'));
+    await running.update(settingsOf(of('url: "file:lists.yaml", name: one')));
+    expect(addressesOf(running)).toBe('a:1 b:2');
+    await writeFile(file, 'endpoints: [{address: "b:2", services: [a.B]}]');
+    await expect.poll(() => addressesOf(running), { timeout: 10_000 }).toBe('b:2');
+  });
+
   it('lets a source go at once when nobody takes its place', async () => {
     const running = await start(of('url: "static:a:1", name: one', 'url: "static:b:2", name: two'));
     await running.update(settingsOf(of('url: "static:b:2", name: two')));
