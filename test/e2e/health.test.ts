@@ -89,7 +89,8 @@ describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) =
     a.serves = false;
     await eventually(async () => expect((await viewOf(gateway, a.address))?.state).toBe('failing'));
     expect((await viewOf(gateway, a.address))?.openCalls).toBe(1);
-    expect((await failureOf(client.say({ value: 'x' }))).code).toBe(Code.Unavailable);
+    // Control knows first, and then tells the threads.
+    await eventually(async () => expect((await failureOf(client.say({ value: 'x' }))).code).toBe(Code.Unavailable));
     a.serves = true;
     await eventually(async () => expect((await client.say({ value: 'x' })).value).toBe('a'));
     expect((await viewOf(gateway, a.address))?.openCalls).toBe(1);
