@@ -1,3 +1,4 @@
+import { resolveBalancing } from '@bascule/balancer';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock, type Clock, type Endpoint, type MethodFacts, type Service } from '@bascule/core';
 import { createDataPlane, type DataPlane } from '../../packages/gateway/src/data/plane.ts';
@@ -80,7 +81,7 @@ export async function startRig(): Promise<Rig> {
       revision++;
       const cluster = {
         service: ChaosService.typeName,
-        policy: 'least-request' as const,
+        balancing: resolveBalancing(),
         defaultTimeoutMs: undefined,
         maxAttempts: undefined,
         endpoints: { kind: 'all' as const, endpoints },

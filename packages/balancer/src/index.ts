@@ -1,3 +1,13 @@
 export { createBalancer, type Balancer, type BalancerOptions } from './balancer.ts';
+export {
+  DEFAULT_OUTLIER,
+  resolveBalancing,
+  type BalancingPolicy,
+  type LocalityPolicy,
+  type OutlierPolicy,
+  type PolicyName,
+  type PolicySpec,
+  type SlowStartPolicy,
+  type SubsetPolicy,
+} from './balancing-policy.ts';
 export type { MemberView } from './member.ts';
-export type { PolicyName } from './policies/index.ts';

@@ -1,4 +1,5 @@
-import { Code, type Endpoint, type Lease, type Link, type Outcome, type Service } from '@bascule/core';
+import { Code, type Endpoint, type Link, type Outcome } from '@bascule/core';
+import type { Candidate, LatencyView, LoadReport } from './policy.ts';
 
 /** What an operator sees of a member. Plain data. */
 export interface MemberView {
@@ -18,7 +19,7 @@ export interface MemberView {
 }
 
 /** An endpoint in a balancer, with its load and history. */
-export class Member {
+export class Member implements Candidate {
   readonly key: string;
   endpoint: Endpoint;
   link: Link;
@@ -27,6 +28,9 @@ export class Member {
   openCalls = 0;
   calls = 0;
   failures = 0;
+  readySinceMs = 0;
+  report: LoadReport | undefined = undefined;
+  readonly latency: LatencyView = { count: 0, meanMs: () => 0, peakMs: () => 0 };
   #onIdle: (() => void) | undefined = undefined;
 
   constructor(key: string, endpoint: Endpoint, link: Link) {
@@ -35,14 +39,26 @@ export class Member {
     this.link = link;
   }
 
+  get id(): string {
+    return this.endpoint.instanceId;
+  }
+
   get weight(): number {
     return this.endpoint.weight;
   }
 
-  lend(): Lease {
+  get load(): number {
+    return this.openCalls;
+  }
+
+  isUsable(): boolean {
+    const { health = 'healthy' } = this.endpoint;
+    return this.state === 'ready' && this.weight > 0 && health === 'healthy';
+  }
+
+  lend(): void {
     this.openCalls++;
     this.calls++;
-    return new MemberLease(this);
   }
 
   giveBack(outcome: Outcome): void {
@@ -63,25 +79,6 @@ export class Member {
     const { endpoint, key, state, sinceMs, openCalls, calls, failures } = this;
     const problem = state === 'connecting' ? (this.link.problem?.() ?? '') : '';
     return { endpoint, key, state, sinceMs, problem, openCalls, calls, failures };
-  }
-}
-
-class MemberLease implements Lease {
-  readonly endpoint: Endpoint;
-  readonly service: Service;
-  readonly #member: Member;
-  #state: 'lent' | 'released' = 'lent';
-
-  constructor(member: Member) {
-    this.endpoint = member.endpoint;
-    this.service = member.link.service;
-    this.#member = member;
-  }
-
-  release(outcome: Outcome): void {
-    if (this.#state === 'released') throw new Error(`the lease of ${this.#member.key} was released twice`);
-    this.#state = 'released';
-    this.#member.giveBack(outcome);
   }
 }
 

@@ -1,13 +1,13 @@
 import { Code, createVirtualClock, OK_OUTCOME, type Outcome } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
-import { createBalancer, type Balancer, type PolicyName } from '../src/index.ts';
+import { createBalancer, resolveBalancing, type Balancer, type PolicySpec } from '../src/index.ts';
 import { createLinks, endpointOf, headOf, keyOf } from './rig.ts';
 
-function setUp(policy: PolicyName = 'round-robin', readyAtOnce = true) {
+function setUp(policy: PolicySpec = { name: 'round-robin', weighted: true }, readyAtOnce = true) {
   const links = createLinks(readyAtOnce);
   const drained: string[] = [];
   const balancer = createBalancer({
-    policy,
+    balancing: resolveBalancing({ policy }),
     clock: createVirtualClock(7),
     connect: links.connect,
     onDrained: (key) => void drained.push(key),
@@ -22,7 +22,7 @@ const pickId = (balancer: Balancer, tried: string[] = []) => balancer.pick(headO
 
 describe('createBalancer', () => {
   it('lends nothing while nobody is ready, and tells when somebody is', () => {
-    const { balancer, links } = setUp('round-robin', false);
+    const { balancer, links } = setUp({ name: 'round-robin', weighted: true }, false);
     let told = 0;
     balancer.onReady(() => void told++);
     insert(balancer, endpointOf('a'));

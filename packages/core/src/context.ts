@@ -1,4 +1,6 @@
+import type { CallPolicy, Criticality, RateLimit } from './call-policy.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Explanation } from './explanation.ts';
 import type { Outcome } from './outcome.ts';
 import type { RequestHead } from './service.ts';
 
@@ -15,6 +17,15 @@ export interface MethodFacts {
   readonly method: string;
   readonly kind: MethodKind;
   readonly idempotency: Idempotency;
+  /** What the proto asks for in its method options (bascule.options.v1); undefined without them. */
+  readonly rules?: MethodRules;
+}
+
+/** Method options of `bascule/options/v1/options.proto`. Configuration wins over them. */
+export interface MethodRules {
+  readonly criticality?: Criticality;
+  readonly timeoutMs?: number;
+  readonly rateLimits?: readonly RateLimit[];
 }
 
 /** Which protocol the caller speaks. `http` is everything that is not RPC. */
@@ -31,6 +42,22 @@ export interface PeerCertificate {
   readonly dnsNames: readonly string[];
   /** Empty without one. */
   readonly commonName: string;
+}
+
+/** An authenticated caller. */
+export interface Principal {
+  /** Unique: what caches and limits are keyed by. */
+  readonly id: string;
+  /** Claims of its token, as text. */
+  readonly claims: Readonly<Record<string, string>>;
+}
+
+/** Which endpoint a call belongs to. */
+export interface Affinity {
+  /** 64 bits of hash of the key, high and low half; undefined without a key. */
+  readonly hash: { readonly high: number; readonly low: number } | undefined;
+  /** Instance id that a sticky session names; taken while it can take calls. */
+  readonly instanceId: string | undefined;
 }
 
 /** What layers learn about one call, shared from listener to link. Made by {@link createCallContext}. */
@@ -53,6 +80,16 @@ export interface CallContext {
   method: MethodFacts | undefined;
   /** Set by the route layer: the endpoint group the call goes to. */
   cluster: string;
+  /** Set by the route layer: how the call is treated. */
+  policy: CallPolicy;
+  /** Who calls, as the layer that authenticates says; undefined is nobody in particular. */
+  principal: Principal | undefined;
+  /** The first request message without its 5 bytes of prefix, for policies that look into it; set by their layer. */
+  firstMessage: Uint8Array | undefined;
+  /** Set by the affinity layer, read by the pick. */
+  affinity: Affinity | undefined;
+  /** Set by the explain layer for calls that ask why. */
+  explanation: Explanation | undefined;
   /** Absolute, on the same monotonic clock; undefined is no deadline. Set by dialect (caller's wish), clamped by deadline layer. */
   deadlineMs: number | undefined;
   /** Attempts started so far; the first call counts 1. Set by the pick. */
@@ -72,6 +109,8 @@ export interface CallContext {
   onWorkEnded: (() => void) | undefined;
 }
 
+const NO_POLICY: CallPolicy = Object.freeze({});
+
 /** A context at the start of its life. */
 export function createCallContext(id: string, startedMs: number, peer: string): CallContext {
   return {
@@ -84,6 +123,11 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     received: undefined,
     method: undefined,
     cluster: '',
+    policy: NO_POLICY,
+    principal: undefined,
+    firstMessage: undefined,
+    affinity: undefined,
+    explanation: undefined,
     deadlineMs: undefined,
     attempts: 0,
     tried: [],

@@ -100,5 +100,9 @@ export interface Link {
 export interface Lease {
   readonly endpoint: Endpoint;
   readonly service: Service;
+  /** The first message of an answer has come: for streams, that is what their latency is measured by. */
+  answered(): void;
+  /** A message of a stream has passed, in either direction: a stream that talks is more load than one that is silent. */
+  moved(): void;
   release(outcome: Outcome): void;
 }

@@ -2,6 +2,7 @@
  * What control tells the data side: an immutable, plain-data picture of everything a call needs. It is computed whole,
  * numbered, and put in place in one step. The data side never asks back.
  */
+import type { BalancingPolicy } from '@bascule/balancer';
 import type { Change, Endpoint, MethodFacts } from '@bascule/core';
 import type { MetricsSnapshot } from '@bascule/layers';
 
@@ -21,13 +22,11 @@ export interface SchemaSnapshot {
   readonly bytes: Uint8Array | undefined;
 }
 
-export type PolicyName = 'round-robin' | 'random' | 'least-request';
-
 /** What the data side knows of one service, beside whom to send to. */
 export interface ClusterFacts {
   /** Fully qualified service name. */
   readonly service: string;
-  readonly policy: PolicyName;
+  readonly balancing: BalancingPolicy;
   /** Undefined takes the general default. */
   readonly defaultTimeoutMs: number | undefined;
   readonly maxAttempts: number | undefined;
@@ -110,15 +109,4 @@ export interface MemberReport {
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;
-}
-
-/** What an answer said of its endpoint's load (ORCA). */
-export interface LoadReport {
-  /** `endpointKey` of the endpoint. */
-  readonly key: string;
-  /** 0 idle, 1 full; 0 where it was left out. */
-  readonly applicationUtilization: number;
-  readonly cpuUtilization: number;
-  /** Since it was read. */
-  readonly ageMs: number;
 }

@@ -1,3 +1,4 @@
+import { resolveBalancing } from '@bascule/balancer';
 import type { Endpoint, MethodFacts } from '@bascule/core';
 import type { ClusterSnapshot } from '../src/snapshot.ts';
 
@@ -31,7 +32,7 @@ export const SEARCH: MethodFacts = {
 export function clusterOf(overrides: Partial<ClusterSnapshot> = {}): ClusterSnapshot {
   return {
     service: SEARCH.service,
-    policy: 'round-robin',
+    balancing: resolveBalancing({ policy: { name: 'round-robin', weighted: true } }),
     defaultTimeoutMs: undefined,
     maxAttempts: undefined,
     endpoints: [],

@@ -1,33 +1,42 @@
-import { indexAt, type Candidate, type Candidates, type PolicyFactory } from '../policy.ts';
+import { indexAt, type Candidate, type Picker, type PickRequest, type PolicyFactory } from '../policy.ts';
+import { firstUsable } from './first-usable.ts';
 
 /**
  * Power of two choices: two different members of chance, the less loaded one gets the call. With unequal weights both
  * the chance and the load count by weight, so an idle set is used by weight and a busy one is loaded by weight.
  * Source: Finagle's P2C (two distinct nodes, a tie goes to the first).
  */
-export const createLeastRequest: PolicyFactory = (clock) => (candidates) => {
-  const { members } = candidates;
-  if (members.length === 1) return members[0] as (typeof members)[number];
-  const [a, b] = candidates.equal
-    ? chooseTwo(members, clock.random(), clock.random())
-    : chooseTwoByWeight(candidates, clock.random(), clock.random());
-  // By cross-multiplication: as openCalls / weight, without a division.
-  return b.openCalls * a.weight < a.openCalls * b.weight ? b : a;
-};
-
-function chooseTwo<T>(members: readonly T[], chanceA: number, chanceB: number): [T, T] {
-  const a = Math.floor(chanceA * members.length);
-  const b = Math.floor(chanceB * (members.length - 1));
-  return [members[a] as T, members[b >= a ? b + 1 : b] as T];
-}
-
-/** The second is drawn from the total without the first one's share, so it is another without trying twice. */
-function chooseTwoByWeight<T extends Candidate>(from: Candidates<T>, chanceA: number, chanceB: number): [T, T] {
-  const { members, sums, totalWeight } = from;
-  const indexA = indexAt(sums, chanceA * totalWeight);
-  const a = members[indexA] as T;
-  const startA = (sums[indexA] as number) - a.weight;
-  const point = chanceB * (totalWeight - a.weight);
-  const indexB = indexAt(sums, point < startA ? point : point + a.weight);
-  return [a, members[indexB] as T];
-}
+export const createLeastRequest: PolicyFactory<'least-request'> = (_spec, clock) => ({
+  needsLatency: false,
+  decayMs: 0,
+  hashes: false,
+  refreshMs: 0,
+  *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
+    let total = 0;
+    const sums = Float64Array.from(members, ({ weight }) => (total += weight));
+    const equal = members.every(({ weight }) => weight === members[0]?.weight);
+    return {
+      pick(request: PickRequest) {
+        if (members.length === 1) return firstUsable(members, 0, request);
+        const indexA = equal ? Math.floor(clock.random() * members.length) : indexAt(sums, clock.random() * total);
+        const a = members[indexA] as T;
+        let indexB: number;
+        if (equal) {
+          indexB = Math.floor(clock.random() * (members.length - 1));
+          if (indexB >= indexA) indexB++;
+        } else {
+          // The second is drawn from the total without the first one's share, so it is another without trying twice.
+          const point = clock.random() * (total - a.weight);
+          indexB = indexAt(sums, point < (sums[indexA] as number) - a.weight ? point : point + a.weight);
+        }
+        const b = members[indexB] as T;
+        const { isOut } = request;
+        if (isOut !== undefined && isOut(a)) return firstUsable(members, indexB, request);
+        if (isOut !== undefined && isOut(b)) return a;
+        // By cross-multiplication: as load / weight, without a division.
+        return b.load * a.weight < a.load * b.weight ? b : a;
+      },
+      reason: (chosen) => `fewest open calls of 2 drawn (${chosen.openCalls})`,
+    };
+  },
+});

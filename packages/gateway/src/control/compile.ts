@@ -1,6 +1,8 @@
+import { resolveBalancing, type BalancingPolicy } from '@bascule/balancer';
 import type { Endpoint, MethodFacts } from '@bascule/core';
 import type { ModuleGroup } from '@bascule/modules';
 import { methodFactsOf } from '@bascule/schema';
+import type { PolicySetting } from '../config/settings-types.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
 
@@ -49,13 +51,25 @@ function compileCluster(service: string, endpoints: readonly Endpoint[], input: 
   const policy = policies[Object.hasOwn(policies, service) ? service : '*'];
   return {
     service,
-    policy: policy?.policy ?? 'least-request',
+    balancing: balancingOf(policy?.policy ?? 'least-request'),
     defaultTimeoutMs: policy?.defaultTimeoutMs,
     maxAttempts: policy?.maxAttempts,
     endpoints,
     methods: mergeMethods(service, endpoints, input),
     readsLoad: policy?.loadLimit !== undefined,
   };
+}
+
+function balancingOf(name: PolicySetting): BalancingPolicy {
+  switch (name) {
+    case 'round-robin':
+    case 'random':
+      return resolveBalancing({ policy: { name, weighted: true } });
+    case 'least-request':
+      return resolveBalancing();
+    default:
+      return name satisfies never;
+  }
 }
 
 /**

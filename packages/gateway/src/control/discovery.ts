@@ -9,7 +9,7 @@ import {
 } from '@bascule/discovery';
 import type { Settings } from '../config/settings-types.ts';
 import type { Log } from '../log.ts';
-import type { LoadReport } from '../snapshot.ts';
+import type { EndpointLoad } from '@bascule/client';
 import { createHealth } from './health.ts';
 import { createKnownSets } from './known-sets.ts';
 import { createSourceLog } from './source-log.ts';
@@ -51,7 +51,7 @@ export interface DiscoveryOptions {
   /** Way to the registry inside this gateway, where there is one. */
   readonly embedded: ClosableTransport | undefined;
   /** What endpoints have told the data threads of their load since `withinMs` ago. */
-  loads(withinMs: number): Promise<readonly LoadReport[]>;
+  loads(withinMs: number): Promise<readonly EndpointLoad[]>;
   /** Endpoints or their descriptors have changed: a new picture is due. */
   onChange(): void;
 }

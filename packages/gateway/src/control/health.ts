@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@bascule/core';
 import { createHealthChecks, type HealthChecks, type HealthSettings, type Membership } from '@bascule/discovery';
 import type { ServiceSettings, Settings } from '../config/settings-types.ts';
-import type { LoadReport } from '../snapshot.ts';
+import type { EndpointLoad } from '@bascule/client';
 import { createEndpointProbes } from './probes.ts';
 
 /** Checks of endpoints, and what their answers say of their load. */
@@ -21,7 +21,7 @@ export interface HealthOptions {
   readonly clock: Clock;
   readonly settings: Settings;
   /** What endpoints have told the data threads of their load since `withinMs` ago. */
-  loads(withinMs: number): Promise<readonly LoadReport[]>;
+  loads(withinMs: number): Promise<readonly EndpointLoad[]>;
   onWarning(message: string): void;
 }
 
@@ -87,8 +87,8 @@ export function createHealth(options: HealthOptions): Health {
 }
 
 /** Tells the newest word of each endpoint over all threads. */
-function reportLoads(checks: HealthChecks, reports: readonly LoadReport[]): void {
-  const newest = new Map<string, LoadReport>();
+function reportLoads(checks: HealthChecks, reports: readonly EndpointLoad[]): void {
+  const newest = new Map<string, EndpointLoad>();
   for (const report of reports) {
     const known = newest.get(report.key);
     if (known === undefined || report.ageMs < known.ageMs) newest.set(report.key, report);

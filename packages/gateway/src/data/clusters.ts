@@ -1,10 +1,10 @@
-import { createBalancer, type Balancer } from '@bascule/balancer';
-import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
+import { isDeepStrictEqual } from 'node:util';
+import { createBalancer, type Balancer, type BalancingPolicy } from '@bascule/balancer';
+import type { Links, Loads } from '@bascule/client';
+import { endpointKey, type Change, type Clock, type Endpoint, type Lease, type RequestHead } from '@bascule/core';
 import type { ClusterUpdate, EndpointsUpdate, MemberReport } from '../snapshot.ts';
 import { changesBetween } from '../endpoint-changes.ts';
 import type { Transcoding } from './json/transcoding.ts';
-import type { Links } from './links.ts';
-import type { Loads } from './loads.ts';
 
 /** The balancers of all services, kept in step with the snapshot. */
 export interface Clusters {
@@ -15,12 +15,14 @@ export interface Clusters {
 }
 
 /** Lends endpoints that take the codec of the call. */
-type Lender = Pick<Balancer, 'pick'>;
+interface Lender {
+  pick(head: RequestHead): Lease | undefined;
+}
 
 interface Cluster {
   readonly balancer: Balancer;
   readonly lender: Lender;
-  readonly policy: ClusterUpdate['policy'];
+  balancing: BalancingPolicy;
   readsLoad: boolean;
   readonly endpoints: Map<string, Endpoint>;
 }
@@ -37,12 +39,12 @@ export interface ClustersOptions {
 
 export function createClusters(options: ClustersOptions): Clusters {
   const clusters = new Map<string, Cluster>();
-  /** Balancers of services that went, or changed their policy, until their last call ended. */
+  /** Balancers of services that went, until their last call ended. */
   const leaving = new Map<Balancer, string>();
 
-  function create({ policy, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
+  function create({ balancing, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
     const balancer = createBalancer({
-      policy,
+      balancing,
       clock: options.clock,
       connect: (endpoint) => options.links.open(endpoint),
     });
@@ -54,7 +56,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         return options.transcoding.adapt(cluster.readsLoad ? options.loads.watch(lease) : lease, head);
       },
     };
-    const cluster: Cluster = { balancer, lender, policy, readsLoad, endpoints };
+    const cluster: Cluster = { balancer, lender, balancing, readsLoad, endpoints };
     return cluster;
   }
 
@@ -73,15 +75,17 @@ export function createClusters(options: ClustersOptions): Clusters {
         const endpoints = old?.endpoints ?? new Map<string, Endpoint>();
         const changes = changesOf(update.endpoints, endpoints);
         follow(endpoints, changes);
-        if (old?.policy === update.policy) {
+        if (old !== undefined) {
           old.readsLoad = readsLoad;
+          if (!isDeepStrictEqual(old.balancing, update.balancing)) {
+            old.balancing = update.balancing;
+            old.balancer.configure(update.balancing);
+          }
           if (changes.length > 0) old.balancer.apply(changes);
           continue;
         }
         const cluster = create(update, endpoints);
-        // The new one is filled before the old one closes: shared links then never lose their last user.
         cluster.balancer.apply([...endpoints.values()].map((endpoint) => ({ type: 'insert', endpoint })));
-        if (old !== undefined) retire(service, old);
         clusters.set(service, cluster);
       }
       for (const [service, cluster] of clusters) {

@@ -1,15 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
+import { createLinks, createLoads, createPick, type EndpointLoad } from '@bascule/client';
 import { type Clock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { AbuseKind } from '@bascule/wire';
-import type { DataReport, LoadReport, Policies, SnapshotUpdate } from '../snapshot.ts';
+import type { DataReport, Policies, SnapshotUpdate } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { createClusters } from './clusters.ts';
 import { createTranscoding } from './json/transcoding.ts';
-import { createLinks } from './links.ts';
-import { createLoads } from './loads.ts';
 import { notFound } from './not-found.ts';
-import { createPick } from './pick.ts';
 import { createRouteTable, type RouteTable } from './route.ts';
 import { createStack } from './stack.ts';
 import { createStaticFiles } from './static-files.ts';
@@ -21,7 +19,7 @@ export interface DataPlane {
   apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): void;
   report(openCalls: number): DataReport;
   /** What endpoints have said of their load since `withinMs` ago. */
-  loads(withinMs: number): LoadReport[];
+  loads(withinMs: number): EndpointLoad[];
   /** Pages of which other origins may call, by the newest snapshot. */
   cors(): Policies['cors'] | undefined;
   /** Counts what a peer was disconnected or refused for. */

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { DataReport, LoadReport, SnapshotUpdate } from '../snapshot.ts';
+import type { EndpointLoad } from '@bascule/client';
+import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** What control sends to a data worker. */
 export type ToData =
@@ -19,4 +20,4 @@ export type FromData =
   | { readonly type: 'not-listening'; readonly code: string; readonly message: string }
   | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'report'; readonly id: number; readonly report: DataReport }
-  | { readonly type: 'loads'; readonly id: number; readonly loads: readonly LoadReport[] };
+  | { readonly type: 'loads'; readonly id: number; readonly loads: readonly EndpointLoad[] };

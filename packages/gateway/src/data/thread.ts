@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenTls } from '@bascule/wire';
-import type { DataReport, LoadReport, SnapshotUpdate } from '../snapshot.ts';
+import type { EndpointLoad } from '@bascule/client';
+import type { DataReport, SnapshotUpdate } from '../snapshot.ts';
 
 /** One thread that takes calls, as control sees it: in this thread, or a worker. */
 export interface DataThread {
@@ -10,7 +11,7 @@ export interface DataThread {
   apply(snapshot: SnapshotUpdate, ports: ReadonlyMap<string, MessagePort>): Promise<void>;
   collect(): Promise<DataReport>;
   /** What endpoints have said of their load since `withinMs` ago. Asked each second, so it is little. */
-  loads(withinMs: number): Promise<readonly LoadReport[]>;
+  loads(withinMs: number): Promise<readonly EndpointLoad[]>;
   /** Stops accepting, lets open calls finish for `graceMs`, then ends. */
   close(graceMs: number): Promise<void>;
 }

@@ -64,13 +64,13 @@ describe('compile', () => {
   });
 
   it('knows no policy of a service that is called as an object is made', () => {
-    const policy = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2 } as const;
+    const facts = { defaultTimeoutMs: 7, maxAttempts: 2 };
     const endpoints = [endpointOf({ services: ['constructor', '__proto__'] })];
-    const services = { '*': { ...policy, ...NO_CHECKS } };
+    const services = { '*': { policy: 'random', ...facts, ...NO_CHECKS } } as const;
     const { clusters } = compile({ endpoints, settings: { ...settings, services } });
     expect(clusters).toMatchObject([
-      { service: '__proto__', ...policy },
-      { service: 'constructor', ...policy },
+      { service: '__proto__', ...facts },
+      { service: 'constructor', ...facts },
     ]);
   });
 
@@ -79,11 +79,14 @@ describe('compile', () => {
     const other = { policy: 'round-robin', defaultTimeoutMs: undefined, maxAttempts: undefined, ...NO_CHECKS } as const;
     const endpoints = [endpointOf({ services: ['a.A', 'b.B'] })];
     const both = compile({ endpoints, settings: { ...settings, services: { 'a.A': named, '*': other } } });
-    expect(both.clusters.map((c) => [c.policy, c.defaultTimeoutMs])).toEqual([
+    expect(both.clusters.map((c) => [c.balancing.policy.name, c.defaultTimeoutMs])).toEqual([
       ['random', 7],
       ['round-robin', undefined],
     ]);
-    expect(compile({ endpoints }).clusters.map((c) => c.policy)).toEqual(['least-request', 'least-request']);
+    expect(compile({ endpoints }).clusters.map((c) => c.balancing.policy.name)).toEqual([
+      'least-request',
+      'least-request',
+    ]);
   });
 
   it('looks at the load of those services alone that have a limit', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/settings-types.ts';
 import { createHealth, toHealthSettings } from '../../src/control/health.ts';
-import type { LoadReport } from '../../src/snapshot.ts';
+import type { EndpointLoad } from '@bascule/client';
 import { endpointOf } from '../support.ts';
 
 function settingsOf(text: string): Settings {
@@ -39,8 +39,8 @@ describe('health', () => {
     const clock = createVirtualClock();
     const membership = createMembership({ clock, onChange() {}, onNews: (keys) => health.changed(keys) });
     let asked = 0;
-    const reports: Pick<LoadReport, 'applicationUtilization' | 'ageMs'>[] = [];
-    const loads = async (withinMs: number): Promise<LoadReport[]> => {
+    const reports: Pick<EndpointLoad, 'applicationUtilization' | 'ageMs'>[] = [];
+    const loads = async (withinMs: number): Promise<EndpointLoad[]> => {
       asked++;
       const recent = reports.filter(({ ageMs }) => ageMs <= withinMs);
       return recent.map((report) => ({ key: KEY, cpuUtilization: 0, ...report }));

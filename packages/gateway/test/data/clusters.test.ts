@@ -1,3 +1,5 @@
+import { resolveBalancing } from '@bascule/balancer';
+import { createLoads, type Links } from '@bascule/client';
 import { createVirtualClock, endpointKey, type Endpoint } from '@bascule/core';
 import { fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import * as fc from 'fast-check';
@@ -5,9 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { createThreadUpdate, NOTHING_KNOWN } from '../../src/control/thread-update.ts';
 import { createClusters } from '../../src/data/clusters.ts';
 import { createTranscoding } from '../../src/data/json/transcoding.ts';
-import type { Links } from '../../src/data/links.ts';
-import { createLoads } from '../../src/data/loads.ts';
-import type { ClusterSnapshot, Policies, PolicyName } from '../../src/snapshot.ts';
+import type { ClusterSnapshot, Policies } from '../../src/snapshot.ts';
 import { clusterOf, endpointOf } from '../support.ts';
 
 /** Links that are never ready and close at once. */
@@ -61,7 +61,7 @@ const endpointsArb = fc.uniqueArray(endpointArb, { selector: endpointKey, maxLen
 const clusterArb = (service: string) =>
   fc.record({
     service: fc.constant(service),
-    policy: fc.constantFrom<PolicyName>('round-robin', 'least-request'),
+    balancing: fc.constantFrom(resolveBalancing(), resolveBalancing({ policy: { name: 'random', weighted: true } })),
     endpoints: endpointsArb,
   });
 const stepArb = fc.record({

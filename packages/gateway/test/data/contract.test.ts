@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createBalancer } from '@bascule/balancer';
+import { createBalancer, resolveBalancing } from '@bascule/balancer';
+import { createPick } from '@bascule/client';
 import { systemClock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics } from '@bascule/layers';
 import { createHead, describeServiceContract } from '@bascule/testing';
 import { afterAll } from 'vitest';
 import { notFound } from '../../src/data/not-found.ts';
-import { createPick } from '../../src/data/pick.ts';
 import { createRouteLayer, createRouteTable } from '../../src/data/route.ts';
 import { createStack } from '../../src/data/stack.ts';
 import { createStaticFiles } from '../../src/data/static-files.ts';
@@ -64,7 +64,7 @@ function createWholeStack(callee: Service): Service {
     close: () => Promise.resolve(),
     destroy() {},
   };
-  const balancer = createBalancer({ policy: 'least-request', clock: systemClock, connect: () => link });
+  const balancer = createBalancer({ balancing: resolveBalancing(), clock: systemClock, connect: () => link });
   balancer.apply([{ type: 'insert', endpoint: endpointOf() }]);
   const pick = createPick({
     clock: systemClock,

@@ -30,7 +30,13 @@ afterEach(async () => {
 /** A lease of an endpoint that takes protobuf only. */
 export function leaseOf(service: Service, endpoint = endpointOf({ schemaDigest: 'rich', services: [RICH_SERVICE] })) {
   const released: Outcome[] = [];
-  const lease: Lease = { endpoint, service, release: (outcome) => void released.push(outcome) };
+  const lease: Lease = {
+    endpoint,
+    service,
+    answered() {},
+    moved() {},
+    release: (outcome) => void released.push(outcome),
+  };
   return { lease, released };
 }
 

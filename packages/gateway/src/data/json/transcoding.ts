@@ -83,6 +83,14 @@ class AdaptedLease implements Lease {
     this.#lease = lease;
   }
 
+  answered(): void {
+    this.#lease.answered();
+  }
+
+  moved(): void {
+    this.#lease.moved();
+  }
+
   release(outcome: Outcome): void {
     this.#lease.release(outcome);
   }

@@ -11,16 +11,24 @@ import {
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
 import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
-import { runLeased } from '../../src/data/leased-call.ts';
-import { createLoads, type Loads } from '../../src/data/loads.ts';
-import type { LoadReport } from '../../src/snapshot.ts';
-import { endpointOf } from '../support.ts';
+import { runLeased } from '../../src/channel/leased-call.ts';
+import { createLoads, type EndpointLoad, type Loads } from '../../src/channel/loads.ts';
+import { endpointOf } from './support.ts';
 
 const KEY = 'places-1#1';
 
 function leaseOf(service: Service): { lease: Lease; released: Outcome[] } {
   const released: Outcome[] = [];
-  return { lease: { endpoint: endpointOf(), service, release: (outcome) => void released.push(outcome) }, released };
+  return {
+    lease: {
+      endpoint: endpointOf(),
+      service,
+      answered() {},
+      moved() {},
+      release: (outcome) => void released.push(outcome),
+    },
+    released,
+  };
 }
 
 function reportOf(applicationUtilization: number, cpuUtilization = 0): string {
@@ -28,7 +36,7 @@ function reportOf(applicationUtilization: number, cpuUtilization = 0): string {
   return Buffer.from(toBinary(OrcaLoadReportSchema, report)).toString('base64');
 }
 
-const lastOf = (loads: Loads): LoadReport | undefined => loads.recent(Infinity).find(({ key }) => key === KEY);
+const lastOf = (loads: Loads): EndpointLoad | undefined => loads.recent(Infinity).find(({ key }) => key === KEY);
 
 /** Ends calls with trailers of the test's choice. */
 function rig(clock: VirtualClock = createVirtualClock()) {

@@ -2,8 +2,8 @@ import { getField, systemClock, type RequestHead, type Service } from '@bascule/
 import { createHead, startCall } from '@bascule/testing';
 import { createDialectLayer, listen } from '@bascule/wire';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createLinks } from '../../src/data/links.ts';
-import { endpointOf } from '../support.ts';
+import { createLinks } from '../../src/channel/links.ts';
+import { endpointOf } from './support.ts';
 
 /** Sends each message back, and keeps the heads it got. */
 function createEcho(): { service: Service; heads: RequestHead[] } {

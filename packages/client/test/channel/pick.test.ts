@@ -1,9 +1,9 @@
-import { createBalancer } from '@bascule/balancer';
+import { createBalancer, resolveBalancing } from '@bascule/balancer';
 import { Code, createVirtualClock, endpointKey, type Endpoint, type Link, type Service } from '@bascule/core';
 import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
-import { createPick } from '../../src/data/pick.ts';
-import { endpointOf, SEARCH } from '../support.ts';
+import { createPick } from '../../src/channel/pick.ts';
+import { endpointOf, SEARCH } from './support.ts';
 
 /** A link whose readiness the test decides. */
 function linkTo(service: Service, ready: boolean): Link & { setReady(ready: boolean): void } {
@@ -38,7 +38,7 @@ function rig(options: { service?: Service; ready?: boolean; maxPending?: number;
   const clock = createVirtualClock();
   const links: ReturnType<typeof linkTo>[] = [];
   const balancer = createBalancer({
-    policy: 'round-robin',
+    balancing: resolveBalancing({ policy: { name: 'round-robin', weighted: true } }),
     clock,
     connect() {
       const link = linkTo(service, ready);

@@ -15,14 +15,24 @@ import {
   type Service,
 } from '@bascule/core';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
-import type { LoadReport } from '../snapshot.ts';
+
+/** What an answer said of its endpoint's load (ORCA). */
+export interface EndpointLoad {
+  /** `endpointKey` of the endpoint. */
+  readonly key: string;
+  /** 0 idle, 1 full; 0 where it was left out. */
+  readonly applicationUtilization: number;
+  readonly cpuUtilization: number;
+  /** Since it was read. */
+  readonly ageMs: number;
+}
 
 /** What endpoints say of their load in the trailers of answers. Source: gRFC A51. */
 export interface Loads {
   /** The lease with a look at the end of its call; for services with a limit only, since it costs an object per call. */
   watch(lease: Lease): Lease;
   /** The last word of each endpoint that has said one since `withinMs` ago. */
-  recent(withinMs: number): LoadReport[];
+  recent(withinMs: number): EndpointLoad[];
   /** Forgets an endpoint. */
   retire(key: string): void;
 }
@@ -57,7 +67,7 @@ export function createLoads(clock: Clock): Loads {
     watch: (lease) => new WatchedLease(lease, read),
     recent(withinMs) {
       const nowMs = clock.nowMs();
-      const reports: LoadReport[] = [];
+      const reports: EndpointLoad[] = [];
       for (const [key, { atMs, ...report }] of kept) {
         if (nowMs - atMs <= withinMs) reports.push({ key, ...report, ageMs: nowMs - atMs });
       }
@@ -97,6 +107,14 @@ class WatchedLease implements Lease {
     this.#lease = lease;
     this.endpoint = endpoint;
     this.service = (head: RequestHead, reply: Reply): Body => service(head, new WatchedReply(reply, endpoint, read));
+  }
+
+  answered(): void {
+    this.#lease.answered();
+  }
+
+  moved(): void {
+    this.#lease.moved();
   }
 
   release(outcome: Outcome): void {

@@ -1,4 +1,3 @@
-import type { Balancer } from '@bascule/balancer';
 import {
   Code,
   callError,
@@ -16,7 +15,7 @@ import { PendingCall } from './pending-call.ts';
 /** How a call gets its endpoint. */
 export interface PickOptions {
   readonly clock: Clock;
-  findBalancer(service: string): { pick: Balancer['pick'] } | undefined;
+  findBalancer(service: string): { pick(head: RequestHead): Lease | undefined } | undefined;
   /** How long a call waits while endpoints exist but none is ready. */
   connectTimeoutMs(): number;
   /** Calls that may wait at once, over all services. */
