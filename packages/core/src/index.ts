@@ -9,3 +9,4 @@ export * from './fields.ts';
 export * from './kept-bytes.ts';
 export * from './outcome.ts';
 export * from './service.ts';
+export * from './xxhash64.ts';
