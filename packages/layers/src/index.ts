@@ -1,5 +1,6 @@
 export { formatAccessLine } from './access-line.ts';
 export { createAdmitLayer, type AdmitOptions } from './admit.ts';
+export { callKeyOf } from './call-key.ts';
 export type { CallRecord } from './call-record.ts';
 export { createDeadlineLayer, type DeadlineOptions, type Timeouts } from './deadline.ts';
 export { createExposeLayer } from './expose.ts';
