@@ -20,10 +20,5 @@ export interface Share<T> {
  * Whoever comes or goes, the rest of a subset stays as much as its kind allows. Empty only for no members.
  */
 export function subsetOf<T extends Subsettable>(members: readonly T[], policy: SubsetPolicy): Share<T>[] {
-  switch (policy.kind) {
-    case 'random':
-      return randomSubset(members, policy.size, policy.seed);
-    case 'aperture':
-      return apertureSubset(members, policy);
-  }
+  return policy.kind === 'random' ? randomSubset(members, policy.size, policy.seed) : apertureSubset(members, policy);
 }

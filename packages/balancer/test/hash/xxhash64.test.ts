@@ -1,6 +1,6 @@
 import { hash64, hash64Into } from '@bascule/core';
 import { fuzzing } from '@bascule/testing';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import xxhash from 'xxhash-wasm';
 
