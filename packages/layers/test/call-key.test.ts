@@ -1,7 +1,7 @@
 import { createCallContext, type CallKey, type FieldPath } from '@bascule/core';
 import { createHead } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
-import { callKeyOf } from '../src/index.ts';
+import { callKeyOf } from '../src/call-key.ts';
 
 const NAME: FieldPath = { path: 'user.user_name', jsonNames: ['user', 'userName'], numbers: [1, 2], type: 'string' };
 
