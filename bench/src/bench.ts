@@ -13,6 +13,7 @@ import { runGateway, runGatewayHttp2 } from './works/gateway.ts';
 import { runIdle } from './works/idle.ts';
 import { runLatency } from './works/latency.ts';
 import { runModule } from './works/module.ts';
+import { runResilience } from './works/resilience.ts';
 import { runServer } from './works/server.ts';
 import { runStream } from './works/stream.ts';
 import { runSwap } from './works/swap.ts';
@@ -35,6 +36,7 @@ const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
     run: runDiscovery,
   },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
+  resilience: { about: 'backends that fail in six ways, beside Envoy', run: runResilience },
 };
 
 /** The command line: names a bench, runs it, prints its tables. */

@@ -8,6 +8,8 @@ const ROLES = {
   'discovery-backends': () => import('./discovery/backends-process.ts'),
   'registry-crowd': () => import('./discovery/crowd-process.ts'),
   'registry-watchers': () => import('./discovery/watchers-process.ts'),
+  'fault-backend': () => import('./resilience/fault-backend-process.ts'),
+  'open-loop-driver': () => import('./resilience/open-loop-process.ts'),
 } as const satisfies Record<string, () => Promise<{ run(options: never): unknown }>>;
 
 export type Role = keyof typeof ROLES;

@@ -17,9 +17,9 @@ const BROWSER_FIELDS = [
 ];
 
 /** The head of a gRPC-Web request up to its framing field. */
-function headOf(authority: string, path: string, framing: string): string {
+function headOf(authority: string, path: string, ...more: readonly string[]): string {
   const origin = `http://${authority}`;
-  const fields = [`host: ${authority}`, ...BROWSER_FIELDS, `origin: ${origin}`, `referer: ${origin}/`, framing];
+  const fields = [`host: ${authority}`, ...BROWSER_FIELDS, `origin: ${origin}`, `referer: ${origin}/`, ...more];
   return `POST ${path} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`;
 }
 
@@ -32,9 +32,14 @@ export function encodeFrame(message: Uint8Array): Buffer {
   return frame;
 }
 
-/** A whole unary request. */
-export function encodeUnaryRequest(authority: string, path: string, message: Uint8Array): Buffer {
-  const head = headOf(authority, path, `content-length: ${5 + message.length}`);
+/** A whole unary request; `fields` are lines beside those of a browser. */
+export function encodeUnaryRequest(
+  authority: string,
+  path: string,
+  message: Uint8Array,
+  fields: readonly string[] = [],
+): Buffer {
+  const head = headOf(authority, path, ...fields, `content-length: ${5 + message.length}`);
   return Buffer.concat([Buffer.from(head, 'latin1'), encodeFrame(message)]);
 }
 

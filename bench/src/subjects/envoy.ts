@@ -40,7 +40,7 @@ export const startEnvoy: StartSubject = async ({ folder, backendPorts, tls, many
 };
 
 /** The binary itself: started through the Python command it would be a child of a process that is not measured. */
-async function findEnvoy(): Promise<string | undefined> {
+export async function findEnvoy(): Promise<string | undefined> {
   const inPackage = await findInPackage();
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy'));
   for (const candidate of [...(inPackage === undefined ? [] : [inPackage]), ...onPath]) {
