@@ -3,7 +3,7 @@
  * numbered, and put in place in one step. The data side never asks back.
  */
 import type { BalancingPolicy } from '@bascule/balancer';
-import type { Change, Endpoint, MethodFacts } from '@bascule/core';
+import type { CallPolicy, Change, Endpoint, MethodFacts, ServiceLimits } from '@bascule/core';
 import type { MetricsSnapshot } from '@bascule/layers';
 
 export interface Snapshot {
@@ -27,13 +27,26 @@ export interface ClusterFacts {
   /** Fully qualified service name. */
   readonly service: string;
   readonly balancing: BalancingPolicy;
-  /** Undefined takes the general default. */
-  readonly defaultTimeoutMs: number | undefined;
-  readonly maxAttempts: number | undefined;
+  readonly limits: ServiceLimits;
+  /** How calls are treated whose method is not listed below. */
+  readonly policy: CallPolicy;
+  readonly methodPolicies: Readonly<Record<string, CallPolicy>>;
+  /** The first that a call matches counts. */
+  readonly routes: readonly RouteRule[];
   /** Empty when no descriptor is known: then every method counts as a bidi stream that is not idempotent. */
   readonly methods: readonly MethodFacts[];
   /** Whether answers are looked at for what endpoints say of their load. */
   readonly readsLoad: boolean;
+}
+
+/** Calls of a service that are treated in a way of their own. */
+export interface RouteRule {
+  readonly name: string;
+  /** Undefined is every method. */
+  readonly method: string | undefined;
+  readonly headers: readonly { readonly name: string; readonly value: string | undefined }[];
+  /** The parts that it sets. */
+  readonly policy: CallPolicy;
 }
 
 /** Everything of one service. */
@@ -65,15 +78,10 @@ export interface Policies {
   readonly maxMessageBytes: number;
   readonly defaultTimeoutMs: number;
   readonly maxTimeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly maxOpenCalls: number;
-  readonly retry: {
-    readonly maxAttempts: number;
-    readonly budgetPercent: number;
+  readonly retryBudget: {
+    readonly percent: number;
     readonly reservePerSecond: number;
-    readonly budgetWindowMs: number;
-    readonly maxBufferBytes: number;
-    readonly holdHeadMs: number;
+    readonly windowMs: number;
   };
   readonly cors: {
     readonly allowOrigins: readonly string[];
@@ -83,9 +91,30 @@ export interface Policies {
     readonly maxAgeSeconds: number;
   };
   readonly exposeEndpoint: boolean;
+  readonly explain: 'off' | 'operator' | 'anybody';
+  /** `sha256:<hex>` of the operator's token, for callers that ask why. */
+  readonly operatorTokenDigest: string;
+  readonly identity: IdentityFacts | undefined;
+  readonly sharedLimits: SharedLimitFacts | undefined;
   readonly staticDir: string | undefined;
   /** "stdout", "off" or an absolute path. */
   readonly accessLog: string;
+}
+
+/** How tokens are read. */
+export interface IdentityFacts {
+  /** A JSON Web Key Set. */
+  readonly jwks: string;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  readonly required: boolean;
+}
+
+/** Where shared limits are counted. */
+export interface SharedLimitFacts {
+  readonly url: string;
+  readonly password: string | undefined;
+  readonly timeoutMs: number;
 }
 
 /** What a data thread says of itself when asked. Plain data. */

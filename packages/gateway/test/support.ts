@@ -33,8 +33,10 @@ export function clusterOf(overrides: Partial<ClusterSnapshot> = {}): ClusterSnap
   return {
     service: SEARCH.service,
     balancing: resolveBalancing({ policy: { name: 'round-robin', weighted: true } }),
-    defaultTimeoutMs: undefined,
-    maxAttempts: undefined,
+    limits: { maxCalls: 1_024, maxPending: 1_024 },
+    policy: {},
+    methodPolicies: {},
+    routes: [],
     endpoints: [],
     methods: [SEARCH],
     readsLoad: false,

@@ -1,4 +1,6 @@
 import { createFileRegistry, fromBinary, type DescMethod, type FileRegistry } from '@bufbuild/protobuf';
+import { findFieldPath, type SchemaFieldPath } from './field-path.ts';
+import { rulesOf, type SchemaRules } from './rules.ts';
 import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 
 /** What a method is. The same shape as core's MethodFacts, which this room may not import. */
@@ -7,6 +9,7 @@ export interface SchemaMethod {
   readonly method: string;
   readonly kind: 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
   readonly idempotency: 'unknown' | 'no_side_effects' | 'idempotent';
+  readonly rules?: SchemaRules;
 }
 
 /** Reads a serialized google.protobuf.FileDescriptorSet. Throws when it is not one, or misses an import. */
@@ -19,6 +22,17 @@ export function methodFactsOf(schema: Uint8Array): SchemaMethod[] {
   return [...parseSchema(schema).files].flatMap((file) =>
     file.services.flatMap((service) => service.methods.map((method) => factsOf(method))),
   );
+}
+
+/** A field of a method's request, by its path in the proto; undefined where the schema has no such method or field. */
+export function requestFieldOf(
+  schema: FileRegistry,
+  service: string,
+  method: string,
+  path: string,
+): SchemaFieldPath | undefined {
+  const found = schema.getService(service)?.methods.find(({ name }) => name === method);
+  return found && findFieldPath(found.input, path);
 }
 
 function factsOf(method: DescMethod): SchemaMethod {
@@ -34,5 +48,12 @@ function factsOf(method: DescMethod): SchemaMethod {
     server_streaming: 'server_stream',
     bidi_streaming: 'bidi_stream',
   } as const;
-  return { service: method.parent.typeName, method: method.name, kind: kinds[method.methodKind], idempotency };
+  const rules = rulesOf(method);
+  return {
+    service: method.parent.typeName,
+    method: method.name,
+    kind: kinds[method.methodKind],
+    idempotency,
+    ...(rules !== undefined && { rules }),
+  };
 }

@@ -1,5 +1,6 @@
 import { formatPath, showValue, type ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
+import { checkPolicies } from './policy-checks.ts';
 import { checkDiscovery, checkHealth } from './discovery-checks.ts';
 import type { Settings } from './settings-types.ts';
 
@@ -9,7 +10,7 @@ export function checkSettings(settings: Settings): RuleProblem[] {
     ...checkPorts(settings),
     ...checkDiscovery(settings.discovery),
     ...checkHealth(settings),
-    ...checkTimeouts(settings),
+    ...checkPolicies(settings),
     ...checkCors(settings),
     ...checkServiceNames(settings),
   ];
@@ -19,22 +20,6 @@ function checkPorts({ listener, operator }: Settings): RuleProblem[] {
   if (listener.port === 0 || listener.port !== operator.port) return [];
   const message = `must differ from listener.port (both are ${listener.port})`;
   return [problem(['operator', 'port'], message, 'Calls and the operator have a listener each; choose another port.')];
-}
-
-function checkTimeouts({ calls, services }: Settings): RuleProblem[] {
-  const advice = 'Raise calls.maxTimeout, or lower this one.';
-  const paths: [ConfigPath, number | undefined][] = [
-    [['calls', 'defaultTimeout'], calls.defaultTimeoutMs],
-    ...Object.entries(services).map(([name, service]): [ConfigPath, number | undefined] => [
-      ['services', name, 'defaultTimeout'],
-      service.defaultTimeoutMs,
-    ]),
-  ];
-  return paths.flatMap(([path, timeoutMs]) => {
-    if (timeoutMs === undefined || timeoutMs <= calls.maxTimeoutMs) return [];
-    const message = `must be at most calls.maxTimeout, ${calls.maxTimeoutMs / 1000}s (is ${timeoutMs / 1000}s)`;
-    return [problem(path, message, advice)];
-  });
 }
 
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/;

@@ -4,7 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
-import type { DiscoverySettings } from './settings-types.ts';
+import type { DiscoverySettings, Settings } from './settings-types.ts';
 
 /** Tokens and certificates are far smaller; the whole descriptors of a company may come near. */
 const MAX_FILE_BYTES = 16 * 1_048_576;
@@ -27,18 +27,18 @@ export interface ReadFiles {
 }
 
 /** Reads every file that is named, so that a change can be refused before anything of it is in place. Never throws. */
-export async function readFiles(discovery: DiscoverySettings): Promise<ReadFiles> {
+export async function readFiles(settings: Settings): Promise<ReadFiles> {
   const files = new Map<string, Uint8Array>();
   const stamps = new Map<string, string>();
   const problems: RuleProblem[] = [];
-  for (const { path, file, mayBeEmpty } of listFiles(discovery)) {
+  for (const { path, file, mayBeEmpty } of listFiles(settings)) {
     const read = await readNamed(file);
     stamps.set(file, read.stamp);
     const why = read.bytes === undefined ? read.why : explainEmpty(read.bytes, mayBeEmpty);
     if (why !== undefined) problems.push({ path, message: `${file} ${why}`, advice: 'Correct it, or name another.' });
     else if (read.bytes !== undefined) files.set(file, read.bytes);
   }
-  return { files, stamps, problems: problems.length > 0 ? problems : checkPems(discovery, files) };
+  return { files, stamps, problems: problems.length > 0 ? problems : checkPems(settings.discovery, files) };
 }
 
 function explainEmpty(bytes: Uint8Array, mayBeEmpty: boolean): string | undefined {
@@ -77,11 +77,17 @@ function whyThrown(use: () => unknown): string | undefined {
   }
 }
 
-function listFiles({ sources, endpoints, registryAccessFile }: DiscoverySettings): NamedFile[] {
+function listFiles({ discovery, identity, sharedLimits, services }: Settings): NamedFile[] {
+  const { sources, endpoints, registryAccessFile } = discovery;
   const named = (path: ConfigPath, file: string | undefined, mayBeEmpty: boolean): NamedFile[] =>
     file === undefined ? [] : [{ path, file, mayBeEmpty }];
   return [
     ...named(['discovery', 'registryAccessFile'], registryAccessFile, false),
+    ...named(['identity', 'jwksFile'], identity?.jwksFile, false),
+    ...named(['sharedLimits', 'passwordFile'], sharedLimits?.passwordFile, false),
+    ...Object.entries(services).flatMap(([name, { serviceConfigFile }]) =>
+      named(['services', name, 'serviceConfig'], serviceConfigFile, false),
+    ),
     ...endpoints.flatMap(({ schemaFile }, index) =>
       named(['discovery', 'endpoints', index, 'schema'], schemaFile, true),
     ),

@@ -43,7 +43,7 @@ export async function loadConfig(file: string): Promise<LoadedConfig | RefusedCo
   const parsed = parseConfig(read.text, file);
   if (!parsed.ok) return parsed;
   const { settings } = parsed;
-  const { files, stamps, problems } = await readFiles(settings.discovery);
+  const { files, stamps, problems } = await readFiles(settings);
   if (problems.length > 0) return refuse(problems.map(parsed.errorOf), stamps);
   return { ...parsed, stamps, settings: { ...settings, discovery: { ...settings.discovery, files } } };
 }

@@ -1,5 +1,6 @@
-import type { Codec, EndpointProtocol } from '@bascule/core';
+import type { CallPolicy, Codec, EndpointProtocol, ServiceLimits } from '@bascule/core';
 import type { CheckSettings, EndpointDefaults, LoadLimitSettings } from '@bascule/discovery';
+import type { BalancingSettings } from './balancing-settings.ts';
 
 /** What the gateway runs with: plain data that crosses threads. Meanings, ranges and defaults: config.proto. */
 export interface Settings {
@@ -13,9 +14,19 @@ export interface Settings {
     /** "stdout", "off" or an absolute path. */
     readonly accessLog: string;
     readonly exposeEndpoint: boolean;
+    /** Who may ask why a call went where it went. */
+    readonly explain: 'off' | 'operator' | 'anybody';
   };
   /** Absolute. */
   readonly stateDir: string;
+  /** In the order of the file; the first that a call matches counts. */
+  readonly routes: readonly RouteSettings[];
+  /** Undefined reads no tokens. */
+  readonly identity: IdentitySettings | undefined;
+  /** Undefined counts in each gateway alone. */
+  readonly sharedLimits: SharedLimitSettings | undefined;
+  /** Empty is nowhere in particular. */
+  readonly zone: string;
   /** By fully qualified name; "*" is all the others. */
   readonly services: Readonly<Record<string, ServiceSettings>>;
 }
@@ -128,14 +139,45 @@ export interface CorsSettings {
   readonly maxAgeSeconds: number;
 }
 
-export type PolicySetting = 'round-robin' | 'random' | 'least-request';
+/** Calls that are treated in a way of their own. */
+export interface RouteSettings {
+  readonly name: string;
+  readonly service: string | undefined;
+  readonly method: string | undefined;
+  /** Request fields with their values; undefined is any. */
+  readonly headers: readonly HeaderMatch[];
+  readonly calls: CallPolicy;
+}
+
+export interface HeaderMatch {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+export interface IdentitySettings {
+  /** Absolute path. */
+  readonly jwksFile: string;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  readonly required: boolean;
+}
+
+export interface SharedLimitSettings {
+  readonly url: string;
+  /** Absolute path. */
+  readonly passwordFile: string | undefined;
+  readonly timeoutMs: number;
+}
 
 export interface ServiceSettings {
-  readonly policy: PolicySetting;
-  /** Undefined takes `calls.defaultTimeoutMs`. */
-  readonly defaultTimeoutMs: number | undefined;
-  /** Undefined takes `calls.retry.maxAttempts`. */
-  readonly maxAttempts: number | undefined;
+  /** Undefined says nothing of it. */
+  readonly balancing: BalancingSettings | undefined;
+  readonly limits: Partial<ServiceLimits>;
+  /** As the file has it: names and field numbers are filled in once it is known which service it is for. */
+  readonly calls: CallPolicy;
+  readonly methods: Readonly<Record<string, CallPolicy>>;
+  /** Absolute path of a gRPC service config. */
+  readonly serviceConfigFile: string | undefined;
   /** Undefined takes `discovery.healthCheck`. */
   readonly healthCheck: CheckSettings | undefined;
   /** Undefined is without limit. */

@@ -1,27 +1,37 @@
 import { isAbsolute, join, resolve } from 'node:path';
+import type { CallPolicy, ServiceLimits } from '@bascule/core';
+import type { CallPolicy as CallPolicyMessage } from '@bascule/schema/gen/bascule/config/v1/call_policy_pb.ts';
 import {
-  Policy,
+  Explain,
   type Calls,
   type Config,
   type Cors,
+  type Identity,
+  type Limits,
   type Listener,
   type Modules,
   type Retry,
+  type Route,
   type ServicePolicy,
+  type SharedLimits,
   type Tls,
 } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import type {
   CallSettings,
   CorsSettings,
+  IdentitySettings,
   ListenerSettings,
   ModuleSettings,
-  PolicySetting,
   RetrySettings,
+  RouteSettings,
   ServiceSettings,
   Settings,
   SettingsOverrides,
+  SharedLimitSettings,
   TlsSettings,
 } from './settings-types.ts';
+import { resolveBalancingSettings } from './balancing-settings.ts';
+import { resolveCallPolicy } from './call-settings.ts';
 import { resolveDiscovery, resolveHealthCheck, resolveLoadLimit } from './discovery-settings.ts';
 import { toMs } from './duration.ts';
 
@@ -35,21 +45,29 @@ const MIB = 1_048_576;
  */
 export function resolveSettings(config: Config, baseDir: string): Settings {
   const toPath = (path: string): string => (isAbsolute(path) ? path : join(resolve(baseDir), path));
+  const zone = config.zone ?? '';
+  const calls = resolveCalls(config.calls);
+  const context = { zone, retry: calls.retry, toPath };
   return {
     listener: resolveListener(config.listener, toPath),
     operator: { port: config.operator?.port ?? 9090 },
     discovery: resolveDiscovery(config.discovery, toPath),
     modules: resolveModules(config.modules, toPath),
-    calls: resolveCalls(config.calls),
+    calls,
     cors: resolveCors(config.cors),
     observe: {
       accessLog: resolveAccessLog(config.observe?.accessLog ?? 'stdout', toPath),
       exposeEndpoint: config.observe?.exposeEndpoint ?? false,
+      explain: EXPLAINS.get(config.observe?.explain ?? Explain.UNSPECIFIED) ?? 'operator',
     },
     stateDir: toPath(config.stateDir ?? '.bascule'),
     services: Object.fromEntries(
-      Object.entries(config.services).map(([name, policy]) => [name, resolveService(policy)]),
+      Object.entries(config.services).map(([name, policy]) => [name, resolveService(policy, context)]),
     ),
+    routes: config.routes.map((route, index) => resolveRoute(route, index, calls.retry)),
+    identity: config.identity && resolveIdentity(config.identity, toPath),
+    sharedLimits: config.sharedLimits && resolveSharedLimits(config.sharedLimits, toPath),
+    zone,
   };
 }
 
@@ -138,20 +156,73 @@ function resolveAccessLog(name: string, toPath: (path: string) => string): strin
   return name === 'stdout' || name === 'off' ? name : toPath(name);
 }
 
-function resolveService(service: ServicePolicy): ServiceSettings {
+function resolveService(service: ServicePolicy, context: ServiceContext): ServiceSettings {
+  const { policy, balancing, limits, calls, methods, healthCheck, loadLimit, serviceConfig } = service;
+  const { zone, retry, toPath } = context;
+  const callsOf = (own: CallPolicyMessage | undefined): CallPolicy => (own ? resolveCallPolicy(own, retry) : {});
   return {
-    policy: POLICY_NAMES[service.policy] ?? 'least-request',
-    defaultTimeoutMs: service.defaultTimeout === undefined ? undefined : toMs(service.defaultTimeout, 0),
-    maxAttempts: service.maxAttempts,
-    healthCheck: service.healthCheck && resolveHealthCheck(service.healthCheck),
-    loadLimit: service.loadLimit && resolveLoadLimit(service.loadLimit),
+    balancing: resolveBalancingSettings(policy, balancing, zone),
+    limits: limits ? resolveLimits(limits) : {},
+    calls: { ...shorthandsOf(service, retry), ...callsOf(calls) },
+    methods: Object.fromEntries(Object.entries(methods).map(([name, own]) => [name, callsOf(own)])),
+    serviceConfigFile: serviceConfig === undefined ? undefined : toPath(serviceConfig),
+    healthCheck: healthCheck && resolveHealthCheck(healthCheck),
+    loadLimit: loadLimit && resolveLoadLimit(loadLimit),
   };
 }
 
-/** Unset is the default as well. */
-const POLICY_NAMES: Readonly<Record<Policy, PolicySetting>> = {
-  [Policy.UNSPECIFIED]: 'least-request',
-  [Policy.ROUND_ROBIN]: 'round-robin',
-  [Policy.RANDOM]: 'random',
-  [Policy.LEAST_REQUEST]: 'least-request',
-};
+interface ServiceContext {
+  readonly zone: string;
+  readonly retry: RetrySettings;
+  readonly toPath: (path: string) => string;
+}
+
+/** The two fields that are short for one of `calls`. */
+function shorthandsOf({ defaultTimeout, maxAttempts }: ServicePolicy, retry: RetrySettings): CallPolicy {
+  return {
+    ...(defaultTimeout && { defaultTimeoutMs: toMs(defaultTimeout, 0) }),
+    ...(maxAttempts !== undefined && {
+      retry: { maxAttempts, maxBufferBytes: retry.maxBufferBytes, holdHeadMs: retry.holdHeadMs },
+    }),
+  };
+}
+
+function resolveLimits({ maxCalls, maxStreams, maxPending, maxRetries }: Limits): Partial<ServiceLimits> {
+  return {
+    ...(maxCalls !== undefined && { maxCalls }),
+    ...(maxStreams !== undefined && { maxStreams }),
+    ...(maxPending !== undefined && { maxPending }),
+    ...(maxRetries !== undefined && { maxRetries }),
+  };
+}
+
+function resolveRoute(route: Route, index: number, retry: RetrySettings): RouteSettings {
+  return {
+    name: route.name ?? String(index),
+    service: route.service,
+    method: route.method,
+    headers: Object.entries(route.headers).map(([name, value]) => ({ name, value: value === '*' ? undefined : value })),
+    calls: route.calls === undefined ? {} : resolveCallPolicy(route.calls, retry),
+  };
+}
+
+function resolveIdentity(identity: Identity, toPath: (path: string) => string): IdentitySettings {
+  const { jwksFile, issuer, audience, required = false } = identity;
+  return { jwksFile: toPath(jwksFile), issuer, audience, required };
+}
+
+function resolveSharedLimits(shared: SharedLimits, toPath: (path: string) => string): SharedLimitSettings {
+  const { url, passwordFile, timeout } = shared;
+  return {
+    url,
+    passwordFile: passwordFile === undefined ? undefined : toPath(passwordFile),
+    timeoutMs: toMs(timeout, 50),
+  };
+}
+
+const EXPLAINS: ReadonlyMap<Explain, Settings['observe']['explain']> = new Map<Explain, Settings['observe']['explain']>(
+  [
+    [Explain.OFF, 'off'],
+    [Explain.ANYBODY, 'anybody'],
+  ],
+);

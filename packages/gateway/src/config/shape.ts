@@ -90,7 +90,12 @@ const OR_BRACES = 'Write {} to take its defaults, or remove its line.';
 
 /** Groups that say something by standing there; who writes their name alone would think that they hold. */
 function isMeantByPresence(field: DescField): boolean {
-  return field.fieldKind === 'message' && /\.(HealthCheck|LoadLimit|\w+Probe)$/.test(field.message.typeName);
+  return (
+    field.fieldKind === 'message' &&
+    /\.(HealthCheck|LoadLimit|\w+Probe|Breaker|Concurrency|Admission|Cache|Peer|Outlier|ZoneAware)$/.test(
+      field.message.typeName,
+    )
+  );
 }
 
 /** Messages whose JSON is not an object. */

@@ -1,19 +1,22 @@
-import { resolveBalancing, type BalancingPolicy } from '@bascule/balancer';
-import type { Endpoint, MethodFacts } from '@bascule/core';
+import { resolveBalancing } from '@bascule/balancer';
+import type { Endpoint, FieldPath, MethodFacts, ServiceLimits } from '@bascule/core';
 import type { ModuleGroup } from '@bascule/modules';
-import { methodFactsOf } from '@bascule/schema';
-import type { PolicySetting } from '../config/settings-types.ts';
-import type { Settings } from '../config/settings.ts';
+import type { CallSettings, Settings } from '../config/settings-types.ts';
+import { compilePolicies } from './compile-policies.ts';
 import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
 
 export interface CompileInput {
   readonly revision: number;
   readonly settings: Settings;
   readonly settingsRevision: number;
+  /** `sha256:<hex>`. */
+  readonly operatorTokenDigest: string;
   readonly endpoints: readonly Endpoint[];
   readonly groups: readonly ModuleGroup[];
   /** Methods by schema digest; undefined when the schema is not known (yet). */
   methodsOf(digest: string): readonly MethodFacts[] | undefined;
+  /** A field of a method's request by the schema of a digest; undefined where it has none. */
+  fieldOf(digest: string, service: string, method: string, path: string): FieldPath | undefined;
   /** Descriptors by digest; undefined as above. */
   schemaOf(digest: string): Uint8Array | undefined;
 }
@@ -28,7 +31,7 @@ export function compileSnapshot(input: CompileInput): Snapshot {
       .sort()
       .map((service) => compileCluster(service, byService.get(service) ?? [], input)),
     schemas: compileSchemas(endpoints, input),
-    policies: compilePolicies(input.settings, input.settingsRevision),
+    policies: compileGeneral(input),
   };
 }
 
@@ -46,30 +49,45 @@ function groupByService(endpoints: readonly Endpoint[]): Map<string, Endpoint[]>
 }
 
 function compileCluster(service: string, endpoints: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
-  const policies = input.settings.services;
+  const { services, calls } = input.settings;
   // A service may be called "constructor".
-  const policy = policies[Object.hasOwn(policies, service) ? service : '*'];
+  const settings = Object.hasOwn(services, service) ? services[service] : undefined;
+  const general = services['*'];
+  const methods = mergeMethods(service, endpoints, input);
   return {
     service,
-    balancing: balancingOf(policy?.policy ?? 'least-request'),
-    defaultTimeoutMs: policy?.defaultTimeoutMs,
-    maxAttempts: policy?.maxAttempts,
+    balancing: resolveBalancing(settings?.balancing ?? general?.balancing),
+    limits: { ...limitsOf(calls), ...general?.limits, ...settings?.limits },
+    ...compilePolicies({
+      settings: input.settings,
+      service,
+      methods,
+      grpcPolicyOf: () => ({}),
+      fieldOf: (method, path) => findField(service, method, path, endpoints, input),
+    }),
     endpoints,
-    methods: mergeMethods(service, endpoints, input),
-    readsLoad: policy?.loadLimit !== undefined,
+    methods,
+    readsLoad: (settings?.loadLimit ?? general?.loadLimit) !== undefined,
   };
 }
 
-function balancingOf(name: PolicySetting): BalancingPolicy {
-  switch (name) {
-    case 'round-robin':
-    case 'random':
-      return resolveBalancing({ policy: { name, weighted: true } });
-    case 'least-request':
-      return resolveBalancing();
-    default:
-      return name satisfies never;
+function limitsOf({ maxOpenCalls }: CallSettings): ServiceLimits {
+  return { maxCalls: maxOpenCalls, maxPending: 1_024 };
+}
+
+/** By the first schema in use that has it: schemas that differ in the number of a field are not served together. */
+function findField(
+  service: string,
+  method: string,
+  path: string,
+  endpoints: readonly Endpoint[],
+  input: CompileInput,
+): FieldPath | undefined {
+  for (const digest of new Set(endpoints.map((endpoint) => endpoint.schemaDigest))) {
+    const found = input.fieldOf(digest, service, method, path);
+    if (found !== undefined) return found;
   }
+  return undefined;
 }
 
 /**
@@ -98,50 +116,39 @@ function compileSchemas(endpoints: readonly Endpoint[], input: CompileInput): Sc
   });
 }
 
-function compilePolicies(settings: Settings, revision: number): Policies {
-  const { calls, cors, observe, listener } = settings;
+function compileGeneral(input: CompileInput): Policies {
+  const { settings, settingsRevision: revision, operatorTokenDigest } = input;
+  const { calls, cors, observe, listener, identity, sharedLimits, discovery } = settings;
+  const textOf = (file: string | undefined): string | undefined => {
+    const bytes = file === undefined ? undefined : discovery.files.get(file);
+    return bytes && new TextDecoder().decode(bytes);
+  };
   return {
     revision,
     maxMessageBytes: calls.maxMessageBytes,
     defaultTimeoutMs: calls.defaultTimeoutMs,
     maxTimeoutMs: calls.maxTimeoutMs,
-    connectTimeoutMs: calls.connectTimeoutMs,
-    maxOpenCalls: calls.maxOpenCalls,
-    retry: calls.retry,
+    retryBudget: {
+      percent: calls.retry.budgetPercent,
+      reservePerSecond: calls.retry.reservePerSecond,
+      windowMs: calls.retry.budgetWindowMs,
+    },
     cors,
     exposeEndpoint: observe.exposeEndpoint,
+    explain: observe.explain,
+    operatorTokenDigest,
+    identity: identity && {
+      jwks: textOf(identity.jwksFile) ?? '',
+      issuer: identity.issuer,
+      audience: identity.audience,
+      required: identity.required,
+    },
+    sharedLimits: sharedLimits && {
+      url: sharedLimits.url,
+      password: textOf(sharedLimits.passwordFile)?.trim(),
+      timeoutMs: sharedLimits.timeoutMs,
+    },
     staticDir: listener.staticDir,
     accessLog: observe.accessLog,
   };
-}
-
-/** More than are in use at once; the oldest goes first and is read again if it is still needed. */
-const MAX_SCHEMAS = 512;
-
-/** Remembers the methods of each schema: reading descriptors costs milliseconds, pictures are made often. */
-export function createMethodCache(
-  schemaOf: (digest: string) => Uint8Array | undefined,
-  log: (message: string) => void,
-) {
-  const known = new Map<string, readonly MethodFacts[]>();
-  return (digest: string): readonly MethodFacts[] | undefined => {
-    const facts = known.get(digest);
-    if (facts !== undefined) return facts;
-    const schema = schemaOf(digest);
-    if (schema === undefined) return undefined;
-    const read = readMethods(digest, schema, log);
-    known.set(digest, read);
-    if (known.size > MAX_SCHEMAS) known.delete(known.keys().next().value as string);
-    return read;
-  };
-}
-
-function readMethods(digest: string, schema: Uint8Array, log: (message: string) => void): readonly MethodFacts[] {
-  try {
-    return methodFactsOf(schema);
-  } catch (error) {
-    // A broken schema makes its methods unknown, which is safe; it must not stop the others.
-    log(`schema ${digest} cannot be read: ${(error as Error).message}`);
-    return [];
-  }
 }

@@ -5,10 +5,12 @@ import type { Settings } from '../config/settings-types.ts';
 import type { DataThread } from '../data/thread.ts';
 import type { Log } from '../log.ts';
 import type { DataReport } from '../snapshot.ts';
-import { compileSnapshot, createMethodCache } from './compile.ts';
+import { digestOf } from '@bascule/schema';
+import { compileSnapshot } from './compile.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createEmbeddedRegistry } from './embedded-registry.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
+import { createSchemaCache } from './schema-cache.ts';
 import { createRollouts, type Rollouts } from './rollouts.ts';
 import { startThreads } from './threads.ts';
 
@@ -58,7 +60,8 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const groupSchema = (digest: string): Uint8Array | undefined =>
     rollouts.groups().find((group) => group.endpoint.schemaDigest === digest)?.schema;
   const schemaOf = (digest: string): Uint8Array | undefined => discovery.schema(digest) ?? groupSchema(digest);
-  const methodsOf = createMethodCache(schemaOf, (message) => log({ level: 'warn', message }));
+  const schemas = createSchemaCache(schemaOf, (message) => log({ level: 'warn', message }));
+  const operatorTokenDigest = digestOf(new TextEncoder().encode(options.token));
   const publisher = createPublisher({
     clock,
     compile: (revision) =>
@@ -68,7 +71,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         settingsRevision,
         endpoints: discovery.endpoints(),
         groups: rollouts.groups(),
-        methodsOf,
+        operatorTokenDigest,
+        methodsOf: schemas.methodsOf,
+        fieldOf: schemas.fieldOf,
         schemaOf,
       }),
     openPort(key) {

@@ -98,13 +98,14 @@ function reportLoads(checks: HealthChecks, reports: readonly EndpointLoad[]): vo
   }
 }
 
-/** What holds for a service: its own settings, or those of "*", which are all the others'. */
+/** What holds for a service: its own settings over those of "*". */
 export function toHealthSettings({ services, discovery }: Settings): HealthSettings {
+  const general = services['*'];
   // A service may be called "constructor".
-  const of = (service: string): ServiceSettings | undefined =>
-    services[Object.hasOwn(services, service) ? service : '*'];
+  const own = (service: string): ServiceSettings | undefined =>
+    Object.hasOwn(services, service) ? services[service] : undefined;
   return {
-    checkOf: (service) => of(service)?.healthCheck ?? discovery.healthCheck,
-    loadLimitOf: (service) => of(service)?.loadLimit,
+    checkOf: (service) => own(service)?.healthCheck ?? general?.healthCheck ?? discovery.healthCheck,
+    loadLimitOf: (service) => own(service)?.loadLimit ?? general?.loadLimit,
   };
 }

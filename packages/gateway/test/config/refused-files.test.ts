@@ -239,9 +239,51 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   ],
   [
     'a policy that does not exist',
-    'services:\n  a.B: {policy: 9}\n',
+    'services:\n  a.B: {policy: 99}\n',
     /^f\.yaml:2:17 services\["a\.B"\]\.policy: must be one of the defined/,
   ],
+  [
+    'a table that is no prime',
+    'services:\n  a.B: {policy: POLICY_MAGLEV, balancing: {tableSize: 1000}}\n',
+    /services\["a\.B"\]\.balancing\.tableSize: must be a prime \(got 1000\)/,
+  ],
+  [
+    'zones without a place of our own',
+    'services:\n  a.B: {balancing: {zoneAware: {}}}\n',
+    /balancing\.zoneAware: needs to know where this gateway runs\. Write "zone:"/,
+  ],
+  [
+    'two ways to choose a subset',
+    'services:\n  a.B: {balancing: {aperture: {peerCount: 2}, randomSubset: {size: 1}}}\n',
+    /randomSubset: cannot stand beside aperture/,
+  ],
+  [
+    'a place beyond the last',
+    'services:\n  a.B: {balancing: {aperture: {peerIndex: 2, peerCount: 2}}}\n',
+    /peerIndex: must be below peerCount, 2 \(is 2\)/,
+  ],
+  [
+    'a claim that nobody reads',
+    'services:\n  a.B: {calls: {rateLimits: [{perSecond: 1, key: {claim: sub}}]}}\n',
+    /names a claim, but no tokens are read\. Add "identity"/,
+  ],
+  [
+    'a shared limit without a place to count',
+    'routes:\n  - headers: {x: "1"}\n    calls: {rateLimits: [{perSecond: 1, shared: true}]}\n',
+    /^f\.yaml:3:.* routes\[0\]\.calls: has a shared rate limit, but nowhere to count it/,
+  ],
+  [
+    'a mirror of itself',
+    'services:\n  a.B: {calls: {mirror: {service: a.B}}}\n',
+    /mirror\.service: is the service itself/,
+  ],
+  [
+    'a status that does not exist',
+    'services:\n  a.B: {methods: {Get: {retry: {codes: [UNAVAILABLE]}}}}\n',
+    /methods\.Get\.retry\.codes\[0\]: must be in list/,
+  ],
+  ['a key without a place', 'services:\n  a.B: {calls: {affinity: {keys: [{}]}}}\n', /affinity\.keys\[0\]/],
+  ['a breaker without a word', 'services:\n  a.B: {calls: {breaker: }}\n', /breaker: is empty\. Write \{\}/],
   ['a service that is no name', 'services:\n  a/B: {}\n', /^f\.yaml:2:8 services\["a\/B"\]: .*is not a service name/],
   ['a service without a policy', 'services:\n  a.B:\n', /^f\.yaml:2:3 services\["a\.B"\]: is empty/],
   [

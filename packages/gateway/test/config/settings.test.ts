@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Policy } from '@bascule/schema/gen/bascule/config/v1/balancing_pb.ts';
 import { describe, expect, test } from 'vitest';
 import { frozenChanges } from '../../src/config/frozen.ts';
 import { defaultSettings, parseConfig } from '../../src/config/load.ts';
@@ -52,7 +53,11 @@ const DEFAULTS: Settings = {
     drainTimeoutMs: 30_000,
   },
   cors: { allowOrigins: [], allowCredentials: false, allowHeaders: [], exposeHeaders: [], maxAgeSeconds: 7200 },
-  observe: { accessLog: 'stdout', exposeEndpoint: false },
+  observe: { accessLog: 'stdout', exposeEndpoint: false, explain: 'operator' },
+  routes: [],
+  identity: undefined,
+  sharedLimits: undefined,
+  zone: '',
   stateDir: '/etc/bascule/.bascule',
   services: {},
 };
@@ -146,7 +151,10 @@ describe('what a file sets', () => {
       connectTimeoutMs: 20,
     });
     const shared = settingsOf('services:\n  a.A: &slow {defaultTimeout: 60s, maxAttempts: 1}\n  a.B: *slow\n').services;
-    expect(shared['a.B']).toMatchObject({ policy: 'least-request', defaultTimeoutMs: 60_000, maxAttempts: 1 });
+    expect(shared['a.B']).toMatchObject({
+      balancing: undefined,
+      calls: { defaultTimeoutMs: 60_000, retry: { maxAttempts: 1 } },
+    });
   });
 
   test('paths are relative to the file; special log names are not paths', () => {
@@ -296,16 +304,21 @@ services:
     expect(services['a.E']?.loadLimit).toEqual({ maxUtilization: 1.5, afterMs: 0 });
   });
 
-  test('each policy has its name', () => {
-    const { services } = settingsOf(
-      'services: {a.A: {policy: POLICY_ROUND_ROBIN}, a.B: {policy: POLICY_RANDOM}, a.C: {policy: POLICY_LEAST_REQUEST}, "*": {}}',
+  test('each policy has its name, and takes what is its own', () => {
+    const names = Object.keys(Policy).filter((name) => name !== 'UNSPECIFIED');
+    const lines = names.map(
+      (name) => `  s.${name}: {policy: POLICY_${name}, balancing: {choiceCount: 5, boundPercent: 150}}`,
     );
-    expect(Object.values(services).map((s) => s.policy)).toEqual([
-      'round-robin',
-      'random',
-      'least-request',
-      'least-request',
-    ]);
+    const { services } = settingsOf(['services:', ...lines, '  s.None: {}', '  s.Details: {balancing: {}}'].join('\n'));
+    const specs = names.map((name) => services[`s.${name}`]?.balancing?.policy);
+    expect(specs.map((spec) => spec?.name)).toEqual(names.map((name) => name.toLowerCase().replaceAll('_', '-')));
+    for (const spec of specs) {
+      if (spec !== undefined && 'choiceCount' in spec) expect(spec.choiceCount).toBe(5);
+      if (spec !== undefined && /hash|maglev|rendezvous/.test(spec.name))
+        expect(spec).toHaveProperty('boundPercent', 150);
+    }
+    expect(services['s.None']?.balancing).toBeUndefined();
+    expect(services['s.Details']?.balancing?.policy?.name).toBe('least-request');
   });
 
   test('settings cross threads', () => {

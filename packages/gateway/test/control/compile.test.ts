@@ -1,13 +1,21 @@
-import { create } from '@bufbuild/protobuf';
+import { create, fromJsonString } from '@bufbuild/protobuf';
 import type { MethodFacts } from '@bascule/core';
 import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import { describe, expect, it } from 'vitest';
 import { resolveSettings } from '../../src/config/settings.ts';
-import { compileSnapshot, createMethodCache } from '../../src/control/compile.ts';
+import type { ServiceSettings } from '../../src/config/settings-types.ts';
+import { compileSnapshot } from '../../src/control/compile.ts';
+import { createSchemaCache } from '../../src/control/schema-cache.ts';
 import { endpointOf, SEARCH } from '../support.ts';
 
 const settings = resolveSettings(create(ConfigSchema), '/tmp');
-const NO_CHECKS = { healthCheck: undefined, loadLimit: undefined } as const;
+const NOTHING_SAID = settingsOf('{}');
+
+/** What a service's part of the configuration comes to. */
+function settingsOf(json: string): ServiceSettings {
+  const config = fromJsonString(ConfigSchema, `{"services": {"a.A": ${json}}}`);
+  return resolveSettings(config, '/tmp').services['a.A'] as ServiceSettings;
+}
 const VOTE: MethodFacts = { ...SEARCH, method: 'Vote', idempotency: 'idempotent' };
 
 function compile(input: Partial<Parameters<typeof compileSnapshot>[0]>) {
@@ -15,6 +23,8 @@ function compile(input: Partial<Parameters<typeof compileSnapshot>[0]>) {
     revision: 1,
     settings,
     settingsRevision: 1,
+    operatorTokenDigest: '',
+    fieldOf: () => undefined,
     endpoints: [],
     groups: [],
     methodsOf: () => undefined,
@@ -64,39 +74,35 @@ describe('compile', () => {
   });
 
   it('knows no policy of a service that is called as an object is made', () => {
-    const facts = { defaultTimeoutMs: 7, maxAttempts: 2 };
     const endpoints = [endpointOf({ services: ['constructor', '__proto__'] })];
-    const services = { '*': { policy: 'random', ...facts, ...NO_CHECKS } } as const;
+    const services = { '*': settingsOf('{"policy": "POLICY_RANDOM", "defaultTimeout": "7s"}') };
     const { clusters } = compile({ endpoints, settings: { ...settings, services } });
-    expect(clusters).toMatchObject([
-      { service: '__proto__', ...facts },
-      { service: 'constructor', ...facts },
+    expect(clusters.map((c) => [c.service, c.balancing.policy.name, c.policy.defaultTimeoutMs])).toEqual([
+      ['__proto__', 'random', 7_000],
+      ['constructor', 'random', 7_000],
     ]);
   });
 
-  it('uses the policy of the service, then that of "*", then least request', () => {
-    const named = { policy: 'random', defaultTimeoutMs: 7, maxAttempts: 2, ...NO_CHECKS } as const;
-    const other = { policy: 'round-robin', defaultTimeoutMs: undefined, maxAttempts: undefined, ...NO_CHECKS } as const;
+  it('uses what the service says, then what "*" says, then least request', () => {
+    const services = {
+      'a.A': settingsOf('{"policy": "POLICY_RANDOM", "maxAttempts": 2}'),
+      '*': settingsOf('{"policy": "POLICY_MAGLEV", "defaultTimeout": "7s", "limits": {"maxCalls": 5}}'),
+    };
     const endpoints = [endpointOf({ services: ['a.A', 'b.B'] })];
-    const both = compile({ endpoints, settings: { ...settings, services: { 'a.A': named, '*': other } } });
-    expect(both.clusters.map((c) => [c.balancing.policy.name, c.defaultTimeoutMs])).toEqual([
-      ['random', 7],
-      ['round-robin', undefined],
+    const { clusters } = compile({ endpoints, settings: { ...settings, services } });
+    const said = clusters.map(({ balancing, policy, limits }) => {
+      return [balancing.policy.name, policy.defaultTimeoutMs, policy.retry?.maxAttempts, limits.maxCalls];
+    });
+    expect(said).toEqual([
+      ['random', 7_000, 2, 5],
+      ['maglev', 7_000, 3, 5],
     ]);
-    expect(compile({ endpoints }).clusters.map((c) => c.balancing.policy.name)).toEqual([
-      'least-request',
-      'least-request',
-    ]);
+    const { clusters: plain } = compile({ endpoints });
+    expect(plain.map(({ balancing }) => balancing.policy.name)).toEqual(['least-request', 'least-request']);
   });
 
   it('looks at the load of those services alone that have a limit', () => {
-    const limited = {
-      ...NO_CHECKS,
-      policy: 'random',
-      defaultTimeoutMs: undefined,
-      maxAttempts: undefined,
-      loadLimit: { maxUtilization: 0.9, afterMs: 5_000 },
-    } as const;
+    const limited = { ...NOTHING_SAID, loadLimit: { maxUtilization: 0.9, afterMs: 5_000 } };
     const endpoints = [endpointOf({ services: ['a.A', 'b.B'] })];
     const { clusters } = compile({ endpoints, settings: { ...settings, services: { 'a.A': limited } } });
     expect(clusters.map(({ service, readsLoad }) => [service, readsLoad])).toEqual([
@@ -111,10 +117,10 @@ describe('compile', () => {
   });
 });
 
-describe('method cache', () => {
+describe('schema cache', () => {
   it('treats a schema that cannot be read as one without methods, and says so once', () => {
     const said: string[] = [];
-    const methodsOf = createMethodCache(
+    const { methodsOf } = createSchemaCache(
       () => Uint8Array.of(255, 255, 255),
       (message) => said.push(message),
     );
@@ -126,7 +132,7 @@ describe('method cache', () => {
 
   it('asks again for a schema that was not known yet', () => {
     let known = false;
-    const methodsOf = createMethodCache(
+    const { methodsOf } = createSchemaCache(
       () => (known ? new Uint8Array() : undefined),
       () => {},
     );

@@ -54,7 +54,16 @@ function rig(
     onLate: (is) => void late.push(is),
     compile(revision) {
       compiled.push(revision);
-      const input = { revision, settings, settingsRevision: 1, groups: [], methodsOf: () => undefined, schemaOf };
+      const input = {
+        revision,
+        settings,
+        settingsRevision: 1,
+        operatorTokenDigest: '',
+        groups: [],
+        methodsOf: () => undefined,
+        fieldOf: () => undefined,
+        schemaOf,
+      };
       return compileSnapshot({ ...input, endpoints: endpoints() });
     },
     openPort(key) {

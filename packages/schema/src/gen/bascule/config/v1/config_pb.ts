@@ -6,6 +6,10 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Balancing, Policy } from "./balancing_pb.ts";
+import { file_bascule_config_v1_balancing } from "./balancing_pb.ts";
+import type { CallPolicy } from "./call_policy_pb.ts";
+import { file_bascule_config_v1_call_policy } from "./call_policy_pb.ts";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
@@ -15,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bascule/config/v1/config.proto.
  */
 export const file_bascule_config_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIv4DCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyItcBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBARIjCgN0bHMYBSABKAsyFi5iYXNjdWxlLmNvbmZpZy52MS5UbHNCBwoFX2hvc3RCBwoFX3BvcnRCDQoLX3N0YXRpY19kaXJCCgoIX3dvcmtlcnMidQoDVGxzEhoKCWNlcnRfZmlsZRgBIAEoCUIHukgEcgIQARIZCghrZXlfZmlsZRgCIAEoCUIHukgEcgIQARIkCg5jbGllbnRfY2FfZmlsZRgDIAEoCUIHukgEcgIQAUgAiAEBQhEKD19jbGllbnRfY2FfZmlsZSIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCLnAwoJRGlzY292ZXJ5Ei8KCHJlZ2lzdHJ5GAEgASgJQhi6SBVyEzIRXmh0dHBzPzovL1teLyBdKyRIAIgBARIeChFlbWJlZGRlZF9yZWdpc3RyeRgCIAEoCEgBiAEBEjQKCWVuZHBvaW50cxgDIAMoCzIhLmJhc2N1bGUuY29uZmlnLnYxLlN0YXRpY0VuZHBvaW50Ej8KDGFic2VudF9saW1pdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASMwoHc291cmNlcxgFIAMoCzIiLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeVNvdXJjZRI/ChJsYXN0X2tub3duX21heF9hZ2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEjQKDGhlYWx0aF9jaGVjaxgHIAEoCzIeLmJhc2N1bGUuY29uZmlnLnYxLkhlYWx0aENoZWNrEioKFHJlZ2lzdHJ5X2FjY2Vzc19maWxlGAggASgJQge6SARyAhABSAKIAQFCCwoJX3JlZ2lzdHJ5QhQKEl9lbWJlZGRlZF9yZWdpc3RyeUIXChVfcmVnaXN0cnlfYWNjZXNzX2ZpbGUioAUKD0Rpc2NvdmVyeVNvdXJjZRIUCgN1cmwYASABKAlCB7pIBHICEAESPgoEbmFtZRgCIAEoCUIrukgociYyJF5bQS1aYS16MC05XVtBLVphLXowLTkuXzovLV17MCwxMjd9JEgAiAEBEhsKBHJhbmsYAyABKA1CCLpIBSoDGP8BSAGIAQESNwoIc2VydmljZXMYBCADKAlCJbpIIpIBHyIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSVAoIcHJvdG9jb2wYBSABKAlCPbpIOnI4UgRncnBjUghncnBjLXdlYlIOZ3JwYy13ZWIraHR0cDFSB2Nvbm5lY3RSDWNvbm5lY3QraHR0cDFIAogBARInCgZjb2RlY3MYBiADKAlCF7pIFJIBESIPcg1SBXByb3RvUgRqc29uEhwKBnNjaGVtYRgHIAEoCUIHukgEcgIQAUgDiAEBEiAKCnRva2VuX2ZpbGUYCCABKAlCB7pIBHICEAFIBIgBARIeCgh1c2VybmFtZRgJIAEoCUIHukgEcgIQAUgFiAEBEiMKDXBhc3N3b3JkX2ZpbGUYCiABKAlCB7pIBHICEAFIBogBARIdCgdjYV9maWxlGAsgASgJQge6SARyAhABSAeIAQESHwoJY2VydF9maWxlGAwgASgJQge6SARyAhABSAiIAQESHgoIa2V5X2ZpbGUYDSABKAlCB7pIBHICEAFICYgBAUIHCgVfbmFtZUIHCgVfcmFua0ILCglfcHJvdG9jb2xCCQoHX3NjaGVtYUINCgtfdG9rZW5fZmlsZUILCglfdXNlcm5hbWVCEAoOX3Bhc3N3b3JkX2ZpbGVCCgoIX2NhX2ZpbGVCDAoKX2NlcnRfZmlsZUILCglfa2V5X2ZpbGUiqAQKC0hlYWx0aENoZWNrEiwKBGdycGMYASABKAsyHC5iYXNjdWxlLmNvbmZpZy52MS5HcnBjUHJvYmVIABIsCgRodHRwGAIgASgLMhwuYmFzY3VsZS5jb25maWcudjEuSHR0cFByb2JlSAASKgoDdGNwGAMgASgLMhsuYmFzY3VsZS5jb25maWcudjEuVGNwUHJvYmVIABI/CghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEiQKDmppdHRlcl9wZXJjZW50GAUgASgNQge6SAQqAhgySAGIAQESPQoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEICt4gQSKwoTdW5oZWFsdGh5X3RocmVzaG9sZBgHIAEoDUIJukgGKgQYZCgBSAKIAQESKQoRaGVhbHRoeV90aHJlc2hvbGQYCCABKA1CCbpIBioEGGQoAUgDiAEBEi0KF21heF9jaGVja3NfcGVyX2ludGVydmFsGAkgASgNQge6SAQqAigBSASIAQFCBwoFcHJvYmVCEQoPX2ppdHRlcl9wZXJjZW50QhYKFF91bmhlYWx0aHlfdGhyZXNob2xkQhQKEl9oZWFsdGh5X3RocmVzaG9sZEIaChhfbWF4X2NoZWNrc19wZXJfaW50ZXJ2YWwiSwoJR3JwY1Byb2JlEhQKB3NlcnZpY2UYASABKAlIAIgBARISCgV3YXRjaBgCIAEoCEgBiAEBQgoKCF9zZXJ2aWNlQggKBl93YXRjaCJiCglIdHRwUHJvYmUSIwoEcGF0aBgBIAEoCUIQukgNcgsyCV4vWyEtfl0qJEgAiAEBEh4KBHBvcnQYAiABKA1CC7pICCoGGP//AygBSAGIAQFCBwoFX3BhdGhCBwoFX3BvcnQiCgoIVGNwUHJvYmUigQEKCUxvYWRMaW1pdBIsCg9tYXhfdXRpbGl6YXRpb24YASABKAFCDrpICxIJIQAAAAAAAAAASACIAQESMgoFYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhIKEF9tYXhfdXRpbGl6YXRpb24i8QIKDlN0YXRpY0VuZHBvaW50EkQKB2FkZHJlc3MYASABKAlCM7pIMHIuMixeKFteXFtcXSA6XSt8XFtbMC05QS1GYS1mOi5dK1xdKTpbMC05XXsxLDV9JBI5CghzZXJ2aWNlcxgCIAMoCUInukgkkgEhCAEiHXIbMhleW0EtWmEtel9dW0EtWmEtejAtOV8uXSokEh4KBndlaWdodBgDIAEoDUIJukgGKgQY//8DSACIAQESHAoGc2NoZW1hGAQgASgJQge6SARyAhABSAGIAQESVAoIcHJvdG9jb2wYBSABKAlCPbpIOnI4UgRncnBjUghncnBjLXdlYlIOZ3JwYy13ZWIraHR0cDFSB2Nvbm5lY3RSDWNvbm5lY3QraHR0cDFIAogBARInCgZjb2RlY3MYBiADKAlCF7pIFJIBESIPcg1SBXByb3RvUgRqc29uQgkKB193ZWlnaHRCCQoHX3NjaGVtYUILCglfcHJvdG9jb2wi3AIKB01vZHVsZXMSGwoFd2F0Y2gYASADKAlCDLpICZIBBiIEcgIQARImCgxtYXhfaGVhcF9taWIYAiABKA1CC7pICCoGGICAASgQSACIAQESKgoQbWF4X2V4dGVybmFsX21pYhgDIAEoDUILukgIKgYYgIABKBBIAYgBARI+Cgxsb2FkX3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCNgEKgASOgoNZHJhaW5fdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASKAoRbWF4X3BhY2thZ2VfYnl0ZXMYBiABKARCCLpIBTIDKIAISAKIAQFCDwoNX21heF9oZWFwX21pYkITChFfbWF4X2V4dGVybmFsX21pYkIUChJfbWF4X3BhY2thZ2VfYnl0ZXMimgMKBUNhbGxzEicKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNQge6SAQqAigBSACIAQESPAoPZGVmYXVsdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABI4CgttYXhfdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJwoFcmV0cnkYBCABKAsyGC5iYXNjdWxlLmNvbmZpZy52MS5SZXRyeRI8Cg9jb25uZWN0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAioAEiQKDm1heF9vcGVuX2NhbGxzGAYgASgNQge6SAQqAigBSAGIAQESOgoNZHJhaW5fdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX21heF9tZXNzYWdlX2J5dGVzQhEKD19tYXhfb3Blbl9jYWxscyL3AgoFUmV0cnkSJAoMbWF4X2F0dGVtcHRzGAEgASgNQgm6SAYqBBgFKAFIAIgBARI0Cg5idWRnZXRfcGVyY2VudBgCIAEoAUIXukgUEhIZAAAAAAAAWUApAAAAAAAAAABIAYgBARIvChJyZXNlcnZlX3Blcl9zZWNvbmQYAyABKAFCDrpICxIJKQAAAAAAAAAASAKIAQESOgoNYnVkZ2V0X3dpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASHQoQbWF4X2J1ZmZlcl9ieXRlcxgFIAEoDUgDiAEBEjYKCWhvbGRfaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCDwoNX21heF9hdHRlbXB0c0IRCg9fYnVkZ2V0X3BlcmNlbnRCFQoTX3Jlc2VydmVfcGVyX3NlY29uZEITChFfbWF4X2J1ZmZlcl9ieXRlcyLGAQoEQ29ycxIjCg1hbGxvd19vcmlnaW5zGAEgAygJQgy6SAmSAQYiBHICEAESHgoRYWxsb3dfY3JlZGVudGlhbHMYAiABKAhIAIgBARIVCg1hbGxvd19oZWFkZXJzGAMgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAQgAygJEjQKB21heF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhQKEl9hbGxvd19jcmVkZW50aWFscyJsCgdPYnNlcnZlEiAKCmFjY2Vzc19sb2cYASABKAlCB7pIBHICEAFIAIgBARIcCg9leHBvc2VfZW5kcG9pbnQYAiABKAhIAYgBAUINCgtfYWNjZXNzX2xvZ0ISChBfZXhwb3NlX2VuZHBvaW50IqECCg1TZXJ2aWNlUG9saWN5EjMKBnBvbGljeRgBIAEoDjIZLmJhc2N1bGUuY29uZmlnLnYxLlBvbGljeUIIukgFggECEAESPAoPZGVmYXVsdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIkCgxtYXhfYXR0ZW1wdHMYAyABKA1CCbpIBioEGAUoAUgAiAEBEjQKDGhlYWx0aF9jaGVjaxgEIAEoCzIeLmJhc2N1bGUuY29uZmlnLnYxLkhlYWx0aENoZWNrEjAKCmxvYWRfbGltaXQYBSABKAsyHC5iYXNjdWxlLmNvbmZpZy52MS5Mb2FkTGltaXRCDwoNX21heF9hdHRlbXB0cyplCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUE9MSUNZX1JPVU5EX1JPQklOEAESEQoNUE9MSUNZX1JBTkRPTRACEhgKFFBPTElDWV9MRUFTVF9SRVFVRVNUEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("Ch5iYXNjdWxlL2NvbmZpZy92MS9jb25maWcucHJvdG8SEWJhc2N1bGUuY29uZmlnLnYxIrUFCgZDb25maWcSLQoIbGlzdGVuZXIYASABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5MaXN0ZW5lchItCghvcGVyYXRvchgCIAEoCzIbLmJhc2N1bGUuY29uZmlnLnYxLk9wZXJhdG9yEi8KCWRpc2NvdmVyeRgDIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeRIrCgdtb2R1bGVzGAQgASgLMhouYmFzY3VsZS5jb25maWcudjEuTW9kdWxlcxInCgVjYWxscxgFIAEoCzIYLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxzEiUKBGNvcnMYBiABKAsyFy5iYXNjdWxlLmNvbmZpZy52MS5Db3JzEisKB29ic2VydmUYByABKAsyGi5iYXNjdWxlLmNvbmZpZy52MS5PYnNlcnZlEh8KCXN0YXRlX2RpchgIIAEoCUIHukgEcgIQAUgAiAEBEjkKCHNlcnZpY2VzGAkgAygLMicuYmFzY3VsZS5jb25maWcudjEuQ29uZmlnLlNlcnZpY2VzRW50cnkSKAoGcm91dGVzGAogAygLMhguYmFzY3VsZS5jb25maWcudjEuUm91dGUSLQoIaWRlbnRpdHkYCyABKAsyGy5iYXNjdWxlLmNvbmZpZy52MS5JZGVudGl0eRI2Cg1zaGFyZWRfbGltaXRzGAwgASgLMh8uYmFzY3VsZS5jb25maWcudjEuU2hhcmVkTGltaXRzEhsKBHpvbmUYDSABKAlCCLpIBXIDGIABSAGIAQEaUQoNU2VydmljZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5iYXNjdWxlLmNvbmZpZy52MS5TZXJ2aWNlUG9saWN5OgI4AUIMCgpfc3RhdGVfZGlyQgcKBV96b25lIvoCCgVSb3V0ZRIdCgRuYW1lGAEgASgJQgq6SAdyBRABGIABSACIAQESNgoHc2VydmljZRgCIAEoCUIgukgdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiRIAYgBARI0CgZtZXRob2QYAyABKAlCH7pIHHIaMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiRIAogBARJeCgdoZWFkZXJzGAQgAygLMiUuYmFzY3VsZS5jb25maWcudjEuUm91dGUuSGVhZGVyc0VudHJ5Qia6SCOaASAiHnIcMhpeW2EtejAtOSEjJCUmJyorLl5fYHx+LV0rJBI0CgVjYWxscxgFIAEoCzIdLmJhc2N1bGUuY29uZmlnLnYxLkNhbGxQb2xpY3lCBrpIA8gBARouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgVfbmFtZUIKCghfc2VydmljZUIJCgdfbWV0aG9kIqABCghJZGVudGl0eRIaCglqd2tzX2ZpbGUYASABKAlCB7pIBHICEAESHAoGaXNzdWVyGAIgASgJQge6SARyAhABSACIAQESHgoIYXVkaWVuY2UYAyABKAlCB7pIBHICEAFIAYgBARIVCghyZXF1aXJlZBgEIAEoCEgCiAEBQgkKB19pc3N1ZXJCCwoJX2F1ZGllbmNlQgsKCV9yZXF1aXJlZCKqAQoMU2hhcmVkTGltaXRzEiUKA3VybBgBIAEoCUIYukgVchMyEV5yZWRpc3M/Oi8vW14gXSskEiMKDXBhc3N3b3JkX2ZpbGUYAiABKAlCB7pIBHICEAFIAIgBARI8Cgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiAggKMgQQwIQ9QhAKDl9wYXNzd29yZF9maWxlItcBCghMaXN0ZW5lchIaCgRob3N0GAEgASgJQge6SARyAhABSACIAQESHAoEcG9ydBgCIAEoDUIJukgGKgQY//8DSAGIAQESIAoKc3RhdGljX2RpchgDIAEoCUIHukgEcgIQAUgCiAEBEh0KB3dvcmtlcnMYBCABKA1CB7pIBCoCGEBIA4gBARIjCgN0bHMYBSABKAsyFi5iYXNjdWxlLmNvbmZpZy52MS5UbHNCBwoFX2hvc3RCBwoFX3BvcnRCDQoLX3N0YXRpY19kaXJCCgoIX3dvcmtlcnMidQoDVGxzEhoKCWNlcnRfZmlsZRgBIAEoCUIHukgEcgIQARIZCghrZXlfZmlsZRgCIAEoCUIHukgEcgIQARIkCg5jbGllbnRfY2FfZmlsZRgDIAEoCUIHukgEcgIQAUgAiAEBQhEKD19jbGllbnRfY2FfZmlsZSIxCghPcGVyYXRvchIcCgRwb3J0GAEgASgNQgm6SAYqBBj//wNIAIgBAUIHCgVfcG9ydCLnAwoJRGlzY292ZXJ5Ei8KCHJlZ2lzdHJ5GAEgASgJQhi6SBVyEzIRXmh0dHBzPzovL1teLyBdKyRIAIgBARIeChFlbWJlZGRlZF9yZWdpc3RyeRgCIAEoCEgBiAEBEjQKCWVuZHBvaW50cxgDIAMoCzIhLmJhc2N1bGUuY29uZmlnLnYxLlN0YXRpY0VuZHBvaW50Ej8KDGFic2VudF9saW1pdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASMwoHc291cmNlcxgFIAMoCzIiLmJhc2N1bGUuY29uZmlnLnYxLkRpc2NvdmVyeVNvdXJjZRI/ChJsYXN0X2tub3duX21heF9hZ2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEjQKDGhlYWx0aF9jaGVjaxgHIAEoCzIeLmJhc2N1bGUuY29uZmlnLnYxLkhlYWx0aENoZWNrEioKFHJlZ2lzdHJ5X2FjY2Vzc19maWxlGAggASgJQge6SARyAhABSAKIAQFCCwoJX3JlZ2lzdHJ5QhQKEl9lbWJlZGRlZF9yZWdpc3RyeUIXChVfcmVnaXN0cnlfYWNjZXNzX2ZpbGUioAUKD0Rpc2NvdmVyeVNvdXJjZRIUCgN1cmwYASABKAlCB7pIBHICEAESPgoEbmFtZRgCIAEoCUIrukgociYyJF5bQS1aYS16MC05XVtBLVphLXowLTkuXzovLV17MCwxMjd9JEgAiAEBEhsKBHJhbmsYAyABKA1CCLpIBSoDGP8BSAGIAQESNwoIc2VydmljZXMYBCADKAlCJbpIIpIBHyIdchsyGV5bQS1aYS16X11bQS1aYS16MC05Xy5dKiQSVAoIcHJvdG9jb2wYBSABKAlCPbpIOnI4UgRncnBjUghncnBjLXdlYlIOZ3JwYy13ZWIraHR0cDFSB2Nvbm5lY3RSDWNvbm5lY3QraHR0cDFIAogBARInCgZjb2RlY3MYBiADKAlCF7pIFJIBESIPcg1SBXByb3RvUgRqc29uEhwKBnNjaGVtYRgHIAEoCUIHukgEcgIQAUgDiAEBEiAKCnRva2VuX2ZpbGUYCCABKAlCB7pIBHICEAFIBIgBARIeCgh1c2VybmFtZRgJIAEoCUIHukgEcgIQAUgFiAEBEiMKDXBhc3N3b3JkX2ZpbGUYCiABKAlCB7pIBHICEAFIBogBARIdCgdjYV9maWxlGAsgASgJQge6SARyAhABSAeIAQESHwoJY2VydF9maWxlGAwgASgJQge6SARyAhABSAiIAQESHgoIa2V5X2ZpbGUYDSABKAlCB7pIBHICEAFICYgBAUIHCgVfbmFtZUIHCgVfcmFua0ILCglfcHJvdG9jb2xCCQoHX3NjaGVtYUINCgtfdG9rZW5fZmlsZUILCglfdXNlcm5hbWVCEAoOX3Bhc3N3b3JkX2ZpbGVCCgoIX2NhX2ZpbGVCDAoKX2NlcnRfZmlsZUILCglfa2V5X2ZpbGUiqAQKC0hlYWx0aENoZWNrEiwKBGdycGMYASABKAsyHC5iYXNjdWxlLmNvbmZpZy52MS5HcnBjUHJvYmVIABIsCgRodHRwGAIgASgLMhwuYmFzY3VsZS5jb25maWcudjEuSHR0cFByb2JlSAASKgoDdGNwGAMgASgLMhsuYmFzY3VsZS5jb25maWcudjEuVGNwUHJvYmVIABI/CghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEiQKDmppdHRlcl9wZXJjZW50GAUgASgNQge6SAQqAhgySAGIAQESPQoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEICt4gQSKwoTdW5oZWFsdGh5X3RocmVzaG9sZBgHIAEoDUIJukgGKgQYZCgBSAKIAQESKQoRaGVhbHRoeV90aHJlc2hvbGQYCCABKA1CCbpIBioEGGQoAUgDiAEBEi0KF21heF9jaGVja3NfcGVyX2ludGVydmFsGAkgASgNQge6SAQqAigBSASIAQFCBwoFcHJvYmVCEQoPX2ppdHRlcl9wZXJjZW50QhYKFF91bmhlYWx0aHlfdGhyZXNob2xkQhQKEl9oZWFsdGh5X3RocmVzaG9sZEIaChhfbWF4X2NoZWNrc19wZXJfaW50ZXJ2YWwiSwoJR3JwY1Byb2JlEhQKB3NlcnZpY2UYASABKAlIAIgBARISCgV3YXRjaBgCIAEoCEgBiAEBQgoKCF9zZXJ2aWNlQggKBl93YXRjaCJiCglIdHRwUHJvYmUSIwoEcGF0aBgBIAEoCUIQukgNcgsyCV4vWyEtfl0qJEgAiAEBEh4KBHBvcnQYAiABKA1CC7pICCoGGP//AygBSAGIAQFCBwoFX3BhdGhCBwoFX3BvcnQiCgoIVGNwUHJvYmUigQEKCUxvYWRMaW1pdBIsCg9tYXhfdXRpbGl6YXRpb24YASABKAFCDrpICxIJIQAAAAAAAAAASACIAQESMgoFYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhIKEF9tYXhfdXRpbGl6YXRpb24i8QIKDlN0YXRpY0VuZHBvaW50EkQKB2FkZHJlc3MYASABKAlCM7pIMHIuMixeKFteXFtcXSA6XSt8XFtbMC05QS1GYS1mOi5dK1xdKTpbMC05XXsxLDV9JBI5CghzZXJ2aWNlcxgCIAMoCUInukgkkgEhCAEiHXIbMhleW0EtWmEtel9dW0EtWmEtejAtOV8uXSokEh4KBndlaWdodBgDIAEoDUIJukgGKgQY//8DSACIAQESHAoGc2NoZW1hGAQgASgJQge6SARyAhABSAGIAQESVAoIcHJvdG9jb2wYBSABKAlCPbpIOnI4UgRncnBjUghncnBjLXdlYlIOZ3JwYy13ZWIraHR0cDFSB2Nvbm5lY3RSDWNvbm5lY3QraHR0cDFIAogBARInCgZjb2RlY3MYBiADKAlCF7pIFJIBESIPcg1SBXByb3RvUgRqc29uQgkKB193ZWlnaHRCCQoHX3NjaGVtYUILCglfcHJvdG9jb2wi3AIKB01vZHVsZXMSGwoFd2F0Y2gYASADKAlCDLpICZIBBiIEcgIQARImCgxtYXhfaGVhcF9taWIYAiABKA1CC7pICCoGGICAASgQSACIAQESKgoQbWF4X2V4dGVybmFsX21pYhgDIAEoDUILukgIKgYYgIABKBBIAYgBARI+Cgxsb2FkX3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCNgEKgASOgoNZHJhaW5fdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASKAoRbWF4X3BhY2thZ2VfYnl0ZXMYBiABKARCCLpIBTIDKIAISAKIAQFCDwoNX21heF9oZWFwX21pYkITChFfbWF4X2V4dGVybmFsX21pYkIUChJfbWF4X3BhY2thZ2VfYnl0ZXMimgMKBUNhbGxzEicKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNQge6SAQqAigBSACIAQESPAoPZGVmYXVsdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABI4CgttYXhfdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASJwoFcmV0cnkYBCABKAsyGC5iYXNjdWxlLmNvbmZpZy52MS5SZXRyeRI8Cg9jb25uZWN0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAioAEiQKDm1heF9vcGVuX2NhbGxzGAYgASgNQge6SAQqAigBSAGIAQESOgoNZHJhaW5fdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCFAoSX21heF9tZXNzYWdlX2J5dGVzQhEKD19tYXhfb3Blbl9jYWxscyL3AgoFUmV0cnkSJAoMbWF4X2F0dGVtcHRzGAEgASgNQgm6SAYqBBgFKAFIAIgBARI0Cg5idWRnZXRfcGVyY2VudBgCIAEoAUIXukgUEhIZAAAAAAAAWUApAAAAAAAAAABIAYgBARIvChJyZXNlcnZlX3Blcl9zZWNvbmQYAyABKAFCDrpICxIJKQAAAAAAAAAASAKIAQESOgoNYnVkZ2V0X3dpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECKgASHQoQbWF4X2J1ZmZlcl9ieXRlcxgFIAEoDUgDiAEBEjYKCWhvbGRfaGVhZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgBCDwoNX21heF9hdHRlbXB0c0IRCg9fYnVkZ2V0X3BlcmNlbnRCFQoTX3Jlc2VydmVfcGVyX3NlY29uZEITChFfbWF4X2J1ZmZlcl9ieXRlcyLGAQoEQ29ycxIjCg1hbGxvd19vcmlnaW5zGAEgAygJQgy6SAmSAQYiBHICEAESHgoRYWxsb3dfY3JlZGVudGlhbHMYAiABKAhIAIgBARIVCg1hbGxvd19oZWFkZXJzGAMgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAQgAygJEjQKB21heF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAQhQKEl9hbGxvd19jcmVkZW50aWFscyKjAQoHT2JzZXJ2ZRIgCgphY2Nlc3NfbG9nGAEgASgJQge6SARyAhABSACIAQESHAoPZXhwb3NlX2VuZHBvaW50GAIgASgISAGIAQESNQoHZXhwbGFpbhgDIAEoDjIaLmJhc2N1bGUuY29uZmlnLnYxLkV4cGxhaW5CCLpIBYIBAhABQg0KC19hY2Nlc3NfbG9nQhIKEF9leHBvc2VfZW5kcG9pbnQimQUKDVNlcnZpY2VQb2xpY3kSMwoGcG9saWN5GAEgASgOMhkuYmFzY3VsZS5jb25maWcudjEuUG9saWN5Qgi6SAWCAQIQARI8Cg9kZWZhdWx0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAEiQKDG1heF9hdHRlbXB0cxgDIAEoDUIJukgGKgQYBSgBSACIAQESNAoMaGVhbHRoX2NoZWNrGAQgASgLMh4uYmFzY3VsZS5jb25maWcudjEuSGVhbHRoQ2hlY2sSMAoKbG9hZF9saW1pdBgFIAEoCzIcLmJhc2N1bGUuY29uZmlnLnYxLkxvYWRMaW1pdBIvCgliYWxhbmNpbmcYBiABKAsyHC5iYXNjdWxlLmNvbmZpZy52MS5CYWxhbmNpbmcSKQoGbGltaXRzGAcgASgLMhkuYmFzY3VsZS5jb25maWcudjEuTGltaXRzEiwKBWNhbGxzGAggASgLMh0uYmFzY3VsZS5jb25maWcudjEuQ2FsbFBvbGljeRJkCgdtZXRob2RzGAkgAygLMi0uYmFzY3VsZS5jb25maWcudjEuU2VydmljZVBvbGljeS5NZXRob2RzRW50cnlCJLpIIZoBHiIcchoyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIkCg5zZXJ2aWNlX2NvbmZpZxgKIAEoCUIHukgEcgIQAUgBiAEBGk0KDE1ldGhvZHNFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5iYXNjdWxlLmNvbmZpZy52MS5DYWxsUG9saWN5OgI4AUIPCg1fbWF4X2F0dGVtcHRzQhEKD19zZXJ2aWNlX2NvbmZpZyLHAQoGTGltaXRzEh8KCW1heF9jYWxscxgBIAEoDUIHukgEKgIoAUgAiAEBEiEKC21heF9zdHJlYW1zGAIgASgNQge6SAQqAigBSAGIAQESIQoLbWF4X3BlbmRpbmcYAyABKA1CB7pIBCoCKAFIAogBARIYCgttYXhfcmV0cmllcxgEIAEoDUgDiAEBQgwKCl9tYXhfY2FsbHNCDgoMX21heF9zdHJlYW1zQg4KDF9tYXhfcGVuZGluZ0IOCgxfbWF4X3JldHJpZXMqXgoHRXhwbGFpbhIXChNFWFBMQUlOX1VOU1BFQ0lGSUVEEAASDwoLRVhQTEFJTl9PRkYQARIUChBFWFBMQUlOX09QRVJBVE9SEAISEwoPRVhQTEFJTl9BTllCT0RZEANiBnByb3RvMw", [file_bascule_config_v1_balancing, file_bascule_config_v1_call_policy, file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * Everything may be left out: an empty file is a gateway with every default.
@@ -66,11 +70,39 @@ export type Config = Message<"bascule.config.v1.Config"> & {
   stateDir?: string | undefined;
 
   /**
-   * Per service, by fully qualified name; "*" is all the others.
+   * Per service, by fully qualified name; "*" holds for all, as far as they do not say otherwise.
    *
    * @generated from field: map<string, bascule.config.v1.ServicePolicy> services = 9;
    */
   services: { [key: string]: ServicePolicy };
+
+  /**
+   * For calls that match, over what their service and method say; the first match counts.
+   *
+   * @generated from field: repeated bascule.config.v1.Route routes = 10;
+   */
+  routes: Route[];
+
+  /**
+   * Who calls, by tokens.
+   *
+   * @generated from field: bascule.config.v1.Identity identity = 11;
+   */
+  identity?: Identity | undefined;
+
+  /**
+   * Where limits are counted that several gateways share.
+   *
+   * @generated from field: bascule.config.v1.SharedLimits shared_limits = 12;
+   */
+  sharedLimits?: SharedLimits | undefined;
+
+  /**
+   * Where this gateway runs, as endpoints name their zones. Default: nowhere in particular.
+   *
+   * @generated from field: optional string zone = 13;
+   */
+  zone?: string | undefined;
 };
 
 /**
@@ -79,6 +111,124 @@ export type Config = Message<"bascule.config.v1.Config"> & {
  */
 export const ConfigSchema: GenMessage<Config> = /*@__PURE__*/
   messageDesc(file_bascule_config_v1_config, 0);
+
+/**
+ * Calls that are treated in a way of their own. All conditions must hold; at least one is needed.
+ *
+ * @generated from message bascule.config.v1.Route
+ */
+export type Route = Message<"bascule.config.v1.Route"> & {
+  /**
+   * For people. Default: its place in the list.
+   *
+   * @generated from field: optional string name = 1;
+   */
+  name?: string | undefined;
+
+  /**
+   * Fully qualified name.
+   *
+   * @generated from field: optional string service = 2;
+   */
+  service?: string | undefined;
+
+  /**
+   * @generated from field: optional string method = 3;
+   */
+  method?: string | undefined;
+
+  /**
+   * Request fields with their values; "*" is any value.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * @generated from field: bascule.config.v1.CallPolicy calls = 5;
+   */
+  calls?: CallPolicy | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.Route.
+ * Use `create(RouteSchema)` to create a new message.
+ */
+export const RouteSchema: GenMessage<Route> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 1);
+
+/**
+ * Reads `authorization: Bearer` tokens (JWT). Callers without one are nobody in particular.
+ *
+ * @generated from message bascule.config.v1.Identity
+ */
+export type Identity = Message<"bascule.config.v1.Identity"> & {
+  /**
+   * A JSON Web Key Set with the keys that sign tokens, relative to the file.
+   *
+   * @generated from field: string jwks_file = 1;
+   */
+  jwksFile: string;
+
+  /**
+   * @generated from field: optional string issuer = 2;
+   */
+  issuer?: string | undefined;
+
+  /**
+   * @generated from field: optional string audience = 3;
+   */
+  audience?: string | undefined;
+
+  /**
+   * Refuses calls without a token. Default false.
+   *
+   * @generated from field: optional bool required = 4;
+   */
+  required?: boolean | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.Identity.
+ * Use `create(IdentitySchema)` to create a new message.
+ */
+export const IdentitySchema: GenMessage<Identity> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 2);
+
+/**
+ * A Redis server. While it does not answer, each gateway counts for itself.
+ *
+ * @generated from message bascule.config.v1.SharedLimits
+ */
+export type SharedLimits = Message<"bascule.config.v1.SharedLimits"> & {
+  /**
+   * As in "redis://127.0.0.1:6379/0"; "rediss" is TLS.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * A file that holds the password and nothing else.
+   *
+   * @generated from field: optional string password_file = 2;
+   */
+  passwordFile?: string | undefined;
+
+  /**
+   * Longest that a call waits for it. Default 50 ms.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 3;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.SharedLimits.
+ * Use `create(SharedLimitsSchema)` to create a new message.
+ */
+export const SharedLimitsSchema: GenMessage<SharedLimits> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 3);
 
 /**
  * Where calls come in: HTTP/1.1 and HTTP/2 on one port, by prior knowledge or, with TLS, as agreed by ALPN.
@@ -127,7 +277,7 @@ export type Listener = Message<"bascule.config.v1.Listener"> & {
  * Use `create(ListenerSchema)` to create a new message.
  */
 export const ListenerSchema: GenMessage<Listener> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 1);
+  messageDesc(file_bascule_config_v1_config, 4);
 
 /**
  * Files in PEM, relative to the configuration's folder.
@@ -160,7 +310,7 @@ export type Tls = Message<"bascule.config.v1.Tls"> & {
  * Use `create(TlsSchema)` to create a new message.
  */
 export const TlsSchema: GenMessage<Tls> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 2);
+  messageDesc(file_bascule_config_v1_config, 5);
 
 /**
  * Where the operator's endpoint is: admin calls, metrics, health. Always on loopback.
@@ -181,7 +331,7 @@ export type Operator = Message<"bascule.config.v1.Operator"> & {
  * Use `create(OperatorSchema)` to create a new message.
  */
 export const OperatorSchema: GenMessage<Operator> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 3);
+  messageDesc(file_bascule_config_v1_config, 6);
 
 /**
  * @generated from message bascule.config.v1.Discovery
@@ -252,7 +402,7 @@ export type Discovery = Message<"bascule.config.v1.Discovery"> & {
  * Use `create(DiscoverySchema)` to create a new message.
  */
 export const DiscoverySchema: GenMessage<Discovery> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 4);
+  messageDesc(file_bascule_config_v1_config, 7);
 
 /**
  * One system that knows who is there. Several are put together: endpoints of the lowest rank are used as long as one
@@ -352,7 +502,7 @@ export type DiscoverySource = Message<"bascule.config.v1.DiscoverySource"> & {
  * Use `create(DiscoverySourceSchema)` to create a new message.
  */
 export const DiscoverySourceSchema: GenMessage<DiscoverySource> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 5);
+  messageDesc(file_bascule_config_v1_config, 8);
 
 /**
  * Asks endpoints whether they can answer. Checks are spread over the interval.
@@ -434,7 +584,7 @@ export type HealthCheck = Message<"bascule.config.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 6);
+  messageDesc(file_bascule_config_v1_config, 9);
 
 /**
  * grpc.health.v1.
@@ -462,7 +612,7 @@ export type GrpcProbe = Message<"bascule.config.v1.GrpcProbe"> & {
  * Use `create(GrpcProbeSchema)` to create a new message.
  */
 export const GrpcProbeSchema: GenMessage<GrpcProbe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 7);
+  messageDesc(file_bascule_config_v1_config, 10);
 
 /**
  * @generated from message bascule.config.v1.HttpProbe
@@ -488,7 +638,7 @@ export type HttpProbe = Message<"bascule.config.v1.HttpProbe"> & {
  * Use `create(HttpProbeSchema)` to create a new message.
  */
 export const HttpProbeSchema: GenMessage<HttpProbe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 8);
+  messageDesc(file_bascule_config_v1_config, 11);
 
 /**
  * A connection that can be made.
@@ -503,7 +653,7 @@ export type TcpProbe = Message<"bascule.config.v1.TcpProbe"> & {
  * Use `create(TcpProbeSchema)` to create a new message.
  */
 export const TcpProbeSchema: GenMessage<TcpProbe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 9);
+  messageDesc(file_bascule_config_v1_config, 12);
 
 /**
  * An endpoint above a limit gets no calls until it is below nine tenths of it again.
@@ -532,7 +682,7 @@ export type LoadLimit = Message<"bascule.config.v1.LoadLimit"> & {
  * Use `create(LoadLimitSchema)` to create a new message.
  */
 export const LoadLimitSchema: GenMessage<LoadLimit> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 10);
+  messageDesc(file_bascule_config_v1_config, 13);
 
 /**
  * @generated from message bascule.config.v1.StaticEndpoint
@@ -587,7 +737,7 @@ export type StaticEndpoint = Message<"bascule.config.v1.StaticEndpoint"> & {
  * Use `create(StaticEndpointSchema)` to create a new message.
  */
 export const StaticEndpointSchema: GenMessage<StaticEndpoint> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 11);
+  messageDesc(file_bascule_config_v1_config, 14);
 
 /**
  * @generated from message bascule.config.v1.Modules
@@ -641,7 +791,7 @@ export type Modules = Message<"bascule.config.v1.Modules"> & {
  * Use `create(ModulesSchema)` to create a new message.
  */
 export const ModulesSchema: GenMessage<Modules> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 12);
+  messageDesc(file_bascule_config_v1_config, 15);
 
 /**
  * What holds for every call unless a service says otherwise.
@@ -703,7 +853,7 @@ export type Calls = Message<"bascule.config.v1.Calls"> & {
  * Use `create(CallsSchema)` to create a new message.
  */
 export const CallsSchema: GenMessage<Calls> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 13);
+  messageDesc(file_bascule_config_v1_config, 16);
 
 /**
  * Repeating a call elsewhere: only if it was provably not processed, or its method is NO_SIDE_EFFECTS or IDEMPOTENT.
@@ -759,7 +909,7 @@ export type Retry = Message<"bascule.config.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 14);
+  messageDesc(file_bascule_config_v1_config, 17);
 
 /**
  * Which browsers' pages may call, and with what.
@@ -808,7 +958,7 @@ export type Cors = Message<"bascule.config.v1.Cors"> & {
  * Use `create(CorsSchema)` to create a new message.
  */
 export const CorsSchema: GenMessage<Cors> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 15);
+  messageDesc(file_bascule_config_v1_config, 18);
 
 /**
  * @generated from message bascule.config.v1.Observe
@@ -827,6 +977,13 @@ export type Observe = Message<"bascule.config.v1.Observe"> & {
    * @generated from field: optional bool expose_endpoint = 2;
    */
   exposeEndpoint?: boolean | undefined;
+
+  /**
+   * Who may ask why a call went where it went, by the request field "bascule-explain". Default EXPLAIN_OPERATOR.
+   *
+   * @generated from field: bascule.config.v1.Explain explain = 3;
+   */
+  explain: Explain;
 };
 
 /**
@@ -834,7 +991,7 @@ export type Observe = Message<"bascule.config.v1.Observe"> & {
  * Use `create(ObserveSchema)` to create a new message.
  */
 export const ObserveSchema: GenMessage<Observe> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 16);
+  messageDesc(file_bascule_config_v1_config, 19);
 
 /**
  * @generated from message bascule.config.v1.ServicePolicy
@@ -872,6 +1029,40 @@ export type ServicePolicy = Message<"bascule.config.v1.ServicePolicy"> & {
    * @generated from field: bascule.config.v1.LoadLimit load_limit = 5;
    */
   loadLimit?: LoadLimit | undefined;
+
+  /**
+   * How endpoints share calls, in detail.
+   *
+   * @generated from field: bascule.config.v1.Balancing balancing = 6;
+   */
+  balancing?: Balancing | undefined;
+
+  /**
+   * @generated from field: bascule.config.v1.Limits limits = 7;
+   */
+  limits?: Limits | undefined;
+
+  /**
+   * How its calls are treated.
+   *
+   * @generated from field: bascule.config.v1.CallPolicy calls = 8;
+   */
+  calls?: CallPolicy | undefined;
+
+  /**
+   * How calls of single methods are treated, by name: over `calls`.
+   *
+   * @generated from field: map<string, bascule.config.v1.CallPolicy> methods = 9;
+   */
+  methods: { [key: string]: CallPolicy };
+
+  /**
+   * A gRPC service config in JSON, relative to the file: its methodConfig and retryThrottling hold where this file says
+   * nothing, its loadBalancingConfig where neither policy nor balancing is set.
+   *
+   * @generated from field: optional string service_config = 10;
+   */
+  serviceConfig?: string | undefined;
 };
 
 /**
@@ -879,47 +1070,85 @@ export type ServicePolicy = Message<"bascule.config.v1.ServicePolicy"> & {
  * Use `create(ServicePolicySchema)` to create a new message.
  */
 export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
-  messageDesc(file_bascule_config_v1_config, 17);
+  messageDesc(file_bascule_config_v1_config, 20);
 
 /**
- * Which endpoint gets a call.
+ * Hard limits of one service in each data thread. Beyond them calls fail at once with resource_exhausted.
  *
- * @generated from enum bascule.config.v1.Policy
+ * @generated from message bascule.config.v1.Limits
  */
-export const Policy = {
+export type Limits = Message<"bascule.config.v1.Limits"> & {
   /**
-   * @generated from enum value: POLICY_UNSPECIFIED = 0;
+   * Open calls; with `max_streams` unary ones only. Default: calls.max_open_calls.
+   *
+   * @generated from field: optional uint32 max_calls = 1;
+   */
+  maxCalls?: number | undefined;
+
+  /**
+   * Open streams. Default: they count as calls.
+   *
+   * @generated from field: optional uint32 max_streams = 2;
+   */
+  maxStreams?: number | undefined;
+
+  /**
+   * Calls that wait for an endpoint. Default 1,024.
+   *
+   * @generated from field: optional uint32 max_pending = 3;
+   */
+  maxPending?: number | undefined;
+
+  /**
+   * Retries that run at once. Default: as the retry budget allows.
+   *
+   * @generated from field: optional uint32 max_retries = 4;
+   */
+  maxRetries?: number | undefined;
+};
+
+/**
+ * Describes the message bascule.config.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
+  messageDesc(file_bascule_config_v1_config, 21);
+
+/**
+ * @generated from enum bascule.config.v1.Explain
+ */
+export const Explain = {
+  /**
+   * @generated from enum value: EXPLAIN_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * @generated from enum value: POLICY_ROUND_ROBIN = 1;
+   * @generated from enum value: EXPLAIN_OFF = 1;
    */
-  ROUND_ROBIN: 1,
+  OFF: 1,
 
   /**
-   * @generated from enum value: POLICY_RANDOM = 2;
-   */
-  RANDOM: 2,
-
-  /**
-   * Power of two choices by open calls. The default.
+   * Who shows the operator's token in the request field "bascule-explain-token".
    *
-   * @generated from enum value: POLICY_LEAST_REQUEST = 3;
+   * @generated from enum value: EXPLAIN_OPERATOR = 2;
    */
-  LEAST_REQUEST: 3,
+  OPERATOR: 2,
+
+  /**
+   * @generated from enum value: EXPLAIN_ANYBODY = 3;
+   */
+  ANYBODY: 3,
 } as const;
 
 /**
- * Which endpoint gets a call.
- *
- * @generated from enum bascule.config.v1.Policy
+ * @generated from enum bascule.config.v1.Explain
  */
-export type Policy = (typeof Policy)[keyof typeof Policy] | UnknownEnum;
+export type Explain = (typeof Explain)[keyof typeof Explain] | UnknownEnum;
 
 /**
- * Describes the enum bascule.config.v1.Policy.
+ * Describes the enum bascule.config.v1.Explain.
  */
-export const PolicySchema: GenEnum<Policy> = /*@__PURE__*/
+export const ExplainSchema: GenEnum<Explain> = /*@__PURE__*/
   enumDesc(file_bascule_config_v1_config, 0);
 
