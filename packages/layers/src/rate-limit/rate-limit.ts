@@ -69,7 +69,7 @@ function judge(
   }
   if (mustWait) {
     const paused = new PausedCall({ head, reply, next });
-    void Promise.all(answers).then((taken) => {
+    void Promise.all(answers.map(async (answer) => answer)).then((taken) => {
       const error = conclude(options, limits, taken, head);
       if (error === undefined) paused.resume();
       else paused.refuse(error);
