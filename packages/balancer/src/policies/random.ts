@@ -1,23 +1,32 @@
 import { indexAt, type Candidate, type Picker, type PickRequest, type PolicyFactory } from '../policy.ts';
 import { firstUsable } from './first-usable.ts';
+import { atOnce, NO_UPKEEP } from './upkeep.ts';
 
-/** Each member with the same chance, or by its weight, whatever went before. */
+/** Draws before those who are not out are looked for one by one, which favours who stands behind one that is. */
+const DRAWS = 8;
+
+/** Each member with the same chance, O(1), or by its weight, O(log n), whatever went before. */
 export const createRandom: PolicyFactory<'random'> = ({ weighted }, clock) => ({
-  needsLatency: false,
-  decayMs: 0,
-  hashes: false,
-  refreshMs: 0,
-  *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
+  ...NO_UPKEEP,
+  prepare<T extends Candidate>(members: readonly T[]) {
     let total = 0;
     const sums = Float64Array.from(members, ({ weight }) => (total += weight));
-    const equal = !weighted || members.every(({ weight }) => weight === members[0]?.weight);
-    return {
+    const isEven = !weighted || members.every(({ weight }) => weight === members[0]?.weight);
+    const draw = isEven
+      ? (): number => Math.floor(clock.random() * members.length)
+      : (): number => indexAt(sums, clock.random() * total);
+    return atOnce<Picker<T>>({
       pick(request: PickRequest) {
-        const point = clock.random();
-        const index = equal ? Math.floor(point * members.length) : indexAt(sums, point * total);
+        const { isOut } = request;
+        let index = draw();
+        if (isOut === undefined) return members[index];
+        for (let left = DRAWS - 1; left > 0 && members.length > 0; left--) {
+          if (!isOut(members[index] as T)) return members[index];
+          index = draw();
+        }
         return firstUsable(members, index, request);
       },
-      reason: () => (equal ? 'drawn' : 'drawn by weight'),
-    };
+      reason: () => (isEven ? 'drawn' : 'drawn by weight'),
+    });
   },
 });
