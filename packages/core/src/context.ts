@@ -96,6 +96,8 @@ export interface CallContext {
   attempts: number;
   /** Keys ({@link endpointKey}) of endpoints already tried. A pick avoids them while there are others. */
   readonly tried: string[];
+  /** Whether another endpoint could take the call now. Set by the pick; undefined is no. */
+  elsewhere: (() => boolean) | undefined;
   /** Endpoint of the last attempt. Set by the pick. */
   endpoint: Endpoint | undefined;
   /**
@@ -131,6 +133,7 @@ export function createCallContext(id: string, startedMs: number, peer: string): 
     deadlineMs: undefined,
     attempts: 0,
     tried: [],
+    elsewhere: undefined,
     endpoint: undefined,
     outcome: undefined,
     work: 0,

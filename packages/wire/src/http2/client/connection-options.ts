@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   readonly holdsProcess: boolean;
   /** Silence after which an open call's peer is asked for a sign of life, in milliseconds; 0 never. */
   readonly keepaliveMs: number;
+  /** Silence after which a peer with open calls is asked, and after another such time doubted; 0 never. */
+  readonly silenceMs: number;
   readonly clock: Clock;
   readonly limits: Http2Limits;
   /** Shared by the connections of a link. */

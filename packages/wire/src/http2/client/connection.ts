@@ -81,7 +81,13 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#outbox = new Outbox(this.#socket, this, limits.maxOutboundBytes);
     this.#sending = new Sending(this.#outbox, this.#settings);
     this.#receiving = new Receiving(this.#outbox, limits.connectionWindowBytes);
-    this.#liveness = new Liveness(clock, this.#outbox, options.keepaliveMs, (reason) => this.destroy(reason));
+    this.#liveness = new Liveness(clock, this.#outbox, {
+      keepaliveMs: options.keepaliveMs,
+      silenceMs: options.silenceMs,
+      onDead: (reason) => this.destroy(reason),
+      onDoubt: () => this.#onDoubt(),
+      onTrust: () => this.#options.onChange(this),
+    });
     this.#streams = new ClientStreams({
       outbox: this.#outbox,
       sending: this.#sending,
@@ -108,6 +114,11 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   /** Whether the peer went with ENHANCE_YOUR_CALM. */
   get wasCalmed(): boolean {
     return this.#wasCalmed;
+  }
+
+  /** Whether it seems to stand still: others are better for new calls. */
+  get isDoubted(): boolean {
+    return this.#liveness.isDoubted;
   }
 
   get openCalls(): number {
@@ -269,6 +280,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     this.#isAcknowledged = true;
     this.#growth.measured(this.#options.clock.nowMs() - this.#connectedMs);
     this.#clearTimer();
+  }
+
+  #onDoubt(): void {
+    // First, so that others are chosen for the calls that go on elsewhere.
+    this.#options.onChange(this);
+    this.#guarded(() => this.#streams.giveUpMovable());
   }
 
   #isReading(): boolean {

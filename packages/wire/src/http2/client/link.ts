@@ -22,9 +22,17 @@ export interface Http2LinkOptions {
    * is doubled. Source: gRFC A8.
    */
   readonly keepaliveMs?: number;
+  /**
+   * While calls are open and the backend has been silent this long, in milliseconds, it is asked by PING, once between
+   * two of its answers. If it stays silent as long again, the link is not ready until it speaks, and calls that may be
+   * repeated and have no answer yet fail `unavailable` where `call.elsewhere` says that another can take them. Default
+   * 0: never; at least 100.
+   */
+  readonly silenceMs?: number;
 }
 
 const MIN_KEEPALIVE_MS = 10_000;
+const MIN_SILENCE_MS = 100;
 
 /** A connection's window cannot start below the protocol's own start value (RFC 9113, 6.9.2). */
 function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
@@ -35,6 +43,11 @@ function toLimits(given: Partial<Http2Limits> | undefined): Http2Limits {
 function toKeepaliveMs(given: number): number {
   if (given === 0 || given >= MIN_KEEPALIVE_MS) return given;
   throw new RangeError(`keepaliveMs is ${given}; give 0 (off) or at least ${MIN_KEEPALIVE_MS}`);
+}
+
+function toSilenceMs(given: number): number {
+  if (given === 0 || given >= MIN_SILENCE_MS) return given;
+  throw new RangeError(`silenceMs is ${given}; give 0 (off) or at least ${MIN_SILENCE_MS}`);
 }
 
 /**
@@ -54,6 +67,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
     maxConnections: options.maxConnections ?? 10,
     holdsProcess: options.holdsProcess ?? true,
     keepaliveMs: toKeepaliveMs(options.keepaliveMs ?? 0),
+    silenceMs: toSilenceMs(options.silenceMs ?? 0),
     limits: toLimits(options.limits),
     onReadyChange: (ready) => listener(ready),
     onClosed: () => closed.resolve(),

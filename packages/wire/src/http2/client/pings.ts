@@ -54,6 +54,12 @@ export class Pings {
     this.#timer = this.#clock.after(ANSWER_MS, () => this.#events.onSilence(ANSWER_MS));
   }
 
+  /** Asks unless that was done since the last HEADERS or DATA; true when an answer is awaited. */
+  askOnce(): boolean {
+    if (!this.isUnderWay && this.#unforgiven === 0) this.send();
+    return this.isUnderWay;
+  }
+
   /** HEADERS or DATA have come. */
   forgive(): void {
     this.#unforgiven = 0;

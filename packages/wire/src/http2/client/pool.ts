@@ -23,6 +23,7 @@ export interface PoolOptions {
   readonly tls: LinkTls | undefined;
   readonly holdsProcess: boolean;
   readonly keepaliveMs: number;
+  readonly silenceMs: number;
   readonly clock: Clock;
   readonly maxConnections: number;
   readonly limits: Http2Limits;
@@ -73,7 +74,8 @@ export class Pool implements CallCarrier {
   }
 
   get problem(): string {
-    return this.#ready ? '' : this.#reason;
+    if (this.#ready) return '';
+    return this.#serving.some(({ isDoubted }) => isDoubted) ? 'it answers nothing, not even a PING' : this.#reason;
   }
 
   call(head: RequestHead, reply: Reply): Body {
@@ -149,6 +151,7 @@ export class Pool implements CallCarrier {
         tls,
         holdsProcess,
         keepaliveMs: this.#keepaliveMs,
+        silenceMs: this.#options.silenceMs,
         clock,
         limits,
         requests: this.#requests,
@@ -218,7 +221,7 @@ export class Pool implements CallCarrier {
   }
 
   #updateReady(): void {
-    const ready = this.#serving.some((connection) => connection.state === 'open');
+    const ready = this.#serving.some((connection) => connection.state === 'open' && !connection.isDoubted);
     if (ready === this.#ready) return;
     this.#ready = ready;
     if (this.#state === 'running') this.#options.onReadyChange(ready);
@@ -236,10 +239,13 @@ export class Pool implements CallCarrier {
 
   /** The oldest with room, so that the others can become idle and go. */
   #pick(): ClientConnection | undefined {
+    let doubted: ClientConnection | undefined;
     for (const connection of this.#serving) {
-      if (connection.canOpen()) return connection;
+      if (!connection.canOpen()) continue;
+      if (!connection.isDoubted) return connection;
+      doubted ??= connection;
     }
-    return undefined;
+    return doubted;
   }
 
   #grow(): void {

@@ -197,6 +197,17 @@ export class ClientStreams implements CallCarrier {
     }
   }
 
+  /** The peer stands still: calls that may be repeated, and that another can take, are given up here. */
+  giveUpMovable(): void {
+    for (const call of this.#calls.values()) {
+      const { elsewhere, method } = call.head.call;
+      if (call.answer !== 'none' || elsewhere?.() !== true) continue;
+      if (method?.idempotency !== 'idempotent' && method?.idempotency !== 'no_side_effects') continue;
+      const message = 'the backend answers nothing, not even a PING';
+      this.#reset(call, ErrorCode.cancel, callError(Code.unavailable, message));
+    }
+  }
+
   /** The connection is gone, and with it every call. */
   failAll(message: string): void {
     const calls = this.#calls.values();
