@@ -30,3 +30,19 @@ function findInList(list: string, name: string): string | undefined {
   }
   return undefined;
 }
+
+export interface NewCookie {
+  readonly name: string;
+  readonly value: string;
+  /** 0 lives as long as the browser's session. */
+  readonly ttlMs: number;
+  readonly path: string;
+  /** Only to be sent over TLS. */
+  readonly isSecure: boolean;
+}
+
+/** A `set-cookie` value that no script can read and no other site's form sends. Source: RFC 6265, 4.1. */
+export function formatCookie({ name, value, ttlMs, path, isSecure }: NewCookie): string {
+  const maxAge = ttlMs > 0 ? `; Max-Age=${Math.ceil(ttlMs / 1000)}` : '';
+  return `${name}=${value}; Path=${path}${maxAge}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
+}

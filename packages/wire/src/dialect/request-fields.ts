@@ -86,13 +86,13 @@ export function readRequestFields(fields: Fields, names: SlotNames, innerType: s
   return read;
 }
 
-/** `:status` and the like, `bascule-*`, `connect-*`. */
+/** `:status` and the like, `connect-*`, and `bascule-*` but for the one by which callers ask why. */
 function isReserved(name: string): boolean {
   switch (name.charCodeAt(0)) {
     case 0x3a:
       return true;
     case 0x62:
-      return name.startsWith('bascule-');
+      return name.startsWith('bascule-') && name !== 'bascule-explain';
     case 0x63:
       return name.startsWith('connect-');
     default:
