@@ -2,37 +2,41 @@ import {
   callError,
   Code,
   type Body,
+  type CallContext,
   type CallError,
+  type CallPolicy,
   type Clock,
   type Layer,
+  type MethodFacts,
   type Reply,
-  type RequestHead,
   type Timer,
 } from '@bascule/core';
 import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 
 export interface Timeouts {
-  /** Time for a call whose caller states none, in ms; undefined is without end. Give it to unary calls only. */
-  readonly defaultMs: number | undefined;
-  /** Longest time a caller may ask for, in ms; undefined is no bound. A call without deadline stays without. */
-  readonly maxMs: number | undefined;
+  /** Time for a unary call whose caller states none, in ms; 0 is without end. */
+  readonly defaultTimeoutMs: number;
+  /** Longest time a caller may ask for, in ms; 0 is no bound. A call without deadline stays without. */
+  readonly maxTimeoutMs: number;
 }
 
 export interface DeadlineOptions {
   readonly clock: Clock;
-  timeoutsOf(head: RequestHead): Timeouts;
+  /** Where neither the call's policy nor its method says more. */
+  readonly defaults: Timeouts;
 }
 
 /**
  * Ends calls whose time is over: `deadline` inward, `deadline_exceeded` outward. Sets `call.deadlineMs` from the caller's
- * wish, the default and the bound. It spans all attempts, so it stands outside of retry.
+ * wish, the bound, and what holds without a wish: the policy's word, the method's, or the default, in this order. It spans
+ * all attempts, so it stands outside of retry. What is left of it goes to the next hop (`createTimeoutFieldLayer`).
  */
 export function createDeadlineLayer(options: DeadlineOptions): Layer {
-  const { clock } = options;
+  const { clock, defaults } = options;
   return (next) => (head, reply) => {
     const nowMs = clock.nowMs();
-    const deadlineMs = clampDeadline(head.call.deadlineMs, options.timeoutsOf(head), nowMs);
+    const deadlineMs = deadlineOf(head.call, defaults, nowMs);
     head.call.deadlineMs = deadlineMs;
     if (deadlineMs === undefined) return next(head, reply);
     if (deadlineMs <= nowMs) {
@@ -43,10 +47,22 @@ export function createDeadlineLayer(options: DeadlineOptions): Layer {
   };
 }
 
-function clampDeadline(askedMs: number | undefined, timeouts: Timeouts, nowMs: number): number | undefined {
-  const { defaultMs, maxMs } = timeouts;
-  const wishMs = askedMs ?? (defaultMs === undefined ? undefined : nowMs + defaultMs);
-  return wishMs === undefined || maxMs === undefined ? wishMs : Math.min(wishMs, nowMs + maxMs);
+function deadlineOf(
+  { deadlineMs, policy, method }: CallContext,
+  defaults: Timeouts,
+  nowMs: number,
+): number | undefined {
+  const { maxTimeoutMs = defaults.maxTimeoutMs } = policy;
+  const wishMs = deadlineMs ?? nowMs + (defaultTimeoutMs(policy, method, defaults) || Infinity);
+  if (wishMs === Infinity) return undefined;
+  return maxTimeoutMs > 0 ? Math.min(wishMs, nowMs + maxTimeoutMs) : wishMs;
+}
+
+/** Streams may go on for as long as they like, unless the method itself says that they do not. 0 is without end. */
+function defaultTimeoutMs(policy: CallPolicy, method: MethodFacts | undefined, defaults: Timeouts): number {
+  const ruledMs = method?.rules?.timeoutMs;
+  if (method?.kind !== 'unary') return ruledMs ?? 0;
+  return policy.defaultTimeoutMs ?? ruledMs ?? defaults.defaultTimeoutMs;
 }
 
 function exceeded(timeoutMs: number): CallError {

@@ -1,4 +1,13 @@
-import { compose, createCallContext, createVirtualClock, systemClock, type Layer, type Service } from '@bascule/core';
+import {
+  compose,
+  createCallContext,
+  createVirtualClock,
+  systemClock,
+  type CallContext,
+  type Layer,
+  type RequestHead,
+  type Service,
+} from '@bascule/core';
 import { createHead, describeServiceContract } from '@bascule/testing';
 import {
   createAdmitLayer,
@@ -27,12 +36,8 @@ function grantingLater(callee: Service): Service {
 
 const clock = systemClock;
 const budget = createRetryBudget({ clock, percent: 20, reservePerSecond: 10, windowMs: 10_000 });
-const retry = createRetryLayer({
-  clock,
-  budget,
-  policyOf: () => ({ maxAttempts: 3, maxBufferBytes: 262_144, holdHeadMs: 5 }),
-});
-const deadline = createDeadlineLayer({ clock, timeoutsOf: () => ({ defaultMs: 60_000, maxMs: undefined }) });
+const retry = createRetryLayer({ clock, budgetOf: () => budget });
+const deadline = createDeadlineLayer({ clock, defaults: { defaultTimeoutMs: 60_000, maxTimeoutMs: 0 } });
 
 const LAYERS: Record<string, Layer> = {
   observe: createObserveLayer({ clock: createVirtualClock(), observer: createMetrics() }),
@@ -41,15 +46,23 @@ const LAYERS: Record<string, Layer> = {
   upload: createUploadLayer({ clock, floorOf: () => ({ graceMs: 60_000, minBytesPerSecond: 240 }) }),
   retry,
   'timeout field': createTimeoutFieldLayer({ clock }),
-  admit: createAdmitLayer({ maxOpenOf: () => 100 }),
+  admit: createAdmitLayer({ limitsOf: () => ({ maxCalls: 100, maxPending: 100 }) }),
   expose: createExposeLayer(),
 };
 
 const { 'timeout field': timeoutField, ...others } = LAYERS;
 const all = [...Object.values(others), timeoutField as Layer];
 
+/** Calls of methods that nobody knows have a deadline only if they ask for one. */
+function createTimedHead(overrides: Partial<RequestHead>, changes: Partial<CallContext> = {}): RequestHead {
+  const call = createCallContext('x', clock.nowMs(), '');
+  return createHead({ call: Object.assign(call, { deadlineMs: clock.nowMs() + 60_000 }, changes), ...overrides });
+}
+
 for (const [name, layer] of Object.entries(others)) {
-  describeServiceContract(name, (callee) => ({ service: layer(grantingLater(callee)) }));
+  describeServiceContract(name, (callee) => ({ service: layer(grantingLater(callee)) }), {
+    createHead: createTimedHead,
+  });
 }
 // Replies go past it, so another layer must drop what comes after the end.
 describeServiceContract('timeout field', (callee) => ({
@@ -62,10 +75,9 @@ describeServiceContract(
   'all layers around a method that may be repeated',
   (callee) => ({ service: compose(all, grantingLater(callee)) }),
   {
-    createHead(overrides) {
-      const call = createCallContext('x', clock.nowMs(), '');
-      call.method = { service: 'a.B', method: 'C', kind: 'bidi_stream', idempotency: 'no_side_effects' };
-      return createHead({ call, ...overrides });
-    },
+    createHead: (overrides) =>
+      createTimedHead(overrides, {
+        method: { service: 'a.B', method: 'C', kind: 'bidi_stream', idempotency: 'no_side_effects' },
+      }),
   },
 );

@@ -1,31 +1,58 @@
-import { callError, Code, createVirtualClock, getField } from '@bascule/core';
+import {
+  callError,
+  Code,
+  createVirtualClock,
+  getField,
+  type CallContext,
+  type CallPolicy,
+  type MethodKind,
+} from '@bascule/core';
 import { startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createDeadlineLayer, createTimeoutFieldLayer, type Timeouts } from '../src/index.ts';
 import { encodeTimeout } from '../src/timeout-field.ts';
 import { bytesOf, createCallee, knownHead, OK, OK_HEAD, turn } from './rig.ts';
 
-function setUp(timeouts: Timeouts = { defaultMs: undefined, maxMs: undefined }) {
+function setUp(defaults: Timeouts = { defaultTimeoutMs: 0, maxTimeoutMs: 0 }) {
   const clock = createVirtualClock(1, 1000);
   const callee = createCallee();
-  const service = createDeadlineLayer({ clock, timeoutsOf: () => timeouts })(callee.service);
+  const service = createDeadlineLayer({ clock, defaults })(callee.service);
   return { clock, calls: callee.calls, service };
 }
 
 describe('createDeadlineLayer', () => {
-  it.each<[string, number | undefined, Timeouts, number | undefined]>([
-    ['keeps a wish', 5000, { defaultMs: 100, maxMs: undefined }, 5000],
-    ['shortens a wish', 5000, { defaultMs: undefined, maxMs: 2000 }, 3000],
-    ['gives the default', undefined, { defaultMs: 100, maxMs: 2000 }, 1100],
-    ['shortens the default', undefined, { defaultMs: 3000, maxMs: 2000 }, 3000],
-    ['leaves a call without end alone', undefined, { defaultMs: undefined, maxMs: 2000 }, undefined],
-  ])('%s', (_, deadlineMs, timeouts, expected) => {
-    const { service, clock } = setUp(timeouts);
-    const head = knownHead('unknown', 'unary', { deadlineMs });
-    const call = startCall(service, head);
+  const rules = { timeoutMs: 400 };
+  it.each<[string, Partial<CallContext>, MethodKind, number | undefined]>([
+    ['keeps a wish', { deadlineMs: 2500 }, 'unary', 2500],
+    ['shortens a wish', { deadlineMs: 5000 }, 'bidi_stream', 3000],
+    ['shortens a wish by policy', { deadlineMs: 5000, policy: { maxTimeoutMs: 50 } }, 'unary', 1050],
+    ['lets a policy allow more', { deadlineMs: 5000, policy: { maxTimeoutMs: 10_000 } }, 'unary', 5000],
+    ['lets a policy allow all', { deadlineMs: 5000, policy: { maxTimeoutMs: 0 } }, 'unary', 5000],
+    ['gives the default', {}, 'unary', 1100],
+    ['gives the default of the policy', { policy: { defaultTimeoutMs: 300 } }, 'unary', 1300],
+    ['gives none where the policy has none', { policy: { defaultTimeoutMs: 0 } }, 'unary', undefined],
+    ['shortens the default', { policy: { defaultTimeoutMs: 3000 } }, 'unary', 3000],
+    ['leaves streams alone', { policy: { defaultTimeoutMs: 300 } }, 'server_stream', undefined],
+    ['leaves what is not known alone', { method: undefined }, 'unary', undefined],
+  ])('%s', (_, call, kind, expected) => {
+    const { service, clock } = setUp({ defaultTimeoutMs: 100, maxTimeoutMs: 2000 });
+    const head = knownHead('unknown', kind, call);
+    const got = startCall(service, head);
     expect(head.call.deadlineMs).toBe(expected);
-    call.body.cancel('caller-gone');
+    got.body.cancel('caller-gone');
     expect(clock.pending()).toBe(0);
+  });
+
+  it.each<[string, CallPolicy, MethodKind, number]>([
+    ['takes the word of the method', {}, 'unary', 1400],
+    ['of a stream as well', { defaultTimeoutMs: 300 }, 'server_stream', 1400],
+    ['unless the policy says more', { defaultTimeoutMs: 300 }, 'unary', 1300],
+  ])('%s', (_, policy, kind, expected) => {
+    const { service } = setUp({ defaultTimeoutMs: 100, maxTimeoutMs: 0 });
+    const head = knownHead('unknown', kind, { policy });
+    head.call.method = { service: 'test.v1.TestService', method: 'Call', kind, idempotency: 'unknown', rules };
+    startCall(service, head).body.cancel('caller-gone');
+    expect(head.call.deadlineMs).toBe(expected);
   });
 
   it('cancels inward and fails outward when time is over, and then is silent', () => {
@@ -46,7 +73,7 @@ describe('createDeadlineLayer', () => {
   });
 
   it.each(['end', 'fail', 'cancel'] as const)('drops its timer on %s', (how) => {
-    const { clock, calls, service } = setUp({ defaultMs: 10, maxMs: undefined });
+    const { clock, calls, service } = setUp({ defaultTimeoutMs: 10, maxTimeoutMs: 0 });
     const call = startCall(service, knownHead('unknown'));
     if (how === 'end') calls[0]?.reply.end(OK);
     else if (how === 'fail') calls[0]?.reply.fail(callError(Code.internal, 'broken'));

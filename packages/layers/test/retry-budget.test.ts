@@ -14,16 +14,41 @@ function setUp(percent: number, reservePerSecond: number) {
 }
 
 describe('createRetryBudget', () => {
-  it('gives a share of the calls of the window, and the reserve', () => {
+  it.each([
+    [0, 100],
+    [499, 100],
+    [500, 100],
+    [1000, 200],
+  ])('gives a share of %d calls of the window, and the reserve at least', (calls, retries) => {
     const { budget, drain } = setUp(20, 10);
-    for (let i = 0; i < 1000; i++) budget.deposit();
-    expect(drain()).toBe(300);
+    for (let i = 0; i < calls; i++) budget.deposit();
+    expect(drain()).toBe(retries);
+  });
+
+  it.each([
+    [50, 1.2],
+    [1000, 1.2],
+    [10, 2],
+  ])('keeps upstream calls at %d failing calls a second to %d times as many', (perSecond, factor) => {
+    const { clock, budget } = setUp(20, 10);
+    let upstream = 0;
+    for (let second = 0; second < 120; second++) {
+      for (let i = 0; i < perSecond; i++) {
+        budget.deposit();
+        upstream++;
+        for (let retry = 0; retry < 2; retry++) if (budget.tryWithdraw()) upstream++;
+        clock.advance(1000 / perSecond);
+      }
+    }
+    // The reserve of the first window is there at once.
+    expect(upstream).toBeLessThanOrEqual(120 * perSecond * factor + 100);
+    expect(upstream).toBeGreaterThan(120 * perSecond * (factor - 0.05));
   });
 
   it('gives back what was taken once the window has passed, and forgets old calls', () => {
     const { clock, budget, drain } = setUp(20, 1);
     for (let i = 0; i < 100; i++) budget.deposit();
-    expect([drain(), drain()]).toEqual([30, 0]);
+    expect([drain(), drain()]).toEqual([20, 0]);
     clock.advance(5000);
     expect(drain()).toBe(0);
     clock.advance(5001);

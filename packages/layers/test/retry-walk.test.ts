@@ -111,6 +111,7 @@ async function walk(seed: number): Promise<void> {
     kind === 'unary' && idempotency === 'idempotent' && sent.length <= MAX_HELD_BYTES;
 
   const got = { heads: [] as string[], text: '', end: 'open' as 'open' | 'ended' | 'canceled' };
+  const policy = { retry: { maxAttempts: 4, maxBufferBytes: MAX_BUFFER, holdHeadMs: 20 } };
   let credit = INITIAL_CREDIT_BYTES;
   let replyRoom = INITIAL_CREDIT_BYTES;
   let written = 0;
@@ -118,9 +119,8 @@ async function walk(seed: number): Promise<void> {
   const note = (): void => expect(got.end, said).toBe('open');
   const body = createRetryLayer({
     clock,
-    budget: { deposit() {}, tryWithdraw: () => random() < 0.9 },
-    policyOf: () => ({ maxAttempts: 4, maxBufferBytes: MAX_BUFFER, holdHeadMs: 20 }),
-  })(service)(knownHead(idempotency, kind), {
+    budgetOf: () => ({ deposit() {}, tryWithdraw: () => random() < 0.9 }),
+  })(service)(knownHead(idempotency, kind, { policy }), {
     head(head) {
       note();
       got.heads.push(head.fields[1] as string);

@@ -6,10 +6,11 @@ import {
   INITIAL_CREDIT_BYTES,
   type Idempotency,
   type MethodKind,
+  type RetryPolicy,
 } from '@bascule/core';
 import { startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
-import { createRetryLayer, type RetryPolicy } from '../src/index.ts';
+import { createRetryLayer } from '../src/index.ts';
 import { bytesOf, createCallee, knownHead, OK, OK_HEAD, turn, UNAVAILABLE } from './rig.ts';
 
 const NEVER_SENT = callError(Code.unavailable, 'not connected', 'never-sent');
@@ -31,11 +32,11 @@ function setUp(options: SetUp = {}) {
   let left = options.budget ?? 100;
   const layer = createRetryLayer({
     clock,
-    budget: { deposit() {}, tryWithdraw: () => left-- > 0 },
-    policyOf: () => ({ maxAttempts: 3, maxBufferBytes: 262_144, holdHeadMs: 50, ...options.policy }),
+    budgetOf: () => ({ deposit() {}, tryWithdraw: () => left-- > 0 }),
     onRetry: (_, kind) => void kinds.push(kind),
   });
-  const head = knownHead(options.idempotency ?? 'idempotent', options.kind, { deadlineMs: options.deadlineMs });
+  const policy = { retry: { maxAttempts: 3, holdHeadMs: 50, ...options.policy } };
+  const head = knownHead(options.idempotency ?? 'idempotent', options.kind, { deadlineMs: options.deadlineMs, policy });
   const call = startCall(layer(callee.service), head, false);
   /** Lets whatever is due begin. */
   const settle = async (): Promise<void> => {
@@ -110,7 +111,7 @@ describe('createRetryLayer', () => {
       calls[i]?.reply.fail(REFUSED);
       await settle();
     }
-    expect(kinds).toEqual(['transparent', 'policy', 'policy']);
+    expect(kinds).toEqual(['transparent', 'retry', 'retry']);
     expect(call.error).toBe(REFUSED);
     expect(calls.map(({ head }) => getField(head.fields, 'grpc-previous-rpc-attempts'))).toEqual([
       undefined,
@@ -262,11 +263,11 @@ describe('createRetryLayer', () => {
     const callee = createCallee();
     const layer = createRetryLayer({
       clock: createVirtualClock(),
-      budget: { deposit() {}, tryWithdraw: () => true },
-      policyOf: () => ({ maxAttempts: 3, maxBufferBytes: 1000, holdHeadMs: 0 }),
+      budgetOf: () => ({ deposit() {}, tryWithdraw: () => true }),
     });
     const said: string[] = [];
-    const body = layer(callee.service)(knownHead('idempotent'), {
+    const policy = { retry: { maxAttempts: 3, maxBufferBytes: 1000, holdHeadMs: 0 } };
+    const body = layer(callee.service)(knownHead('idempotent', 'unary', { policy }), {
       head: () => body.cancel('caller-gone'),
       write: () => void said.push('write'),
       end: () => void said.push('end'),

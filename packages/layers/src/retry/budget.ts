@@ -12,7 +12,7 @@ export interface RetryBudgetOptions {
   readonly clock: Clock;
   /** Retries per 100 calls of the window. Default in the gateway 20, as Finagle and Envoy have it. */
   readonly percent: number;
-  /** Retries per second that are always there, so that a quiet service can retry at all. Default in the gateway 10. */
+  /** Retries per second that are there at least, so that a quiet service can retry at all. Default in the gateway 10. */
   readonly reservePerSecond: number;
   /** How long calls and retries count, in ms. Default in the gateway 10,000. */
   readonly windowMs: number;
@@ -20,7 +20,13 @@ export interface RetryBudgetOptions {
 
 const SLOTS = 10;
 
-/** Makes a budget over a sliding window of ten slots. Source: Finagle's RetryBudget. */
+/**
+ * Makes a budget over a sliding window of ten slots. Source: Finagle's RetryBudget; but the reserve is a least, as Envoy's
+ * `min_retry_concurrency` is, and not added to the share. So while all calls fail, upstream calls are at most
+ * `1 + percent / 100` times the calls wherever those come `reservePerSecond * 100 / percent` times a second or more (50,
+ * by the gateway's defaults, which makes 1.2 times), and below that at most `reservePerSecond` more each second; plus one
+ * window's reserve at the start, which is there at once.
+ */
 export function createRetryBudget(options: RetryBudgetOptions): RetryBudget {
   const { clock, percent, reservePerSecond, windowMs } = options;
   const slotMs = windowMs / SLOTS;
@@ -47,7 +53,7 @@ export function createRetryBudget(options: RetryBudgetOptions): RetryBudget {
     },
     tryWithdraw() {
       const at = turn();
-      if (sum(retries) + 1 > (sum(calls) * percent) / 100 + reserve) return false;
+      if (sum(retries) + 1 > Math.max((sum(calls) * percent) / 100, reserve)) return false;
       retries[at] = (retries[at] as number) + 1;
       return true;
     },
