@@ -1,7 +1,8 @@
-import type { Change, Clock, Endpoint, Link, RequestHead } from '@bascule/core';
+import type { Change, Clock, Endpoint, Link, RequestHead, Timer } from '@bascule/core';
 import type { BalancingPolicy } from './balancing-policy.ts';
-import { MemberLease } from './lease.ts';
-import type { MemberView } from './member.ts';
+import { MemberLease, type Ledger } from './lease.ts';
+import type { Member, MemberView } from './member.ts';
+import { Detector } from './outlier/detector.ts';
 import type { LoadReport } from './policy.ts';
 import { Pool } from './pool.ts';
 import { Selection } from './selection.ts';
@@ -30,7 +31,7 @@ export interface Balancer {
   /** What an endpoint says of its load, by `endpointKey`; unknown keys are nobody. */
   report(key: string, load: Pick<LoadReport, 'utilization' | 'qps' | 'eps'>): void;
   members(): MemberView[];
-  /** Calls `listener` whenever a member has become able to take calls. */
+  /** Calls `listener` whenever a member may have become able to take calls. */
   onReady(listener: () => void): void;
   /** Drains all; resolves when the last call has ended. No picks meanwhile. */
   close(): Promise<void>;
@@ -40,21 +41,82 @@ export interface Balancer {
 
 /** Makes an empty balancer. */
 export function createBalancer(options: BalancerOptions): Balancer {
-  const selection = new Selection(options.balancing, options.clock);
-  const pool = new Pool({ ...options, onChange: () => selection.invalidate() });
+  const { clock } = options;
+  let room: Timer | undefined;
+  const detector: Detector<Member> = new Detector<Member>({
+    clock,
+    members: () => pool.members(),
+    count: () => pool.size,
+    usable: () => pool.usable,
+    onChange: (member) => pool.judgeAnew(member),
+  });
+  const ledger: Ledger = {
+    clock,
+    detector,
+    isTimed: false,
+    decayMs: DEFAULT_DECAY_MS,
+    messagesPerCall: 1,
+    maxOpenCalls: Infinity,
+    onRoom() {
+      // Once for all that end in a moment: each of them would ask all who wait.
+      room ??= clock.after(0, () => {
+        room = undefined;
+        pool.tell();
+      });
+    },
+  };
+  const pool: Pool = new Pool({ ...options, ledger, onChange: () => selection.invalidate() });
+  const selection: Selection = new Selection(options.balancing, {
+    clock,
+    pool,
+    hasLimits: () => detector.probing > 0 || ledger.maxOpenCalls < Infinity,
+  });
+
+  function follow(balancing: BalancingPolicy): void {
+    detector.configure(balancing.outlier);
+    const { needsLatency, decayMs } = selection.policy;
+    ledger.isTimed = needsLatency || detector.needsLatency;
+    ledger.decayMs = decayMs > 0 ? decayMs : DEFAULT_DECAY_MS;
+    ledger.messagesPerCall = balancing.messagesPerCall;
+    ledger.maxOpenCalls = balancing.maxOpenCallsPerEndpoint ?? Infinity;
+    for (const { latency } of pool.members()) latency.decayMs = ledger.decayMs;
+    pool.configure(balancing);
+  }
+
+  function rest(): void {
+    detector.close();
+    selection.close();
+    room?.cancel();
+    room = undefined;
+  }
+
+  follow(options.balancing);
   return {
     apply: (changes) => pool.apply(changes),
     configure(balancing) {
       selection.configure(balancing);
+      follow(balancing);
+      if (pool.lendable > 0) pool.tell();
     },
     pick(head, slot = new MemberLease()) {
-      const member = selection.choose(pool.members(), head);
-      return member === undefined ? undefined : slot.take(member);
+      const member = selection.choose(head);
+      if (member === undefined) return undefined;
+      const kind = head.call.method?.kind;
+      return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream');
     },
-    report() {},
+    report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs()),
     members: () => pool.views(),
     onReady: (listener) => void pool.listeners.push(listener),
-    close: () => pool.close(),
-    destroy: () => pool.destroy(),
+    async close() {
+      await pool.close();
+      rest();
+    },
+    destroy() {
+      pool.destroy();
+      rest();
+    },
   };
 }
+
+/** For policies that need no latency, where it is shown or judged all the same. */
+const DEFAULT_DECAY_MS = 10_000;

@@ -77,13 +77,15 @@ export type PolicySpec =
 
 export type PolicyName = PolicySpec['name'];
 
-/** Source: Envoy's locality weights and zone-aware routing. */
+/** Source: Envoy's locality weights and zone-aware routing. Zones without a weight weigh 1. */
 export type LocalityPolicy =
   | { readonly kind: 'weights'; readonly weights: Readonly<Record<string, number>> }
   | {
       readonly kind: 'zone-aware';
       /** Where this process runs. */
       readonly ownZone: string;
+      /** Processes like this one by zone. Default: as many in each zone that has endpoints. */
+      readonly peersByZone?: Readonly<Record<string, number>>;
       /** Endpoints below which zones are not looked at. Default 6. */
       readonly minEndpoints: number;
       /** Share of calls, in percent, to which it applies. Default 100. */

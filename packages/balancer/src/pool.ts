@@ -1,8 +1,11 @@
-import { endpointKey, type Change, type Clock, type Endpoint, type Link } from '@bascule/core';
+import { endpointKey, type Change, type Endpoint, type Link } from '@bascule/core';
+import { ClosingLinks } from './closing-links.ts';
+import type { Ledger } from './lease.ts';
 import { Member, type MemberView } from './member.ts';
+import { chooseUsed, type UsePolicy } from './used-members.ts';
 
 export interface PoolOptions {
-  readonly clock: Clock;
+  readonly ledger: Ledger;
   connect(endpoint: Endpoint): Link;
   onDrained?(key: string): void;
   /** Who is there, or who can take calls, has changed. */
@@ -12,17 +15,39 @@ export interface PoolOptions {
 /** Members and their links. */
 export class Pool {
   readonly listeners: (() => void)[] = [];
+  /** How many are `lendable`, and how many `usable`. */
+  lendable = 0;
+  usable = 0;
   readonly #options: PoolOptions;
   readonly #members = new Map<string, Member>();
-  /** Links on their way out, with the member that is leaving, or undefined where only its address changed. */
-  readonly #closing = new Map<Link, { readonly member: Member | undefined; readonly closed: Promise<void> }>();
+  /** Newest incarnation by instance id. */
+  readonly #byId = new Map<string, Member>();
+  readonly #closing: ClosingLinks;
+  #use: UsePolicy = {};
+  /** Some may be without a way. */
+  #isPartial = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#closing = new ClosingLinks(({ key }) => {
+      if (!this.#members.has(key)) options.onDrained?.(key);
+    });
+  }
+
+  get size(): number {
+    return this.#members.size;
   }
 
   members(): MapIterator<Member> {
     return this.#members.values();
+  }
+
+  byKey(key: string): Member | undefined {
+    return this.#members.get(key);
+  }
+
+  byId(instanceId: string): Member | undefined {
+    return this.#byId.get(instanceId);
   }
 
   apply(changes: readonly Change[]): void {
@@ -30,85 +55,141 @@ export class Pool {
       if (change.type === 'remove') this.#remove(change.key);
       else this.#put(change.endpoint);
     }
-    this.#options.onChange();
-    if (this.members().some((member) => member.isUsable())) this.#tell();
+    this.#openUsed();
+    this.#changed();
+  }
+
+  /** Which of the members a way is opened to. */
+  configure(use: UsePolicy): void {
+    const isSame = use.subset === this.#use.subset && use.maxConnections === this.#use.maxConnections;
+    this.#use = use;
+    if (isSame) return;
+    for (const member of this.#members.values()) {
+      member.unusedBecause = '';
+      member.share = 1;
+    }
+    this.#openUsed();
+    this.#changed();
+  }
+
+  /** Looks anew at whether a member can take calls. */
+  judge(member: Member): void {
+    const { weight, health = 'healthy' } = member.endpoint;
+    const lendable = member.state === 'ready' && weight > 0 && health !== 'draining';
+    const usable = lendable && health === 'healthy' && member.standing.name !== 'ejected';
+    this.lendable += Number(lendable) - Number(member.lendable);
+    this.usable += Number(usable) - Number(member.usable);
+    if (usable && !member.usable) member.readySinceMs = this.#options.ledger.clock.nowMs();
+    member.lendable = lendable;
+    member.usable = usable;
+  }
+
+  /** Outlier detection has changed its mind of a member. */
+  judgeAnew(member: Member): void {
+    this.judge(member);
+    this.#changed();
   }
 
   views(): MemberView[] {
-    const leaving = [...this.#closing.values()].flatMap(({ member }) => (member === undefined ? [] : [member]));
-    return [...this.#members.values(), ...leaving].map((member) => member.view());
+    return [...this.#members.values(), ...this.#closing.members()].map((member) => member.view());
   }
 
   async close(): Promise<void> {
     for (const key of this.#members.keys()) this.#remove(key);
     this.#options.onChange();
-    await Promise.all([...this.#closing.values()].map(({ closed }) => closed));
+    await this.#closing.closed();
   }
 
   destroy(): void {
-    for (const link of this.#closing.keys()) link.destroy();
-    for (const member of this.#members.values()) member.link.destroy();
+    this.#closing.destroy();
+    for (const member of this.#members.values()) member.link?.destroy();
+  }
+
+  /** Tells who waits that somebody may be able to take a call. */
+  tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  #changed(): void {
+    this.#options.onChange();
+    if (this.lendable > 0) this.tell();
   }
 
   #put(endpoint: Endpoint): void {
     const key = endpointKey(endpoint);
     const member = this.#members.get(key);
     if (member === undefined) {
-      const added = new Member(key, endpoint, this.#options.connect(endpoint));
+      const added = new Member(key, endpoint, this.#options.ledger);
+      // First the link: a connect that throws then leaves no member without one.
+      if (!isChosen(this.#use)) this.#open(added);
       this.#members.set(key, added);
-      this.#watch(added);
+      const other = this.#byId.get(added.id);
+      if (other === undefined || other.endpoint.incarnation < endpoint.incarnation) this.#byId.set(added.id, added);
       return;
     }
     const before = member.endpoint;
     member.endpoint = endpoint;
-    if (isSameAddress(before, endpoint)) return;
+    if (before.health === 'failing' && (endpoint.health ?? 'healthy') === 'healthy') {
+      this.#options.ledger.detector.checkPassed(member);
+    }
     const old = member.link;
-    // First the new one: a connect that throws then leaves the member with a link.
-    member.link = this.#options.connect(endpoint);
-    this.#close(old, undefined);
-    this.#watch(member);
+    if (old !== undefined && !isSameAddress(before, endpoint)) {
+      this.#open(member);
+      this.#closing.close(old, undefined);
+      member.reports.forget();
+    }
+    this.judge(member);
   }
 
   #remove(key: string): void {
     const member = this.#members.get(key);
     if (member === undefined) return;
     this.#members.delete(key);
+    if (this.#byId.get(member.id) === member) this.#byId.delete(member.id);
+    this.#options.ledger.detector.forget(member);
     this.#turn(member, 'draining');
-    this.#close(member.link, member);
+    if (member.link === undefined) this.#options.onDrained?.(key);
+    else this.#closing.close(member.link, member);
   }
 
   #turn(member: Member, state: Member['state']): void {
     member.state = state;
-    member.sinceMs = this.#options.clock.wallMs();
+    member.sinceMs = this.#options.ledger.clock.wallMs();
+    this.judge(member);
   }
 
-  #watch(member: Member): void {
-    const { link } = member;
+  /** Opens and closes ways where not all members get one. */
+  #openUsed(): void {
+    const isPartial = isChosen(this.#use);
+    if (!isPartial && !this.#isPartial) return;
+    this.#isPartial = isPartial;
+    chooseUsed([...this.#members.values()], this.#use);
+    for (const member of this.#members.values()) {
+      const { link, unusedBecause } = member;
+      if (unusedBecause === '' && link === undefined) this.#open(member);
+      if (unusedBecause === '' || link === undefined) continue;
+      member.link = undefined;
+      this.#turn(member, 'connecting');
+      this.#closing.close(link, undefined);
+    }
+  }
+
+  #open(member: Member): void {
+    const link = this.#options.connect(member.endpoint);
+    member.link = link;
     this.#turn(member, link.isReady() ? 'ready' : 'connecting');
     link.onReadyChange((ready) => {
       // A link that is on its way out has no say, even if its endpoint is still a member.
       if (member.link !== link || member.state === 'draining') return;
       this.#turn(member, ready ? 'ready' : 'connecting');
       this.#options.onChange();
-      if (ready) this.#tell();
+      if (ready) this.tell();
     });
   }
+}
 
-  #close(link: Link, member: Member | undefined): void {
-    const drained = (): void => {
-      this.#closing.delete(link);
-      if (member !== undefined && !this.#members.has(member.key)) this.#options.onDrained?.(member.key);
-    };
-    // A link that several balancers share is closed for us at once; our calls on it may still run. A link that cannot
-    // close properly is closed all the same.
-    const idle = (): Promise<void> | undefined => member?.idle();
-    const closed = link.close().then(idle, idle).then(drained);
-    this.#closing.set(link, { member, closed });
-  }
-
-  #tell(): void {
-    for (const listener of this.listeners) listener();
-  }
+function isChosen({ subset, maxConnections }: UsePolicy): boolean {
+  return subset !== undefined || maxConnections !== undefined;
 }
 
 function isSameAddress(a: Endpoint, b: Endpoint): boolean {
