@@ -1,19 +1,20 @@
 import type { Socket } from 'node:net';
-import type { Timer } from '@bascule/core';
 import { failLater, warn, type ClientCall } from './call.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { dial, reasonOfDialError } from './dial.ts';
 import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
 import { widenSendWindow } from '../flow.ts';
-import { FrameRouter, type FrameHandler } from '../frame-router.ts';
+import type { FrameHandler, FrameRouter } from '../frame-router.ts';
 import { DEFAULT_MAX_FRAME_BYTES, Flag, FrameReader, type Frame } from '../frames.ts';
 import { putGreeting } from '../greeting.ts';
-import { HpackDecoder } from '../hpack/decoder.ts';
+import type { HpackDecoder } from '../hpack/decoder.ts';
 import { endConnection, Outbox, type OutboxHooks } from '../outbox.ts';
 import { RequestHeads } from './heads.ts';
 import { Floods } from './floods.ts';
 import { Liveness } from './liveness.ts';
+import { PhaseTimer } from './phase-timer.ts';
+import { createDecoder, createRouter } from './reading.ts';
 import { parseResponseBlock } from './response.ts';
 import { Receiving } from '../receiving.ts';
 import { WindowGrowth } from '../window-growth.ts';
@@ -48,8 +49,8 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   readonly #liveness: Liveness;
   readonly #growth: WindowGrowth;
   readonly #floods: Floods;
+  readonly #phase: PhaseTimer;
   #state: ConnectionState = 'connecting';
-  #timer: Timer | undefined;
   #isAcknowledged = false;
   #connectedMs = 0;
   #goawayId = Infinity;
@@ -60,19 +61,13 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   constructor(options: ConnectionOptions) {
     const { clock, limits } = options;
     this.#options = options;
+    this.#phase = new PhaseTimer(clock);
     this.startedMs = clock.nowMs();
     this.idleSinceMs = this.startedMs;
     this.#floods = new Floods(clock, limits);
     this.#growth = new WindowGrowth(clock, limits.maxStreamWindowBytes, limits.connectionWindowBytes);
-    this.#decoder = new HpackDecoder({
-      maxTableBytes: limits.headerTableBytes,
-      maxListBytes: limits.maxHeaderListBytes,
-      maxPairs: limits.maxHeaderPairs,
-    });
-    this.#router = new FrameRouter(this, {
-      maxContinuations: limits.maxContinuations,
-      maxBlockBytes: 4 * limits.maxHeaderListBytes,
-    });
+    this.#decoder = createDecoder(limits);
+    this.#router = createRouter(this, limits);
     this.#reader = new FrameReader(DEFAULT_MAX_FRAME_BYTES, (frame) => {
       this.#router.route(frame);
       return this.#isReading();
@@ -279,7 +274,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     if (this.#isAcknowledged) return;
     this.#isAcknowledged = true;
     this.#growth.measured(this.#options.clock.nowMs() - this.#connectedMs);
-    this.#clearTimer();
+    this.#phase.clear();
   }
 
   #onDoubt(): void {
@@ -303,8 +298,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #awaitAcknowledgement(): void {
     const { settingsAckTimeoutMs } = this.#options.limits;
     const message = `the backend did not acknowledge SETTINGS within ${settingsAckTimeoutMs} ms`;
-    this.#clearTimer();
-    this.#timer = this.#options.clock.after(settingsAckTimeoutMs, () => {
+    this.#phase.set(settingsAckTimeoutMs, () => {
       this.#onFault(new ConnectionFault(ErrorCode.settingsTimeout, message));
     });
   }
@@ -355,7 +349,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   #onLost(): void {
     if (this.#state === 'closed') return;
-    this.#clearTimer();
+    this.#phase.clear();
     this.#outbox.shut();
     this.#changeTo('closed');
     this.#streams.failAll(this.#reason);
@@ -363,12 +357,6 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   #setTimer(delayMs: number, reason: string): void {
-    this.#clearTimer();
-    this.#timer = this.#options.clock.after(delayMs, () => this.destroy(reason));
-  }
-
-  #clearTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#phase.set(delayMs, () => this.destroy(reason));
   }
 }
