@@ -265,8 +265,9 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
 
   #onConnect(): void {
     if (this.#state !== 'connecting') return;
-    this.#connectedMs = this.#options.clock.nowMs();
-    this.#setTimer(this.#options.limits.settingsTimeoutMs, 'the backend did not speak HTTP/2 in time');
+    const { clock, limits } = this.#options;
+    this.#connectedMs = clock.nowMs();
+    this.#setTimer(limits.settingsTimeoutMs, 'the backend did not speak HTTP/2 in time');
     this.#changeTo('greeting');
   }
 
@@ -340,9 +341,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #onFault(error: unknown): void {
     const isPeers = error instanceof ConnectionFault;
     if (!isPeers) warn(error);
-    this.#reason = isPeers
-      ? `the connection to the backend was closed: ${error.message}`
-      : 'the connection to the backend was closed after an internal error';
+    this.#reason = `the connection to the backend was closed${isPeers ? `: ${error.message}` : ' after an internal error'}`;
     this.#sayGoodbye(isPeers ? error.code : ErrorCode.internalError);
     this.#streams.failAll(this.#reason);
   }
