@@ -10,4 +10,5 @@ export {
   type SlowStartPolicy,
   type SubsetPolicy,
 } from './balancing-policy.ts';
+export { MemberLease } from './lease.ts';
 export type { MemberView } from './member.ts';

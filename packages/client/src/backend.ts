@@ -1,4 +1,6 @@
 import type { Service } from '@bascule/core';
+import { createCallStack, hasStack } from './call-stack.ts';
+import { DiscoveryBackend } from './discovery-backend.ts';
 import { CLOSED, LinkBackend } from './link-backend.ts';
 import type { NodeTransportOptions } from './options.ts';
 import { refuse } from './refusal.ts';
@@ -9,6 +11,10 @@ import { checkWay } from './way.ts';
 /** Where a transport's calls go. */
 export interface Backend {
   readonly service: Service;
+  /** Whether calls that provably were not processed are worth another attempt by whoever makes them. */
+  readonly isRepeatable: boolean;
+  /** Whether it says to each attempt how much time is left. */
+  readonly saysTimeout: boolean;
   /** A call has failed because the server could not be reached, has waited, and comes again. */
   redial(): void;
   /** A call has begun. */
@@ -21,13 +27,30 @@ export interface Backend {
 
 /** Throws ConnectError for options that do not go together. */
 export function createBackend(options: NodeTransportOptions, settings: TransportSettings, target: Target): Backend {
-  if (options.service !== undefined) return new ServiceBackend(options.service);
+  if (options.service !== undefined) return treated(new ServiceBackend(options.service), options, settings);
   checkWay(options);
-  return new LinkBackend(options, settings, target);
+  if (options.discovery !== undefined) return new DiscoveryBackend(options, options.discovery, settings, target);
+  return treated(new LinkBackend(options, settings, target), options, settings);
+}
+
+/** One server, with the layers that the options ask for in front of it. */
+function treated(backend: Backend, options: NodeTransportOptions, { clock }: TransportSettings): Backend {
+  if (!hasStack(options)) return backend;
+  return {
+    service: createCallStack(options, clock, backend.service),
+    isRepeatable: backend.isRepeatable,
+    saysTimeout: true,
+    redial: () => backend.redial(),
+    enter: () => backend.enter(),
+    leave: () => backend.leave(),
+    close: () => backend.close(),
+  };
 }
 
 /** A Service of somebody else. */
 class ServiceBackend implements Backend {
+  readonly isRepeatable = true;
+  readonly saysTimeout = false;
   readonly #next: Service;
   readonly #quiet = Promise.withResolvers<void>();
   #state: 'open' | 'closed' = 'open';

@@ -3,7 +3,7 @@ import type { StreamResponse, UnaryResponse } from '@connectrpc/connect';
 import { createCallContext, type Fields } from '@bascule/core';
 import type { Backend } from './backend.ts';
 import { encodeRequest } from './encode-request.ts';
-import { errorOfAbort } from './failures.ts';
+import { errorOfAbort, errorOfOuter } from './failures.ts';
 import type { MethodPlan } from './method-plan.ts';
 import { createBaseFields, toRequestFields, type HeaderInit } from './request-fields.ts';
 import type { RpcCallParts } from './rpc-call.ts';
@@ -20,6 +20,8 @@ export interface CallWish {
   readonly header: HeaderInit | undefined;
   readonly signal: AbortSignal | undefined;
   readonly deadlineMs: number | undefined;
+  /** Of the call in whose handler this one is made: it fires when that is over. */
+  readonly outer: AbortSignal | undefined;
   /** `signal` fires at the deadline, so the call needs no timer of its own. */
   readonly signalKeepsDeadline?: true;
 }
@@ -60,19 +62,26 @@ export class Caller {
   }
 
   #partsOf(wish: CallWish): RpcCallParts {
-    const { plan, signal, deadlineMs } = wish;
+    const { plan, signal, outer, deadlineMs } = wish;
     if (signal?.aborted === true) throw errorOfAbort(signal);
+    const outerEnd = outer && errorOfOuter(outer);
+    if (outerEnd !== undefined) throw outerEnd;
     const nowMs = this.#settings.clock.nowMs();
     const call = createCallContext(String(++calls), nowMs, '');
     call.dialect = 'grpc';
     call.method = plan.facts;
+    call.policy = plan.policy;
+    call.cluster = plan.facts.service;
     call.deadlineMs = deadlineMs;
-    const remainingMs = deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - nowMs);
+    // Where each attempt says anew how much time is left, it need not be said here.
+    const isSaid = deadlineMs === undefined || this.#backend.saysTimeout;
+    const remainingMs = isSaid ? undefined : Math.max(0, deadlineMs - nowMs);
     return {
       settings: this.#settings,
       backend: this.#backend,
       plan,
       signal,
+      outer,
       signalKeepsDeadline: wish.signalKeepsDeadline ?? false,
       head: {
         method: 'POST',

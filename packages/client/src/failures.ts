@@ -60,6 +60,19 @@ export function errorOfAbort(signal: AbortSignal | undefined): ConnectError {
   return ConnectError.from(signal?.reason, Code.Canceled);
 }
 
+/**
+ * What the end of the outer call means for one made inside of it: undefined when its handler ended it, since what a
+ * handler leaves running is its own affair.
+ */
+export function errorOfOuter(outer: AbortSignal): ConnectError | undefined {
+  if (!outer.aborted || !(outer.reason instanceof ConnectError)) return undefined;
+  const { code } = outer.reason;
+  if (code === Code.DeadlineExceeded) return deadlineError();
+  return code === Code.Canceled
+    ? new ConnectError('the call that this one was made for was canceled', code)
+    : undefined;
+}
+
 /** By number, which is the same in core and in Connect; "ok" is no code of an error. */
 const CODES = new Map(
   Object.values(Code).flatMap((code) => (typeof code === 'number' ? [[code as number, code]] : [])),

@@ -1,6 +1,6 @@
 export { createLinks, type Links } from './channel/links.ts';
-export { createLoads, type EndpointLoad, type Loads } from './channel/loads.ts';
-export { createPick, type Pick } from './channel/pick.ts';
+export { createLoads, wantsLoad, type EndpointLoad, type Loads } from './channel/loads.ts';
+export { createPick, type EndpointPick, type Lender } from './channel/pick.ts';
 export { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';
 export { processedOf } from './failures.ts';

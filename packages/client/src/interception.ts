@@ -44,10 +44,10 @@ export function createInterception(settings: TransportSettings, caller: Caller):
   }
 
   function wishOf(wish: CallWish, request: UnaryRequest | StreamRequest): CallWish {
-    const { plan, deadlineMs } = wish;
+    const { plan, deadlineMs, outer } = wish;
     const { url, header, signal } = request;
     const path = url === plan.url ? plan.path : pathOf(url);
-    return { plan, path, header, signal, deadlineMs, signalKeepsDeadline: true };
+    return { plan, path, header, signal, deadlineMs, outer, signalKeepsDeadline: true };
   }
 
   function commonOf(method: DescMethodUnary | DescMethodStreaming, wish: CallWish, values: ContextValues | undefined) {

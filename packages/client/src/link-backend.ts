@@ -20,6 +20,8 @@ export const CLOSED = { ...callError(Code.unavailable, 'the transport is closed'
 
 /** A link that is opened by a call, replaced while the server cannot be reached, and closed when there was none for long. */
 export class LinkBackend implements Backend {
+  readonly isRepeatable = true;
+  readonly saysTimeout = false;
   readonly #options: NodeTransportOptions;
   readonly #settings: TransportSettings;
   readonly #target: Target;

@@ -1,4 +1,4 @@
-import type { Idempotency, MethodFacts, MethodKind } from '@bascule/core';
+import type { CallPolicy, Idempotency, MethodFacts, MethodKind } from '@bascule/core';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -11,6 +11,7 @@ export interface MethodPlan {
   /** Path of the URL: what goes over the wire. */
   readonly path: string;
   readonly facts: MethodFacts;
+  readonly policy: CallPolicy;
   /** Throws ConnectError. */
   serialize(message: Message): Uint8Array;
   /** Throws ConnectError. */
@@ -41,7 +42,15 @@ function createPlan(method: DescMethod, settings: TransportSettings): MethodPlan
   const url = createMethodUrl(settings.baseUrl, method);
   const { useBinaryFormat, jsonOptions, binaryOptions } = settings;
   const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions, binaryOptions);
-  return { url, path: pathOf(url), facts: factsOf(method), serialize, parse: (bytes) => parseAnswer(parse, bytes) };
+  const facts = factsOf(method);
+  return {
+    url,
+    path: pathOf(url),
+    facts,
+    policy: settings.policyOf(facts),
+    serialize,
+    parse: (bytes) => parseAnswer(parse, bytes),
+  };
 }
 
 /** Path and query of an absolute URL. */

@@ -15,7 +15,7 @@ import { encodeFrame, FLAG_COMPRESSED } from '@bascule/wire';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import type { Backend } from './backend.ts';
-import { deadlineError, errorOfAbort, errorOfTrailers, errorOfWire } from './failures.ts';
+import { deadlineError, errorOfAbort, errorOfOuter, errorOfTrailers, errorOfWire } from './failures.ts';
 import { MessageAssembler, type MessageSink } from './message-assembler.ts';
 import type { MethodPlan } from './method-plan.ts';
 import { LazyHeaders } from './response-headers.ts';
@@ -32,6 +32,8 @@ export interface RpcCallParts {
   readonly plan: MethodPlan;
   readonly head: RequestHead;
   readonly signal: AbortSignal | undefined;
+  /** Of the call in whose handler this one is made. */
+  readonly outer: AbortSignal | undefined;
   /** `signal` fires at the deadline, so the call needs no timer of its own. */
   readonly signalKeepsDeadline: boolean;
 }
@@ -78,7 +80,7 @@ export abstract class RpcCall implements Reply, MessageSink {
 
   /** Begins the call. Nothing of the answer comes before this has returned. */
   protected begin(): void {
-    const { signal, settings, head, signalKeepsDeadline, backend } = this.parts;
+    const { signal, outer, settings, head, signalKeepsDeadline, backend } = this.parts;
     backend.enter();
     const { deadlineMs } = head.call;
     if (deadlineMs !== undefined && !signalKeepsDeadline) {
@@ -87,6 +89,9 @@ export abstract class RpcCall implements Reply, MessageSink {
       this.#deadline = settings.clock.after(leftMs, () => this.abandon(deadlineError(), 'deadline'));
     }
     signal?.addEventListener('abort', this);
+    outer?.addEventListener('abort', this);
+    // Where others repeat calls, they keep what they need for it.
+    if (!backend.isRepeatable) this.#upload.commit();
     this.#try();
   }
 
@@ -94,9 +99,11 @@ export abstract class RpcCall implements Reply, MessageSink {
     return this.#state === 'over';
   }
 
-  /** The caller's signal fired. */
+  /** The caller's signal fired, or the outer call's. */
   handleEvent(): void {
-    const error = errorOfAbort(this.parts.signal);
+    const { signal, outer } = this.parts;
+    const error = signal?.aborted === true ? errorOfAbort(signal) : outer && errorOfOuter(outer);
+    if (error === undefined) return;
     this.abandon(error, error.code === Code.DeadlineExceeded ? 'deadline' : 'caller-gone');
   }
 
@@ -233,6 +240,7 @@ export abstract class RpcCall implements Reply, MessageSink {
     this.#deadline?.cancel();
     this.#pause?.cancel();
     this.parts.signal?.removeEventListener('abort', this);
+    this.parts.outer?.removeEventListener('abort', this);
     this.parts.backend.leave();
     this.onEnd(error);
   }

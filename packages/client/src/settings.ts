@@ -1,8 +1,10 @@
-import { systemClock, type Clock } from '@bascule/core';
+import { systemClock, type CallPolicy, type Clock, type MethodFacts } from '@bascule/core';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
+import { createPolicyOf } from './call-policies.ts';
 import type { NodeTransportOptions } from './options.ts';
+import { ANY_ENDPOINT } from './target.ts';
 
 /** Options with their defaults, as far as calls read them. */
 export interface TransportSettings {
@@ -15,6 +17,9 @@ export interface TransportSettings {
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
   readonly defaultTimeoutMs: number | undefined;
+  readonly inheritDeadline: boolean;
+  /** How calls of a method are treated. */
+  policyOf(method: MethodFacts): CallPolicy;
   readonly connectWaitMs: number;
   readonly jsonOptions: NodeTransportOptions['jsonOptions'];
   readonly binaryOptions: NodeTransportOptions['binaryOptions'];
@@ -26,7 +31,7 @@ const MAX_MESSAGE_BYTES = 0xffff_ffff;
 /** Fills in defaults. Throws ConnectError when an option is out of its range. */
 export function toSettings(options: NodeTransportOptions): TransportSettings {
   return {
-    baseUrl: options.baseUrl,
+    baseUrl: baseUrlOf(options),
     useBinaryFormat: options.useBinaryFormat ?? true,
     interceptors: options.interceptors ?? [],
     sendCompression: options.sendCompression ?? null,
@@ -35,11 +40,22 @@ export function toSettings(options: NodeTransportOptions): TransportSettings {
     readMaxBytes: inRange('readMaxBytes', options.readMaxBytes ?? 4 * 1024 * 1024, 1),
     writeMaxBytes: inRange('writeMaxBytes', options.writeMaxBytes ?? MAX_MESSAGE_BYTES, 1),
     defaultTimeoutMs: options.defaultTimeoutMs,
+    inheritDeadline: options.inheritDeadline ?? true,
+    policyOf: createPolicyOf(options),
     connectWaitMs: options.connectWaitMs ?? 1000,
     jsonOptions: options.jsonOptions,
     binaryOptions: options.binaryOptions,
     clock: options.clock ?? systemClock,
   };
+}
+
+function baseUrlOf({ baseUrl, discovery }: NodeTransportOptions): string {
+  if (discovery?.sources.length === 0) {
+    throw new ConnectError('discovery has no sources: name one, like dns://places.internal:8080', Code.Internal);
+  }
+  if (baseUrl !== undefined) return baseUrl;
+  if (discovery !== undefined) return ANY_ENDPOINT;
+  throw new ConnectError('there is nowhere to call: give baseUrl, or discovery with its sources', Code.Internal);
 }
 
 function inRange(name: string, value: number, min: number): number {

@@ -5,9 +5,12 @@ export interface Target {
   readonly scheme: 'http' | 'https';
   readonly host: string;
   readonly port: number;
-  /** As callers write it: without the scheme's own port. */
+  /** As callers write it: without the scheme's own port. Empty where each endpoint is called by its own address. */
   readonly authority: string;
 }
+
+/** Stands for a base URL where endpoints are called by their own addresses: what interceptors see. */
+export const ANY_ENDPOINT = 'http://any.endpoint.invalid';
 
 /** Throws ConnectError when `baseUrl` is no absolute http or https URL. */
 export function parseTarget(baseUrl: string): Target {
@@ -21,6 +24,6 @@ export function parseTarget(baseUrl: string): Target {
     scheme,
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port),
-    authority: url.host,
+    authority: baseUrl === ANY_ENDPOINT ? '' : url.host,
   };
 }

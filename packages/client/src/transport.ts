@@ -1,9 +1,10 @@
+import { ambientCall } from '@bascule/core';
 import { create } from '@bufbuild/protobuf';
 import { ConnectError, type StreamResponse, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import { createBackend } from './backend.ts';
 import { Caller, type CallWish } from './caller.ts';
 import { createInterception } from './interception.ts';
-import { createPlans } from './method-plan.ts';
+import { createPlans, type MethodPlan } from './method-plan.ts';
 import type { NodeTransport, NodeTransportOptions } from './options.ts';
 import { toSettings } from './settings.ts';
 import { parseTarget } from './target.ts';
@@ -22,13 +23,28 @@ export function createNodeTransport(options: NodeTransportOptions): NodeTranspor
   const caller = new Caller(settings, target, backend);
   const interception = settings.interceptors.length === 0 ? undefined : createInterception(settings, caller);
 
-  function deadlineOf(timeoutMs: number | undefined): number | undefined {
-    const chosenMs = timeoutMs ?? settings.defaultTimeoutMs;
-    return chosenMs === undefined || chosenMs <= 0 ? undefined : settings.clock.nowMs() + chosenMs;
+  function wishOf(...[method, signal, timeoutMs, header]: Parameters<Transport['unary' | 'stream']>): CallWish {
+    const plan = planOf(method);
+    const outer = settings.inheritDeadline ? ambientCall() : undefined;
+    return {
+      plan,
+      header,
+      signal,
+      deadlineMs: deadlineOf(plan, timeoutMs, outer?.deadlineMs),
+      outer: outer?.signal,
+    };
   }
 
-  function wishOf(...[method, signal, timeoutMs, header]: Parameters<Transport['unary' | 'stream']>): CallWish {
-    return { plan: planOf(method), header, signal, deadlineMs: deadlineOf(timeoutMs) };
+  function deadlineOf(
+    { policy, facts }: MethodPlan,
+    timeoutMs: number | undefined,
+    outerMs: number | undefined,
+  ): number | undefined {
+    const ofPolicyMs = facts.kind === 'unary' ? policy.defaultTimeoutMs : undefined;
+    const wishedMs = timeoutMs ?? ofPolicyMs ?? settings.defaultTimeoutMs ?? 0;
+    if (wishedMs <= 0) return outerMs;
+    const ownMs = settings.clock.nowMs() + Math.min(wishedMs, policy.maxTimeoutMs ?? Infinity);
+    return outerMs === undefined ? ownMs : Math.min(ownMs, outerMs);
   }
 
   function unary(...call: Parameters<Transport['unary']>): Promise<UnaryResponse> {

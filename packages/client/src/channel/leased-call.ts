@@ -1,3 +1,4 @@
+import { MemberLease } from '@bascule/balancer';
 import {
   CANCELED_OUTCOME,
   outcomeOfEnd,
@@ -12,31 +13,48 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@bascule/core';
+import type { ReadLoad } from './loads.ts';
+import { MessageCounter } from './message-counter.ts';
 
-/** Runs a call on a lent endpoint and gives the lease back exactly once, however the call ends. */
-export function runLeased(lease: Lease, head: RequestHead, reply: Reply): Body {
-  const call = new LeasedReply(lease, reply);
-  const body = lease.service(head, call);
-  return new LeasedBody(call, body);
+/** Who is told of calls on lent endpoints. */
+export interface LeaseWatch {
+  /** A lease of `cluster` is back: its endpoint may have room for a call that waits. */
+  released(cluster: string): void;
 }
 
-class LeasedReply implements Reply {
+/**
+ * The callee's side of a call on a lent endpoint. It is the place for its own lease (`Balancer.pick` fills it): one
+ * object for both, since calls are many.
+ */
+export class LeasedReply extends MemberLease implements Reply {
   over = false;
-  #head: ResponseHead | undefined;
-  readonly #lease: Lease;
+  #head: ResponseHead | undefined = undefined;
+  #lease: Lease = this;
+  #cluster = '';
+  #readLoad: ReadLoad | undefined = undefined;
+  /** Of streams only: how fast unary calls are is known by their end, and they have no rate. */
+  #answers: MessageCounter | undefined = undefined;
+  #isAnswered = false;
   readonly #reply: Reply;
+  readonly #watch: LeaseWatch;
 
-  constructor(lease: Lease, reply: Reply) {
-    this.#lease = lease;
+  constructor(reply: Reply, watch: LeaseWatch) {
+    super();
     this.#reply = reply;
+    this.#watch = watch;
   }
 
-  /** True for whoever ends the call first. */
-  finish(outcome: Outcome): boolean {
-    if (this.over) return false;
-    this.over = true;
-    this.#lease.release(outcome);
-    return true;
+  /**
+   * Runs the call on `lease`, which is this itself or something around it, and gives it back exactly once, however the
+   * call ends. `readLoad` reads what the endpoint says of its load; undefined where nobody wants to know.
+   */
+  run(lease: Lease, head: RequestHead, readLoad?: ReadLoad): Body {
+    this.#lease = lease;
+    this.#cluster = head.call.cluster;
+    this.#readLoad = readLoad;
+    if (head.call.method?.kind === 'unary') return new LeasedBody(this, lease.service(head, this), undefined);
+    this.#answers = new MessageCounter();
+    return new LeasedBody(this, lease.service(head, this), new MessageCounter());
   }
 
   head(head: ResponseHead): void {
@@ -46,7 +64,9 @@ class LeasedReply implements Reply {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.over) this.#reply.write(bytes);
+    if (this.over) return;
+    if (this.#answers !== undefined) this.#count(this.#answers, bytes);
+    this.#reply.write(bytes);
   }
 
   grant(bytes: number): void {
@@ -54,25 +74,64 @@ class LeasedReply implements Reply {
   }
 
   end(trailers: Fields): void {
-    if (this.finish(outcomeOfEnd(this.#head, trailers))) this.#reply.end(trailers);
+    if (this.over) return;
+    this.#readLoad?.(this.#lease.endpoint, trailers);
+    this.#giveBack(outcomeOfEnd(this.#head, trailers));
+    this.#reply.end(trailers);
+    // Behind the call's own end, or the next call would begin in the middle of this one.
+    this.#watch.released(this.#cluster);
   }
 
   fail(error: CallError): void {
-    if (this.finish(outcomeOfFail(error))) this.#reply.fail(error);
+    if (this.over) return;
+    this.#giveBack(outcomeOfFail(error));
+    this.#reply.fail(error);
+    this.#watch.released(this.#cluster);
+  }
+
+  /** The caller gives up. */
+  cancel(body: Body, reason: Cancel): void {
+    if (this.over) return;
+    this.#giveBack(CANCELED_OUTCOME);
+    body.cancel(reason);
+    this.#watch.released(this.#cluster);
+  }
+
+  /** Messages of the stream have passed, in either direction. */
+  count(messages: number): void {
+    for (let i = 0; i < messages; i++) this.#lease.moved();
+  }
+
+  #count(answers: MessageCounter, bytes: Uint8Array): void {
+    const messages = answers.count(bytes);
+    if (messages > 0 && !this.#isAnswered) {
+      this.#isAnswered = true;
+      this.#lease.answered();
+    }
+    this.count(messages);
+  }
+
+  #giveBack(outcome: Outcome): void {
+    this.over = true;
+    this.#lease.release(outcome);
   }
 }
 
 class LeasedBody implements Body {
   readonly #call: LeasedReply;
   readonly #body: Body;
+  readonly #requests: MessageCounter | undefined;
 
-  constructor(call: LeasedReply, body: Body) {
+  constructor(call: LeasedReply, body: Body, requests: MessageCounter | undefined) {
     this.#call = call;
     this.#body = body;
+    this.#requests = requests;
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.#call.over) this.#body.write(bytes);
+    if (this.#call.over) return;
+    if (this.#requests !== undefined) this.#call.count(this.#requests.count(bytes));
+    this.#body.write(bytes);
   }
 
   end(): void {
@@ -84,6 +143,6 @@ class LeasedBody implements Body {
   }
 
   cancel(reason: Cancel): void {
-    if (this.#call.finish(CANCELED_OUTCOME)) this.#body.cancel(reason);
+    this.#call.cancel(this.#body, reason);
   }
 }

@@ -8,6 +8,8 @@ import {
   createHttp1Link,
   createHttp2Link,
   createPortLink,
+  type ConnectUpstreamOptions,
+  type LinkTls,
 } from '@bascule/wire';
 
 /** Links by endpoint: services that share a backend share its connections. */
@@ -23,6 +25,12 @@ export interface LinksOptions {
   readonly clock: Clock;
   /** Nobody uses the endpoint any more and its last call has ended. `key` is its `endpointKey`. */
   onRetired(key: string): void;
+  /** Default: in the clear. */
+  readonly tls?: LinkTls | undefined;
+  /** Of links over HTTP/2. */
+  readonly http2?: Pick<Parameters<typeof createHttp2Link>[0], 'holdsProcess' | 'keepaliveMs'>;
+  /** Of endpoints that speak Connect. */
+  readonly connect?: ConnectUpstreamOptions;
 }
 
 interface Shared {
@@ -41,22 +49,24 @@ export function createLinks(options: LinksOptions): Links {
 
   function connect(endpoint: Endpoint, key: string): Link {
     const { host, port, protocol } = endpoint;
-    const target = { host, port, clock: options.clock };
+    const { clock, tls, http2, connect } = options;
+    const target = { host, port, clock, ...(tls !== undefined && { tls }) };
+    const createConnect = (next: Service): Service => createConnectUpstream(next, connect);
     switch (protocol) {
       case 'grpc':
-        return speaking(createHttp2Link(target), createGrpcUpstream);
+        return speaking(createHttp2Link({ ...target, ...http2 }), createGrpcUpstream);
       case 'grpc-web':
-        return speaking(createHttp2Link(target), createGrpcWebUpstream);
+        return speaking(createHttp2Link({ ...target, ...http2 }), createGrpcWebUpstream);
       case 'grpc-web+http1':
         return speaking(createHttp1Link(target), createGrpcWebUpstream);
       case 'connect':
-        return speaking(createHttp2Link(target), createConnectUpstream);
+        return speaking(createHttp2Link({ ...target, ...http2 }), createConnect);
       case 'connect+http1':
-        return speaking(createHttp1Link(target), createConnectUpstream);
+        return speaking(createHttp1Link(target), createConnect);
       case 'port': {
         const own = ports.get(key);
         ports.delete(key);
-        return own === undefined ? DEAD_LINK : createPortLink(own, options.clock);
+        return own === undefined ? DEAD_LINK : createPortLink(own, clock);
       }
       default:
         return protocol satisfies never;

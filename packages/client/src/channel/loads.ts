@@ -1,19 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import {
-  endpointKey,
-  getField,
-  type Body,
-  type CallError,
-  type Clock,
-  type Endpoint,
-  type Fields,
-  type Lease,
-  type Outcome,
-  type Reply,
-  type RequestHead,
-  type ResponseHead,
-  type Service,
-} from '@bascule/core';
+import type { BalancingPolicy } from '@bascule/balancer';
+import { endpointKey, getField, type Clock, type Endpoint, type Fields } from '@bascule/core';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
 
 /** What an answer said of its endpoint's load (ORCA). */
@@ -27,18 +14,40 @@ export interface EndpointLoad {
   readonly ageMs: number;
 }
 
+/** What policies weigh endpoints by. Source: gRFC A58. */
+export interface PolicyLoad {
+  /** `application_utilization`, or `cpu_utilization` where that is 0. */
+  readonly utilization: number;
+  /** `rps_fractional`: calls per second. */
+  readonly qps: number;
+  /** Errors per second. */
+  readonly eps: number;
+}
+
+/** Reads what the trailers of an answer say of the endpoint's load. */
+export type ReadLoad = (endpoint: Endpoint, trailers: Fields) => void;
+
 /** What endpoints say of their load in the trailers of answers. Source: gRFC A51. */
 export interface Loads {
-  /** The lease with a look at the end of its call; for services with a limit only, since it costs an object per call. */
-  watch(lease: Lease): Lease;
+  /**
+   * A reader for one cluster, which tells `report` as well. Give it to calls only where {@link wantsLoad} or a limit
+   * asks for it: it looks through the trailers of each.
+   */
+  reader(report?: (key: string, load: PolicyLoad) => void): ReadLoad;
   /** The last word of each endpoint that has said one since `withinMs` ago. */
   recent(withinMs: number): EndpointLoad[];
   /** Forgets an endpoint. */
   retire(key: string): void;
 }
 
+/** Whether a policy weighs endpoints by what they say of their load. */
+export function wantsLoad({ policy }: BalancingPolicy): boolean {
+  return policy.name === 'orca-weighted-round-robin' || policy.name === 'dynamic-weight';
+}
+
+/** Source: gRFC A51; `TrailerMetadataKey` of grpc-go's orca. */
 const TRAILER = 'endpoint-load-metrics-bin';
-/** Answers come by the thousand, and a limit is about seconds. */
+/** Answers come by the thousand, while limits are about seconds and weights are made anew each second (gRFC A58). */
 const MIN_INTERVAL_MS = 250;
 /** A report has a few numbers; more of them would cost the thread what the limit is to save the endpoint. */
 const MAX_BASE64_LENGTH = 4_096;
@@ -51,20 +60,26 @@ interface Kept {
 
 export function createLoads(clock: Clock): Loads {
   const kept = new Map<string, Kept>();
-
-  function read(endpoint: Endpoint, trailers: Fields): void {
-    const value = getField(trailers, TRAILER);
-    if (value === undefined || value.length > MAX_BASE64_LENGTH) return;
-    const key = endpointKey(endpoint);
-    const atMs = clock.nowMs();
-    const before = kept.get(key);
-    if (before !== undefined && atMs - before.atMs < MIN_INTERVAL_MS) return;
-    const report = decode(value);
-    if (report !== undefined) kept.set(key, { ...report, atMs });
-  }
-
   return {
-    watch: (lease) => new WatchedLease(lease, read),
+    reader(report) {
+      /** Of each reader, since an endpoint may stand in several clusters: a word to one must not hide from another. */
+      const readMs = new WeakMap<Endpoint, number>();
+      return (endpoint, trailers) => {
+        const value = getField(trailers, TRAILER);
+        if (value === undefined || value.length > MAX_BASE64_LENGTH) return;
+        const atMs = clock.nowMs();
+        const beforeMs = readMs.get(endpoint);
+        if (beforeMs !== undefined && atMs - beforeMs < MIN_INTERVAL_MS) return;
+        const decoded = decode(value);
+        if (decoded === undefined) return;
+        readMs.set(endpoint, atMs);
+        const { applicationUtilization, cpuUtilization, qps, eps } = decoded;
+        const key = endpointKey(endpoint);
+        kept.set(key, { applicationUtilization, cpuUtilization, atMs });
+        const utilization = applicationUtilization > 0 ? applicationUtilization : cpuUtilization;
+        report?.(key, { utilization, qps, eps });
+      };
+    },
     recent(withinMs) {
       const nowMs = clock.nowMs();
       const reports: EndpointLoad[] = [];
@@ -77,14 +92,18 @@ export function createLoads(clock: Clock): Loads {
   };
 }
 
+interface Decoded extends Omit<PolicyLoad, 'utilization'> {
+  readonly applicationUtilization: number;
+  readonly cpuUtilization: number;
+}
+
 /** Undefined for what is no report: an endpoint that writes nonsense is one without a report. */
-function decode(base64: string): Omit<Kept, 'atMs'> | undefined {
+function decode(base64: string): Decoded | undefined {
   try {
     const report = fromBinary(OrcaLoadReportSchema, Buffer.from(base64, 'base64'));
-    const { applicationUtilization, cpuUtilization } = report;
-    return isLoad(applicationUtilization) && isLoad(cpuUtilization)
-      ? { applicationUtilization, cpuUtilization }
-      : undefined;
+    const { applicationUtilization, cpuUtilization, rpsFractional: qps, eps } = report;
+    const decoded = { applicationUtilization, cpuUtilization, qps, eps };
+    return Object.values(decoded).every(isLoad) ? decoded : undefined;
   } catch {
     return undefined;
   }
@@ -93,64 +112,4 @@ function decode(base64: string): Omit<Kept, 'atMs'> | undefined {
 /** More than 1 is lawful: an endpoint may say that it is over its own limit. */
 function isLoad(value: number): boolean {
   return Number.isFinite(value) && value >= 0;
-}
-
-type Read = (endpoint: Endpoint, trailers: Fields) => void;
-
-class WatchedLease implements Lease {
-  readonly endpoint: Endpoint;
-  readonly service: Service;
-  readonly #lease: Lease;
-
-  constructor(lease: Lease, read: Read) {
-    const { endpoint, service } = lease;
-    this.#lease = lease;
-    this.endpoint = endpoint;
-    this.service = (head: RequestHead, reply: Reply): Body => service(head, new WatchedReply(reply, endpoint, read));
-  }
-
-  answered(): void {
-    this.#lease.answered();
-  }
-
-  moved(): void {
-    this.#lease.moved();
-  }
-
-  release(outcome: Outcome): void {
-    this.#lease.release(outcome);
-  }
-}
-
-class WatchedReply implements Reply {
-  readonly #reply: Reply;
-  readonly #endpoint: Endpoint;
-  readonly #read: Read;
-
-  constructor(reply: Reply, endpoint: Endpoint, read: Read) {
-    this.#reply = reply;
-    this.#endpoint = endpoint;
-    this.#read = read;
-  }
-
-  head(head: ResponseHead): void {
-    this.#reply.head(head);
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#reply.write(bytes);
-  }
-
-  grant(bytes: number): void {
-    this.#reply.grant(bytes);
-  }
-
-  end(trailers: Fields): void {
-    this.#read(this.#endpoint, trailers);
-    this.#reply.end(trailers);
-  }
-
-  fail(error: CallError): void {
-    this.#reply.fail(error);
-  }
 }

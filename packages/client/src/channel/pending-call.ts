@@ -15,8 +15,8 @@ type State =
  * when it starts. The lease's own call drops what comes after the end.
  */
 export class PendingCall implements Body {
-  /** Set by the pick: tries again to get an endpoint. */
-  retry: () => void = () => {};
+  /** Set by the pick: tries again to get an endpoint, and says whether there was one. */
+  retry: () => boolean = () => false;
   #state: State = { name: 'waiting' };
   readonly #kept = new KeptBytes();
   #ended = false;

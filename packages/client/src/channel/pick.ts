@@ -1,90 +1,153 @@
+import type { MemberLease } from '@bascule/balancer';
 import {
+  CANCELED_OUTCOME,
   Code,
   callError,
   endpointKey,
+  type Body,
+  type CallError,
   type Clock,
+  type Explanation,
   type Lease,
   type Reply,
   type RequestHead,
   type Service,
+  type ServiceLimits,
 } from '@bascule/core';
 import { refuseCall } from '@bascule/layers';
-import { runLeased } from './leased-call.ts';
+import { LeasedReply } from './leased-call.ts';
+import type { ReadLoad } from './loads.ts';
 import { PendingCall } from './pending-call.ts';
+import { WaitingRoom } from './waiting-room.ts';
+
+/** Lends endpoints of one cluster. */
+export interface Lender {
+  /** Undefined when none can take calls. `slot` is a place for the lease, which may be left unused. */
+  pick(head: RequestHead, slot: MemberLease): Lease | undefined;
+  /** Reads what endpoints say of their load in trailers; undefined where nobody wants to know. */
+  readonly readLoad?: ReadLoad | undefined;
+}
 
 /** How a call gets its endpoint. */
 export interface PickOptions {
   readonly clock: Clock;
-  findBalancer(service: string): { pick(head: RequestHead): Lease | undefined } | undefined;
-  /** How long a call waits while endpoints exist but none is ready. */
+  findBalancer(cluster: string): Lender | undefined;
+  /**
+   * How long a call waits while endpoints exist but none is ready, where `policy.connectTimeoutMs` of the call does not
+   * say. 0 fails it at once.
+   */
   connectTimeoutMs(): number;
-  /** Calls that may wait at once, over all services. */
+  /** Calls that may wait at once, over all clusters. */
   maxPending(): number;
+  /** Limits of the call's cluster: `maxPending` of it may wait. Default: none. */
+  limitsOf?(head: RequestHead): Pick<ServiceLimits, 'maxPending'> | undefined;
+  /** Why no endpoint of a cluster is ready: for the caller's eyes, so not for callers from outside. Default: not said. */
+  why?(cluster: string): string;
 }
 
-/** The innermost Service of the stack: an endpoint is lent, the call runs on its link, the lease goes back. */
-export interface Pick {
+/**
+ * The innermost Service of the stack: an endpoint is lent, the call runs on its link, the lease goes back. A call that
+ * only asks where it would go (`explanation.dryRun`) gets its endpoint, gives it back, and fails as `canceled`, final
+ * and never sent.
+ */
+export interface EndpointPick {
   readonly service: Service;
-  /** Tells that endpoints may have become ready: calls that wait try again. */
-  wake(): void;
+  /** Tells that endpoints of `cluster` may have become ready: calls that wait try again. Undefined is all clusters. */
+  wake(cluster?: string): void;
   waiting(): number;
 }
 
-export function createPick(options: PickOptions): Pick {
-  const waiting = new Set<PendingCall>();
+export function createPick(options: PickOptions): EndpointPick {
+  const room = new WaitingRoom();
 
-  function tryPick(head: RequestHead): Lease | undefined {
-    return options.findBalancer(head.call.cluster)?.pick(head);
+  /** Undefined when there is nobody. */
+  function tryBegin(head: RequestHead, reply: Reply): Body | undefined {
+    const lender = options.findBalancer(head.call.cluster);
+    if (lender === undefined) return undefined;
+    const call = new LeasedReply(reply, room);
+    const lease = lender.pick(head, call);
+    return lease === undefined ? undefined : begin(call, lease, lender.readLoad, head, reply);
   }
 
-  function wait(head: RequestHead, reply: Reply): PendingCall | undefined {
-    if (waiting.size >= options.maxPending()) return undefined;
+  function notReady({ call }: RequestHead): CallError {
+    const why = options.why?.(call.cluster) ?? '';
+    const message = `no endpoint of ${call.cluster} is ready${why === '' ? '' : `: ${why}`}`;
+    return { ...callError(Code.unavailable, message, 'never-sent'), final: true };
+  }
+
+  function mayWait(head: RequestHead): boolean {
+    if (room.size >= options.maxPending()) return false;
+    const maxPending = options.limitsOf?.(head)?.maxPending;
+    return maxPending === undefined || room.countOf(head.call.cluster) < maxPending;
+  }
+
+  function wait(head: RequestHead, reply: Reply, timeoutMs: number): PendingCall {
+    const { cluster } = head.call;
     const call: PendingCall = new PendingCall(reply, () => leave());
-    const timer = options.clock.after(options.connectTimeoutMs(), () => {
+    const timer = options.clock.after(timeoutMs, () => {
       leave();
       call.fail(notReady(head));
     });
     const leave = (): void => {
       timer.cancel();
-      waiting.delete(call);
+      room.delete(cluster, call);
     };
     call.retry = () => {
-      const lease = tryPick(head);
-      if (lease === undefined) return;
+      const leased = new LeasedReply(reply, room);
+      const lender = options.findBalancer(cluster);
+      const lease = lender?.pick(head, leased);
+      if (lease === undefined) return false;
       leave();
-      call.start((inner) => begin(lease, head, inner));
+      call.start((inner) => begin(leased, lease, lender?.readLoad, head, inner));
+      return true;
     };
-    waiting.add(call);
+    room.add(cluster, call);
     return call;
   }
 
   return {
     service(head, reply) {
-      const lease = tryPick(head);
-      if (lease !== undefined) return begin(lease, head, reply);
-      return wait(head, reply) ?? refuseCall(reply, overflow(head));
+      const { explanation, policy } = head.call;
+      if (explanation !== undefined) beginNote(explanation, options.clock.nowMs() - head.call.startedMs);
+      const body = tryBegin(head, reply);
+      if (body !== undefined) return body;
+      const timeoutMs = policy.connectTimeoutMs ?? options.connectTimeoutMs();
+      if (timeoutMs <= 0) return refuseCall(reply, notReady(head));
+      return mayWait(head) ? wait(head, reply, timeoutMs) : refuseCall(reply, overflow(head));
     },
-    wake() {
-      for (const call of waiting) call.retry();
-    },
-    waiting: () => waiting.size,
+    wake: (cluster) => (cluster === undefined ? room.wakeAll() : room.wake(cluster)),
+    waiting: () => room.size,
   };
 }
 
-function begin(lease: Lease, head: RequestHead, reply: Reply) {
+function begin(
+  leased: LeasedReply,
+  lease: Lease,
+  readLoad: ReadLoad | undefined,
+  head: RequestHead,
+  reply: Reply,
+): Body {
   const { call } = head;
   call.attempts++;
   call.tried.push(endpointKey(lease.endpoint));
   call.endpoint = lease.endpoint;
-  return runLeased(lease, head, reply);
+  if (call.explanation?.dryRun !== true) return leased.run(lease, head, readLoad);
+  lease.release(CANCELED_OUTCOME);
+  return refuseCall(reply, DRY_RUN);
 }
 
-function notReady(head: RequestHead) {
-  const message = `no endpoint of ${head.call.cluster} is ready`;
-  return { ...callError(Code.unavailable, message, 'never-sent'), final: true as const };
+/** Where no layer that repeats calls has begun the attempt's note, this is the only one. */
+function beginNote({ attempts }: Explanation, startedMs: number): void {
+  if (attempts.length > 0) return;
+  attempts.push({ kind: 'first', startedMs, pick: undefined, endedMs: undefined, outcome: undefined });
 }
 
-function overflow(head: RequestHead) {
+const DRY_RUN: CallError = {
+  ...callError(Code.canceled, 'only asked where the call would go: it was not made', 'never-sent'),
+  final: true,
+};
+
+function overflow(head: RequestHead): CallError {
   const message = `too many calls wait for an endpoint of ${head.call.cluster}`;
-  return { ...callError(Code.resourceExhausted, message, 'never-sent'), final: true as const };
+  return { ...callError(Code.resourceExhausted, message, 'never-sent'), final: true };
 }

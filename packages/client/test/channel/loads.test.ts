@@ -1,70 +1,36 @@
-import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  createVirtualClock,
-  OK_OUTCOME,
-  type Fields,
-  type Lease,
-  type Outcome,
-  type Service,
-  type VirtualClock,
-} from '@bascule/core';
+import { resolveBalancing } from '@bascule/balancer';
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { createVirtualClock, type Fields, type VirtualClock } from '@bascule/core';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
-import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
-import { runLeased } from '../../src/channel/leased-call.ts';
-import { createLoads, type EndpointLoad, type Loads } from '../../src/channel/loads.ts';
+import { createLoads, wantsLoad, type EndpointLoad, type Loads, type PolicyLoad } from '../../src/channel/loads.ts';
 import { endpointOf } from './support.ts';
 
 const KEY = 'places-1#1';
 
-function leaseOf(service: Service): { lease: Lease; released: Outcome[] } {
-  const released: Outcome[] = [];
-  return {
-    lease: {
-      endpoint: endpointOf(),
-      service,
-      answered() {},
-      moved() {},
-      release: (outcome) => void released.push(outcome),
-    },
-    released,
-  };
-}
+type Report = MessageInitShape<typeof OrcaLoadReportSchema>;
 
-function reportOf(applicationUtilization: number, cpuUtilization = 0): string {
-  const report = create(OrcaLoadReportSchema, { applicationUtilization, cpuUtilization, namedMetrics: { queue: 7 } });
+function reportOf(applicationUtilization: number, cpuUtilization = 0, rest: Report = {}): string {
+  const report = create(OrcaLoadReportSchema, { ...rest, applicationUtilization, cpuUtilization });
   return Buffer.from(toBinary(OrcaLoadReportSchema, report)).toString('base64');
 }
 
 const lastOf = (loads: Loads): EndpointLoad | undefined => loads.recent(Infinity).find(({ key }) => key === KEY);
 
-/** Ends calls with trailers of the test's choice. */
+/** Reads trailers of the test's choice as those of one endpoint. */
 function rig(clock: VirtualClock = createVirtualClock()) {
   const loads = createLoads(clock);
-  async function answer(trailers: Fields): Promise<Fields> {
-    const { lease } = leaseOf((_head, reply) => ({
-      write() {},
-      end: () => reply.end(trailers),
-      cancel() {},
-      grant() {},
-    }));
-    const call = startCall(loads.watch(lease).service, createHead());
-    call.body.end();
-    await call.done;
-    return call.trailers ?? [];
-  }
-  return { loads, clock, answer };
+  const told: [string, PolicyLoad][] = [];
+  const read = loads.reader((key, load) => void told.push([key, load]));
+  const endpoint = endpointOf();
+  const answer = (trailers: Fields): void => read(endpoint, trailers);
+  return { loads, clock, answer, told, endpoint };
 }
 
-describeServiceContract('a call whose answer is looked at', (callee) => ({
-  service: (head, reply) => runLeased(createLoads(createVirtualClock()).watch(leaseOf(callee).lease), head, reply),
-}));
-
 describe('what endpoints say of their load', () => {
-  it('is read from the trailers, which go on as they are', async () => {
+  it('is read from the trailers', () => {
     const { loads, clock, answer } = rig();
-    const trailers = ['grpc-status', '0', 'endpoint-load-metrics-bin', reportOf(0.75, 0.5)];
-    expect(await answer(trailers)).toEqual(trailers);
+    answer(['grpc-status', '0', 'endpoint-load-metrics-bin', reportOf(0.75, 0.5)]);
     clock.advance(40);
     expect(lastOf(loads)).toEqual({ key: KEY, applicationUtilization: 0.75, cpuUtilization: 0.5, ageMs: 40 });
     expect(structuredClone(lastOf(loads))).toEqual(lastOf(loads));
@@ -73,15 +39,15 @@ describe('what endpoints say of their load', () => {
     expect(lastOf(loads)).toBeUndefined();
   });
 
-  it('is read at most every 250 ms of an endpoint', async () => {
+  it('is read at most every 250 ms of an endpoint', () => {
     const { loads, clock, answer } = rig();
     const say = (load: number) => answer(['grpc-status', '0', 'endpoint-load-metrics-bin', reportOf(load)]);
-    await say(0.1);
+    say(0.1);
     clock.advance(249);
-    await say(0.2);
+    say(0.2);
     expect(lastOf(loads)).toMatchObject({ applicationUtilization: 0.1, ageMs: 249 });
     clock.advance(1);
-    await say(0.3);
+    say(0.3);
     expect(lastOf(loads)).toMatchObject({ applicationUtilization: 0.3, ageMs: 0 });
   });
 
@@ -93,17 +59,39 @@ describe('what endpoints say of their load', () => {
     ['less than nothing', ['endpoint-load-metrics-bin', reportOf(-1)]],
     ['no number', ['endpoint-load-metrics-bin', reportOf(NaN)]],
     ['more than any number', ['endpoint-load-metrics-bin', reportOf(0.1, Infinity)]],
-  ])('is not known after %s', async (_name, trailers) => {
-    const { loads, answer } = rig();
-    await answer(trailers);
-    expect(lastOf(loads)).toBeUndefined();
+    ['fewer calls than none', ['endpoint-load-metrics-bin', reportOf(0.1, 0, { rpsFractional: -1 })]],
+    ['no number of errors', ['endpoint-load-metrics-bin', reportOf(0.1, 0, { eps: NaN })]],
+  ])('is not known after %s', (_name, trailers) => {
+    const { loads, answer, told } = rig();
+    answer(trailers);
+    expect([lastOf(loads), told]).toEqual([undefined, []]);
   });
 
-  it('changes nothing of who gets the lease back', () => {
-    const { lease, released } = leaseOf(() => ({ write() {}, end() {}, cancel() {}, grant() {} }));
-    const watched = rig().loads.watch(lease);
-    expect(watched.endpoint).toBe(lease.endpoint);
-    watched.release(OK_OUTCOME);
-    expect(released).toEqual([OK_OUTCOME]);
+  it.each([
+    ['its own word before its processor', reportOf(0.5, 0.9, { rpsFractional: 20, eps: 2 }), 0.5],
+    ['its processor where it says nothing itself', reportOf(0, 0.9, { rpsFractional: 20, eps: 2 }), 0.9],
+  ])('is told to the balancer: %s', (_name, report, utilization) => {
+    const { answer, told } = rig();
+    answer(['grpc-status', '0', 'endpoint-load-metrics-bin', report]);
+    expect(told).toEqual([[KEY, { utilization, qps: 20, eps: 2 }]]);
+  });
+
+  it('is told to each balancer that the endpoint is in', () => {
+    const { loads, answer, told, endpoint } = rig();
+    const others: string[] = [];
+    const other = loads.reader((key) => void others.push(key));
+    const trailers = ['endpoint-load-metrics-bin', reportOf(0.5)];
+    answer(trailers);
+    other(endpoint, trailers);
+    answer(trailers);
+    expect([told.length, others.length]).toEqual([1, 1]);
+  });
+
+  it.each([
+    [{ name: 'orca-weighted-round-robin', blackoutMs: 1, expirationMs: 1, updateMs: 100, errorPenalty: 1 }, true],
+    [{ name: 'dynamic-weight', updateMs: 1000, gain: 0.3 }, true],
+    [{ name: 'round-robin', weighted: true }, false],
+  ] as const)('is looked at for policies that weigh by it: $name', (policy, wants) => {
+    expect(wantsLoad(resolveBalancing({ policy }))).toBe(wants);
   });
 });

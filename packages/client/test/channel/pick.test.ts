@@ -1,5 +1,14 @@
 import { createBalancer, resolveBalancing } from '@bascule/balancer';
-import { Code, createVirtualClock, endpointKey, type Endpoint, type Link, type Service } from '@bascule/core';
+import {
+  Code,
+  createVirtualClock,
+  endpointKey,
+  type Endpoint,
+  type Lease,
+  type Link,
+  type RequestHead,
+  type Service,
+} from '@bascule/core';
 import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createPick } from '../../src/channel/pick.ts';
@@ -33,7 +42,15 @@ const echo: Service = (_head, reply) => ({
   grant: (bytes) => reply.grant(bytes),
 });
 
-function rig(options: { service?: Service; ready?: boolean; maxPending?: number; endpoints?: Endpoint[] } = {}) {
+interface RigOptions {
+  readonly service?: Service;
+  readonly ready?: boolean;
+  readonly maxPending?: number;
+  readonly clusterMaxPending?: number;
+  readonly endpoints?: Endpoint[];
+}
+
+function rig(options: RigOptions = {}) {
   const { service = echo, ready = true, maxPending = 10, endpoints = [endpointOf()] } = options;
   const clock = createVirtualClock();
   const links: ReturnType<typeof linkTo>[] = [];
@@ -52,6 +69,7 @@ function rig(options: { service?: Service; ready?: boolean; maxPending?: number;
     findBalancer: (name) => (name === SEARCH.service ? balancer : undefined),
     connectTimeoutMs: () => 1_000,
     maxPending: () => maxPending,
+    limitsOf: () => (options.clusterMaxPending === undefined ? undefined : { maxPending: options.clusterMaxPending }),
   });
   balancer.onReady(() => pick.wake());
   const head = () => {
@@ -206,5 +224,117 @@ describe('pick', () => {
     expect(new Set(given.call.tried).size).toBe(3);
     startCall(pick.service, given);
     expect(given.call.attempts).toBe(4);
+  });
+
+  it('waits as long as the policy of the call says, and not at all for 0', async () => {
+    const { pick, head, clock } = rig({ ready: false });
+    const patient = head();
+    patient.call.policy = { connectTimeoutMs: 3_000 };
+    const hasty = head();
+    hasty.call.policy = { connectTimeoutMs: 0 };
+    const first = startCall(pick.service, patient);
+    const second = startCall(pick.service, hasty);
+    await second.done;
+    expect(second.error).toMatchObject({ code: Code.unavailable, final: true });
+    clock.advance(2_999);
+    expect(first.error).toBeUndefined();
+    clock.advance(1);
+    expect(first.error).toMatchObject({ code: Code.unavailable });
+  });
+
+  it('lets no more calls of one cluster wait than its own limit', async () => {
+    const { pick, head } = rig({ ready: false, clusterMaxPending: 1 });
+    startCall(pick.service, head());
+    const second = startCall(pick.service, head());
+    const other = head();
+    other.call.cluster = 'another.v1.Service';
+    startCall(pick.service, other);
+    await second.done;
+    expect(second.error).toMatchObject({ code: Code.resourceExhausted, final: true });
+    expect(pick.waiting()).toBe(2);
+  });
+
+  it('answers who only asks where a call would go, without making it', async () => {
+    const { pick, head, openCalls } = rig({ service: () => expect.unreachable() });
+    const given = head();
+    given.call.explanation = { dryRun: true, notes: [], attempts: [] };
+    const call = startCall(pick.service, given);
+    await call.done;
+    expect(call.error).toMatchObject({ code: Code.canceled, processed: 'never-sent', final: true });
+    expect(given.call.endpoint).toEqual(endpointOf());
+    expect(given.call.explanation.attempts).toMatchObject([{ kind: 'first' }]);
+    expect(openCalls()).toBe(0);
+  });
+});
+
+/** Two places; whoever has none waits. */
+function narrowRig() {
+  const clock = createVirtualClock();
+  let places = 2;
+  let asked = 0;
+  const lease = (service: Service): Lease => ({
+    endpoint: endpointOf(),
+    service,
+    answered() {},
+    moved() {},
+    release: () => void places++,
+  });
+  const pick = createPick({
+    clock,
+    findBalancer: () => ({
+      pick() {
+        asked++;
+        return places-- > 0 ? lease(echo) : void places++;
+      },
+    }),
+    connectTimeoutMs: () => 1_000,
+    maxPending: () => 100_000,
+  });
+  const head = (cluster = 'a'): RequestHead => {
+    const made = createHead();
+    made.call.cluster = cluster;
+    return made;
+  };
+  return { pick, head, clock, asked: () => asked, setPlaces: (count: number) => void (places = count) };
+}
+
+describe('calls that wait', () => {
+  it('go one by one as others end, in their order', async () => {
+    const { pick, head, asked } = narrowRig();
+    const calls = Array.from({ length: 5 }, () => startCall(pick.service, head()));
+    expect([pick.waiting(), asked()]).toEqual([3, 5]);
+    const ended: number[] = [];
+    calls.forEach((call, index) => void call.done.then(() => ended.push(index)));
+    calls[0]?.body.end();
+    expect(pick.waiting()).toBe(2);
+    calls[1]?.body.cancel('caller-gone');
+    expect(pick.waiting()).toBe(1);
+    for (const call of calls.slice(2)) call.body.end();
+    await Promise.all(calls.flatMap((call, index) => (index === 1 ? [] : [call.done])));
+    expect(pick.waiting()).toBe(0);
+    expect(ended).toEqual([0, 2, 3, 4]);
+  });
+
+  it('are asked no further than the first that finds nobody, and only those of the cluster', () => {
+    const { pick, head, asked, setPlaces } = narrowRig();
+    setPlaces(0);
+    for (let i = 0; i < 50; i++) startCall(pick.service, head(i < 40 ? 'a' : 'b'));
+    expect(asked()).toBe(50);
+    setPlaces(3);
+    pick.wake('b');
+    expect([pick.waiting(), asked()]).toEqual([47, 54]);
+    pick.wake();
+    expect([pick.waiting(), asked()]).toEqual([47, 56]);
+  });
+
+  it('that end as soon as they begin do not stand in each other', async () => {
+    const { pick, head, setPlaces } = narrowRig();
+    setPlaces(0);
+    const calls = Array.from({ length: 5_000 }, () => startCall(pick.service, head()));
+    for (const call of calls) call.body.end();
+    setPlaces(1);
+    pick.wake('a');
+    await Promise.all(calls.map(({ done }) => done));
+    expect(pick.waiting()).toBe(0);
   });
 });

@@ -8,8 +8,8 @@ export interface OurClient extends AsyncDisposable {
   readonly transport: NodeTransport;
 }
 
-export function connect(baseUrl: string, options: Partial<NodeTransportOptions> = {}): OurClient {
-  const transport = createNodeTransport({ baseUrl, ...options });
+export function connect(baseUrl: string | undefined, options: Partial<NodeTransportOptions> = {}): OurClient {
+  const transport = createNodeTransport({ ...(baseUrl !== undefined && { baseUrl }), ...options });
   return {
     client: createClient(TestService, transport),
     transport,

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createBalancer, type Balancer, type BalancingPolicy } from '@bascule/balancer';
-import type { Links, Loads } from '@bascule/client';
-import { endpointKey, type Change, type Clock, type Endpoint, type Lease, type RequestHead } from '@bascule/core';
+import { wantsLoad, type Lender, type Links, type Loads } from '@bascule/client';
+import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
 import type { ClusterUpdate, EndpointsUpdate, MemberReport } from '../snapshot.ts';
 import { changesBetween } from '../endpoint-changes.ts';
 import type { Transcoding } from './json/transcoding.ts';
@@ -9,14 +9,10 @@ import type { Transcoding } from './json/transcoding.ts';
 /** The balancers of all services, kept in step with the snapshot. */
 export interface Clusters {
   apply(clusters: readonly ClusterUpdate[]): void;
+  /** Lends endpoints that take the codec of the call. */
   find(service: string): Lender | undefined;
   members(): MemberReport[];
   close(): Promise<void>;
-}
-
-/** Lends endpoints that take the codec of the call. */
-interface Lender {
-  pick(head: RequestHead): Lease | undefined;
 }
 
 interface Cluster {
@@ -33,8 +29,8 @@ export interface ClustersOptions {
   readonly loads: Loads;
   /** Stands between calls and the endpoints that are lent to them. */
   readonly transcoding: Transcoding;
-  /** An endpoint became ready: calls that wait may go on. */
-  onReady(): void;
+  /** An endpoint of the service became ready: calls that wait may go on. */
+  onReady(service: string): void;
 }
 
 export function createClusters(options: ClustersOptions): Clusters {
@@ -42,18 +38,21 @@ export function createClusters(options: ClustersOptions): Clusters {
   /** Balancers of services that went, until their last call ended. */
   const leaving = new Map<Balancer, string>();
 
-  function create({ balancing, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
+  function create({ service, balancing, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
     const balancer = createBalancer({
       balancing,
       clock: options.clock,
       connect: (endpoint) => options.links.open(endpoint),
     });
-    balancer.onReady(() => options.onReady());
+    balancer.onReady(() => options.onReady(service));
+    const readLoad = options.loads.reader((key, load) => balancer.report(key, load));
     const lender: Lender = {
-      pick(head) {
-        const lease = balancer.pick(head);
-        if (lease === undefined) return undefined;
-        return options.transcoding.adapt(cluster.readsLoad ? options.loads.watch(lease) : lease, head);
+      pick(head, slot) {
+        const lease = balancer.pick(head, slot);
+        return lease === undefined ? undefined : options.transcoding.adapt(lease, head);
+      },
+      get readLoad() {
+        return cluster.readsLoad || wantsLoad(cluster.balancing) ? readLoad : undefined;
       },
     };
     const cluster: Cluster = { balancer, lender, balancing, readsLoad, endpoints };

@@ -1,0 +1,23 @@
+import type { CallPolicy, MethodFacts } from '@bascule/core';
+import { DEFAULT_RETRY } from '@bascule/layers';
+import type { NodeTransportOptions } from './options.ts';
+
+const NOTHING: CallPolicy = Object.freeze({});
+/** What keeps calls to many endpoints alive without a word. */
+const BALANCED: CallPolicy = Object.freeze({ retry: DEFAULT_RETRY });
+
+/** How calls of a method are treated, by the options of a transport. */
+export function createPolicyOf(options: NodeTransportOptions): (method: MethodFacts) => CallPolicy {
+  const { policy } = options;
+  const defaults = options.discovery === undefined ? NOTHING : BALANCED;
+  return (method) => {
+    const { timeoutMs, criticality } = method.rules ?? {};
+    const own = typeof policy === 'function' ? policy(method) : policy;
+    return {
+      ...defaults,
+      ...(timeoutMs !== undefined && { defaultTimeoutMs: timeoutMs }),
+      ...(criticality !== undefined && { criticality }),
+      ...own,
+    };
+  };
+}
