@@ -59,8 +59,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   #reason = 'the connection to the backend was lost';
 
   constructor(options: ConnectionOptions) {
-    const { clock, limits } = options;
-    this.#options = options;
+    const { clock, limits } = (this.#options = options);
     this.#phase = new PhaseTimer(clock);
     this.startedMs = clock.nowMs();
     this.idleSinceMs = this.startedMs;
@@ -111,7 +110,7 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
     return this.#wasCalmed;
   }
 
-  /** Whether it seems to stand still: others are better for new calls. */
+  /** Whether it seems to stand still. */
   get isDoubted(): boolean {
     return this.#liveness.isDoubted;
   }
