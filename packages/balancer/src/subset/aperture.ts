@@ -1,42 +1,59 @@
 import type { SubsetPolicy } from '../balancing-policy.ts';
 import type { Share, Subsettable } from './index.ts';
+import { orderByHash } from './order.ts';
 
 type Aperture = Extract<SubsetPolicy, { readonly kind: 'aperture' }>;
 
-/** Parts of a member smaller than this come of rounding. */
+/** Shares and widths smaller than this come of rounding. */
 const NOTHING = 1e-9;
 
 /**
- * Deterministic aperture: members stand on a ring in an order that is the same for all processes, and process k of C
- * uses the arc that begins at k/C and is as many whole C-ths wide as hold at least `minAperture` members. The arcs of
- * all processes cover each place of the ring equally often, so all together load each member by its weight; a member at
- * an edge counts by the part of it inside. A ring has one length per member whatever its weight.
- * Source: Finagle, `DeterministicAperture.dApertureWidth` and `Ring.weight`.
+ * Deterministic aperture: members stand on a ring in an order that is the same for all processes, each as long as its
+ * weight. Process k of C uses the arc that begins at k/C; a member at an edge counts by the part of it inside. All arcs
+ * are the same whole number of C-ths wide, so together they cover each place equally often, and all processes together
+ * load each member by its weight. That number is the smallest with which every arc holds `minAperture` members.
+ * Source: Finagle, `DeterministicAperture.dApertureWidth` and `Ring.weight`, with lengths by weight.
  */
 export function apertureSubset<T extends Subsettable>(members: readonly T[], policy: Aperture): Share<T>[] {
-  const size = members.length;
-  if (size === 0) return [];
+  const ring = orderByHash(members);
+  const total = ring.reduce((sum, { weight }) => sum + weight, 0);
   const peerCount = Math.max(1, Math.floor(policy.peerCount));
+  const aperture = Math.max(1, Math.floor(policy.minAperture));
+  const width = aperture < ring.length ? longestRun(ring, aperture) / total : 1;
+  const units = Math.ceil(width * peerCount - NOTHING);
+  if (units >= peerCount) return ring.map((member) => ({ member, share: 1 }));
   const peerIndex = ((Math.floor(policy.peerIndex) % peerCount) + peerCount) % peerCount;
-  const aperture = Math.min(size, Math.max(1, Math.floor(policy.minAperture)));
-  // In whole numbers, since 0.1 * 3 / 0.1 must not count as more than 3.
-  const units = Math.min(peerCount, Math.ceil((aperture * peerCount) / size));
-  const ring = members.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  if (units === peerCount) return ring.map((member) => ({ member, share: 1 }));
-  // Places are counted in members: the arc goes from `begin` to `end`, and `end` may lie beyond the seam.
-  const begin = (peerIndex * size) / peerCount;
-  const end = ((peerIndex + units) * size) / peerCount;
+  return arcOf(ring, (peerIndex * total) / peerCount, ((peerIndex + units) * total) / peerCount);
+}
+
+/** Length of the longest `count` neighbours: an arc as wide holds at least so many, wherever it begins. */
+function longestRun(ring: readonly Subsettable[], count: number): number {
+  const weightAt = (place: number): number => (ring[place % ring.length] as Subsettable).weight;
+  let run = 0;
+  for (let place = 0; place < count; place++) run += weightAt(place);
+  let longest = run;
+  for (let place = 0; place < ring.length; place++) {
+    run += weightAt(place + count) - weightAt(place);
+    longest = Math.max(longest, run);
+  }
+  return longest;
+}
+
+/** What lies between `begin` and `end`, which may be beyond the seam. */
+function arcOf<T extends Subsettable>(ring: readonly T[], begin: number, end: number): Share<T>[] {
+  const total = ring.reduce((sum, { weight }) => sum + weight, 0);
   const shares: Share<T>[] = [];
-  for (let place = Math.floor(begin); place < end; place++) {
-    const share = Math.min(end, place + 1) - Math.max(begin, place);
-    if (share > NOTHING) add(shares, ring[place % size] as T, share);
+  let at = 0;
+  for (const member of ring) {
+    const { weight } = member;
+    // An arc that nearly meets itself can hold both ends of one member.
+    const inside = overlap(at, at + weight, begin, end) + overlap(at + total, at + total + weight, begin, end);
+    if (inside > NOTHING * weight) shares.push({ member, share: Math.min(1, inside / weight) });
+    at += weight;
   }
   return shares;
 }
 
-/** An arc that almost meets itself can hold both ends of one member. */
-function add<T>(shares: Share<T>[], member: T, share: number): void {
-  const first = shares[0];
-  if (first?.member === member) shares[0] = { member, share: Math.min(1, first.share + share) };
-  else shares.push({ member, share });
+function overlap(begin: number, end: number, otherBegin: number, otherEnd: number): number {
+  return Math.max(0, Math.min(end, otherEnd) - Math.max(begin, otherBegin));
 }

@@ -6,6 +6,8 @@ import { randomSubset } from './random.ts';
 export interface Subsettable {
   /** Instance id: stable over restarts, the same in every process. */
   readonly id: string;
+  /** As configured, without slow start or load, or subsets would not be the same in every process. Above 0. */
+  readonly weight: number;
 }
 
 /** A member that this process uses. */
