@@ -91,25 +91,18 @@ export class DiscoveryBackend implements Backend {
   readonly service: Service = (head, reply) => {
     const { service } = this.#discovery;
     if (service !== undefined) head.call.cluster = service;
-    if (this.#state.name === 'new') this.#ask();
-    switch (this.#state.name) {
-      case 'open':
-        return this.#stack(head, reply);
-      case 'closed':
-        return refuse(reply, CLOSED);
-      case 'failed':
-        return refuse(reply, this.#state.error);
-      case 'new':
-      case 'asking': {
-        const call: PendingCall = new PendingCall(reply, () => this.#early.delete(call));
-        call.retry = () => {
-          call.start((inner) => this.#stack(head, inner));
-          return true;
-        };
-        this.#early.add(call);
-        return call;
-      }
-    }
+    const state = this.#state;
+    if (state.name === 'open') return this.#stack(head, reply);
+    if (state.name === 'closed') return refuse(reply, CLOSED);
+    if (state.name === 'failed') return refuse(reply, state.error);
+    if (state.name === 'new') this.#ask();
+    const call: PendingCall = new PendingCall(reply, () => this.#early.delete(call));
+    call.retry = () => {
+      call.start((inner) => this.#stack(head, inner));
+      return true;
+    };
+    this.#early.add(call);
+    return call;
   };
 
   redial(): void {}
