@@ -6,6 +6,7 @@ import {
   type ConnectRouterOptions,
   type ContextValues,
 } from '@connectrpc/connect';
+import { installAmbientCalls } from './call/ambient.ts';
 import { Deadlines } from './deadlines.ts';
 import { createInnerService } from './inner-service.ts';
 import { createIntrospection } from './introspection/introspection.ts';
@@ -64,6 +65,7 @@ const DEFAULT_MAX_MESSAGE_OBJECTS = 100_000;
 /** Makes Services of Connect route functions. */
 export function createKit(options: KitOptions): Kit {
   const clock = options.clock ?? systemClock;
+  installAmbientCalls();
   const defaults = {
     ...options,
     readMaxBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,

@@ -4,6 +4,7 @@ import { headFields, type Negotiated } from '../codec/encodings.ts';
 import type { MessageCodec } from '../codec/message-codec.ts';
 import { DEADLINE_GRAIN_MS, type Due, type DueSlot } from '../deadlines.ts';
 import type { Method } from '../method.ts';
+import { runFor } from './ambient.ts';
 import { CallView } from './call-view.ts';
 import { createContext } from './context.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
@@ -60,7 +61,7 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
   begin(): void {
     const { requestGate } = this.method;
     if (requestGate !== undefined) {
-      queueMicrotask(() => this.passGate(requestGate));
+      queueMicrotask(() => runFor<HandlerCall, Gate>(this, passGate, requestGate));
       return;
     }
     const refusal = findRefusal(this, this.encodings);
@@ -116,6 +117,10 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
 
   protected overReason(): { readonly reason: unknown } | undefined {
     return this.over;
+  }
+
+  isWorking(): boolean {
+    return this.work !== 'none';
   }
 
   startWork(): void {
@@ -225,7 +230,7 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
     return [...toTrailerFields(headers), 'grpc-status', status ?? '0'];
   }
 
-  private passGate(gate: NonNullable<Method['requestGate']>): void {
+  passGate(gate: Gate): void {
     this.startWork();
     Promise.try(() => gate(createContext(this))).then(
       () => {
@@ -241,6 +246,12 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
       },
     );
   }
+}
+
+type Gate = NonNullable<Method['requestGate']>;
+
+function passGate(call: HandlerCall, gate: Gate): void {
+  call.passGate(gate);
 }
 
 function timedOut(): ConnectError {

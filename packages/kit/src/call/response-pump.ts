@@ -124,4 +124,14 @@ export class ResponsePump {
   }
 }
 
+/** Says for a call, whose handler may then run on, that all it has sent has left. */
+export function drain(_call: PumpedCall, pump: ResponsePump): void {
+  pump.drained();
+}
+
+/** Says for a call that it is over. */
+export function close(_call: PumpedCall, pump: ResponsePump): void {
+  pump.closed();
+}
+
 function nothing(): void {}

@@ -1,7 +1,8 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodImplSpec } from '@connectrpc/connect';
+import { runFor } from './ambient.ts';
 import { createContext } from './context.ts';
-import { ResponsePump } from './response-pump.ts';
+import { close, drain, ResponsePump } from './response-pump.ts';
 import { SingleRequestCall } from './single-request-call.ts';
 
 type ServerSpec = Extract<MethodImplSpec, { kind: 'server_streaming' }>;
@@ -10,7 +11,7 @@ type ServerSpec = Extract<MethodImplSpec, { kind: 'server_streaming' }>;
 export class ServerStreamCall extends SingleRequestCall {
   private pump: ResponsePump | undefined = undefined;
 
-  protected invoke(message: Message): void {
+  invoke(message: Message): void {
     try {
       const { impl } = this.method.spec as ServerSpec;
       this.pump = new ResponsePump(this, impl(message, createContext(this)));
@@ -23,10 +24,10 @@ export class ServerStreamCall extends SingleRequestCall {
   }
 
   protected drained(): void {
-    this.pump?.drained();
+    if (this.pump !== undefined) runFor(this, drain, this.pump);
   }
 
   protected closed(): void {
-    this.pump?.closed();
+    if (this.pump !== undefined) runFor(this, close, this.pump);
   }
 }

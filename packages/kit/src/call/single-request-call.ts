@@ -1,5 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { runFor } from './ambient.ts';
 import { FLAG_COMPRESSED } from './frame-reader.ts';
 import { HandlerCall } from './handler-call.ts';
 
@@ -18,7 +19,7 @@ export abstract class SingleRequestCall extends HandlerCall {
   private flags = 0;
 
   /** Runs the handler. */
-  protected abstract invoke(message: Message): void;
+  abstract invoke(message: Message): void;
 
   override write(bytes: Uint8Array): void {
     super.write(bytes);
@@ -90,12 +91,16 @@ export abstract class SingleRequestCall extends HandlerCall {
       return;
     }
     this.startWork();
-    this.invoke(message);
+    runFor<SingleRequestCall, Message>(this, invoke, message);
   }
 
   private kindName(): string {
     return this.method.spec.kind === 'unary' ? 'unary' : 'server-streaming';
   }
+}
+
+function invoke(call: SingleRequestCall, message: Message): void {
+  call.invoke(message);
 }
 
 /** What a caller is told that compresses in an encoding it did not name. */

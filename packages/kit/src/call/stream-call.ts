@@ -1,11 +1,12 @@
 import type { Message } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { runFor } from './ambient.ts';
 import { createContext, type SeenRequest } from './context.ts';
 import { HandlerCall } from './handler-call.ts';
 import { intercept } from './intercept.ts';
 import { ensureSingle, normalizeAll, streamOf } from './messages.ts';
 import { RequestStream } from './request-stream.ts';
-import { ResponsePump } from './response-pump.ts';
+import { close, drain, ResponsePump } from './response-pump.ts';
 import { undeclared } from './single-request-call.ts';
 import type { CallStart } from './start.ts';
 
@@ -48,20 +49,20 @@ export class StreamCall extends HandlerCall {
   protected ready(): void {
     // A handler may answer at once, which is too early inside of the start of a call.
     queueMicrotask(() => {
-      if (!this.isOver()) this.run();
+      if (!this.isOver()) runFor(this, run, undefined);
     });
   }
 
   protected drained(): void {
-    this.pump?.drained();
+    if (this.pump !== undefined) runFor(this, drain, this.pump);
   }
 
   protected closed(reason: unknown): void {
     this.requests.fail(reason ?? new ConnectError('the call is over', Code.Canceled));
-    this.pump?.closed();
+    if (this.pump !== undefined) runFor(this, close, this.pump);
   }
 
-  private run(): void {
+  run(): void {
     this.startWork();
     this.start().then(
       (pump) => {
@@ -105,4 +106,8 @@ export class StreamCall extends HandlerCall {
     const { request } = this.encodings;
     return request?.decompress(bytes, this.method.readMaxBytes) ?? Promise.reject(undeclared());
   }
+}
+
+function run(call: StreamCall): void {
+  call.run();
 }

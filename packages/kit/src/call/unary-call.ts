@@ -9,7 +9,7 @@ type UnarySpec = Extract<MethodImplSpec, { kind: 'unary' }>;
 
 /** One message in, one message out. */
 export class UnaryCall extends SingleRequestCall {
-  protected invoke(message: Message): void {
+  invoke(message: Message): void {
     const { interceptors } = this.method;
     let output: unknown;
     try {
