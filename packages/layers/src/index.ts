@@ -14,7 +14,9 @@ export { mergeMetrics, type FamilySnapshot, type MetricsSnapshot, type SeriesSna
 export { renderMetrics } from './metrics-text.ts';
 export { createObserveLayer, type ObserveOptions, type Observer } from './observe.ts';
 export { createOutcomeLayer } from './outcome.ts';
+export { createAdmissionLayer, type AdmissionOptions } from './overload/admission.ts';
 export { createBreakerLayer, type BreakerOptions } from './overload/breaker.ts';
+export { createConcurrencyLayer, type ConcurrencyOptions } from './overload/concurrency.ts';
 export { createLocalLimits, type LocalLimitOptions } from './rate-limit/local.ts';
 export { createRateLimitLayer, type RateLimitOptions } from './rate-limit/rate-limit.ts';
 export type { LimitStore, Taken } from './rate-limit/store.ts';

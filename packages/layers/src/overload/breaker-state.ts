@@ -55,6 +55,7 @@ export function nextState(
       return { ...state, running: Math.max(0, state.running - 1) };
     case 'probe-bad':
       return openFor(Math.min(state.openMs * 2, policy.openMs * MAX_GROWTH), nowMs);
+    case 'trip':
     default:
       return state;
   }
