@@ -33,6 +33,8 @@ export interface ClusterFacts {
   readonly methodPolicies: Readonly<Record<string, CallPolicy>>;
   /** The first that a call matches counts. */
   readonly routes: readonly RouteRule[];
+  /** Of the service's gRPC service config; undefined without. */
+  readonly retryThrottling?: { readonly maxTokens: number; readonly tokenRatio: number };
   /** Empty when no descriptor is known: then every method counts as a bidi stream that is not idempotent. */
   readonly methods: readonly MethodFacts[];
   /** Whether answers are looked at for what endpoints say of their load. */

@@ -1,15 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
 import { createLinks, createLoads, createPick, type EndpointLoad } from '@bascule/client';
-import { type Clock, type RequestHead, type Service } from '@bascule/core';
+import { type Clock, type RequestHead, type Service, type ServiceLimits } from '@bascule/core';
 import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { AbuseKind } from '@bascule/wire';
 import type { DataReport, Policies, SnapshotUpdate } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
+import { createBudgets } from './budgets.ts';
 import { createClusters } from './clusters.ts';
 import { createTranscoding } from './json/transcoding.ts';
 import { notFound } from './not-found.ts';
 import { createRouteTable, type RouteTable } from './route.ts';
 import { createStack } from './stack.ts';
+import { createTreatment } from './treatment.ts';
 import { createStaticFiles } from './static-files.ts';
 
 /** Everything one data thread has, apart from its listener. */
@@ -26,6 +28,12 @@ export interface DataPlane {
   countAbuse(kind: AbuseKind): void;
   close(): Promise<void>;
 }
+
+/** Over all services; each has a limit of its own. */
+const MAX_PENDING = 10_000;
+
+/** Of a cluster that has gone between the route and its limits. */
+const NO_LIMITS: ServiceLimits = { maxCalls: Infinity, maxPending: Infinity };
 
 const NO_TABLE: RouteTable = createRouteTable([]);
 
@@ -46,20 +54,24 @@ export function createDataPlane(clock: Clock): DataPlane {
       loads.retire(key);
     },
   });
+  const limitsOf = ({ path }: RequestHead): ServiceLimits => table.find(path)?.cluster.limits ?? NO_LIMITS;
   const transcoding = createTranscoding({ clock });
   const clusters = createClusters({
     clock,
     links,
     loads,
     transcoding,
-    onReady: () => pick.wake(),
+    onReady: (service) => pick.wake(service),
   });
   const pick = createPick({
     clock,
     findBalancer: (service) => clusters.find(service),
-    connectTimeoutMs: () => policies?.connectTimeoutMs ?? 1_000,
-    maxPending: () => policies?.maxOpenCalls ?? 0,
+    connectTimeoutMs: () => 1_000,
+    maxPending: () => MAX_PENDING,
+    limitsOf,
   });
+  const budgets = createBudgets(clock);
+  const treatment = createTreatment({ clock, metrics, budgets, limitsOf, pick: pick.service });
 
   const observer: Observer = {
     started: (head: RequestHead) => metrics.started(head),
@@ -80,6 +92,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       clock,
       policies: next,
       observer,
+      treatment,
       table: () => table,
       other: next.staticDir === undefined ? notFound : createStaticFiles(next.staticDir, notFound),
       pick: pick.service,
@@ -93,6 +106,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       transcoding.apply(snapshot.schemas, snapshot.policies.maxMessageBytes);
       clusters.apply(snapshot.clusters);
       table = createRouteTable(snapshot.clusters);
+      budgets.apply(snapshot.clusters, snapshot.policies.retryBudget);
       revision = snapshot.revision;
       applyPolicies(snapshot.policies);
       pick.wake();

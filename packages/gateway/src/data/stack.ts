@@ -1,12 +1,9 @@
 import { compose, type Clock, type Service } from '@bascule/core';
 import {
-  createAdmitLayer,
   createDeadlineLayer,
   createExposeLayer,
   createObserveLayer,
   createOutcomeLayer,
-  createRetryBudget,
-  createRetryLayer,
   createTimeoutFieldLayer,
   createUploadLayer,
   type Observer,
@@ -15,11 +12,13 @@ import {
 import { createDialectLayer } from '@bascule/wire';
 import type { Policies } from '../snapshot.ts';
 import { createRouteLayer, type RouteTable } from './route.ts';
+import type { Treatment } from './treatment.ts';
 
 export interface StackOptions {
   readonly clock: Clock;
   readonly policies: Policies;
   readonly observer: Observer;
+  readonly treatment: Treatment;
   /** The table of the snapshot in use. */
   table(): RouteTable;
   /** What is not RPC: files, or not found. */
@@ -36,16 +35,8 @@ const MIN_ANSWER_BYTES = 4_194_304;
 
 /** What every call passes, outermost first. */
 export function createStack(options: StackOptions): Service {
-  const { clock, policies } = options;
+  const { clock, policies, treatment } = options;
   const table = (): RouteTable => options.table();
-  const { retry } = policies;
-  const budget = createRetryBudget({
-    clock,
-    percent: retry.budgetPercent,
-    reservePerSecond: retry.reservePerSecond,
-    windowMs: retry.budgetWindowMs,
-  });
-  const clusterOf = (path: string) => table().find(path)?.cluster;
   return compose(
     [
       // Outermost, so that what the dialect refuses is counted and logged as well.
@@ -68,16 +59,11 @@ export function createStack(options: StackOptions): Service {
       ...(policies.exposeEndpoint ? [createExposeLayer()] : []),
       // From here on cluster and method are known.
       createRouteLayer(table),
-      createAdmitLayer({ maxOpenOf: () => policies.maxOpenCalls }),
+      treatment.firstMessage,
+      treatment.rateLimit,
       // Outside of retries: the deadline spans all attempts.
-      createDeadlineLayer({
-        clock,
-        timeoutsOf(head) {
-          const unary = head.call.method?.kind === 'unary';
-          const defaultMs = clusterOf(head.path)?.defaultTimeoutMs ?? policies.defaultTimeoutMs;
-          return { defaultMs: unary && defaultMs > 0 ? defaultMs : undefined, maxMs: policies.maxTimeoutMs };
-        },
-      }),
+      createDeadlineLayer({ clock, defaults: policies }),
+      treatment.admit,
       createUploadLayer({
         clock,
         floorOf({ call }) {
@@ -86,15 +72,9 @@ export function createStack(options: StackOptions): Service {
           return isLong && call.method?.kind === 'unary' ? UNARY_FLOOR : undefined;
         },
       }),
-      createRetryLayer({
-        clock,
-        budget,
-        policyOf: (head) => ({
-          maxAttempts: clusterOf(head.path)?.maxAttempts ?? retry.maxAttempts,
-          maxBufferBytes: retry.maxBufferBytes,
-          holdHeadMs: retry.holdHeadMs,
-        }),
-      }),
+      treatment.retry,
+      // Inside of retries: each attempt counts.
+      treatment.breaker,
       // Inside of retries: each attempt tells the time that is left.
       createTimeoutFieldLayer({ clock }),
     ],

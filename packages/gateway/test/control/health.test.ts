@@ -15,7 +15,7 @@ function settingsOf(text: string): Settings {
 }
 
 describe('health settings', () => {
-  it('are those of the service, of all the others, or of discovery', () => {
+  it('are those of the service, else those of all, else those of discovery', () => {
     const chosen = toHealthSettings(
       settingsOf(`discovery: {healthCheck: {interval: 1s}}
 services:
@@ -25,8 +25,8 @@ services:
 `),
     );
     const services = ['a.A', 'a.B', 'a.C', 'constructor'];
-    expect(services.map((service) => chosen.checkOf(service)?.intervalMs)).toEqual([2_000, 1_000, 3_000, 3_000]);
-    expect(services.map((service) => chosen.loadLimitOf(service)?.maxUtilization)).toEqual([undefined, 0.5, 0.9, 0.9]);
+    expect(services.map((service) => chosen.checkOf(service)?.intervalMs)).toEqual([2_000, 3_000, 3_000, 3_000]);
+    expect(services.map((service) => chosen.loadLimitOf(service)?.maxUtilization)).toEqual([0.9, 0.5, 0.9, 0.9]);
   });
 });
 

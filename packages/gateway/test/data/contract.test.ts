@@ -7,6 +7,8 @@ import { systemClock, type RequestHead, type Service } from '@bascule/core';
 import { createMetrics } from '@bascule/layers';
 import { createHead, describeServiceContract } from '@bascule/testing';
 import { afterAll } from 'vitest';
+import { createBudgets } from '../../src/data/budgets.ts';
+import { createTreatment } from '../../src/data/treatment.ts';
 import { notFound } from '../../src/data/not-found.ts';
 import { createRouteLayer, createRouteTable } from '../../src/data/route.ts';
 import { createStack } from '../../src/data/stack.ts';
@@ -67,10 +69,19 @@ function createWholeStack(callee: Service): Service {
     connectTimeoutMs: () => 1_000,
     maxPending: () => 100,
   });
+  const metrics = createMetrics();
+  const treatment = createTreatment({
+    clock: systemClock,
+    metrics,
+    budgets: createBudgets(systemClock),
+    limitsOf: () => ({ maxCalls: 100, maxPending: 100 }),
+    pick: pick.service,
+  });
   return createStack({
     clock: systemClock,
     policies: POLICIES,
-    observer: createMetrics(),
+    treatment,
+    observer: metrics,
     table: () => table,
     other: notFound,
     pick: pick.service,

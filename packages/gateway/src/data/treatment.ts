@@ -1,0 +1,66 @@
+import type { Clock, Layer, RequestHead, Service, ServiceLimits } from '@bascule/core';
+import {
+  createAdmitLayer,
+  createBreakerLayer,
+  createFirstMessageLayer,
+  createLocalLimits,
+  createRateLimitLayer,
+  createRetryLayer,
+  type Metrics,
+} from '@bascule/layers';
+import type { Budgets } from './budgets.ts';
+
+export interface TreatmentOptions {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly budgets: Budgets;
+  limitsOf(head: RequestHead): ServiceLimits;
+  /** Lends an endpoint and runs the call on it. */
+  readonly pick: Service;
+}
+
+/**
+ * The layers that do to a call what its policy says. They are made once: buckets, breakers and open calls outlast a
+ * change of the configuration, which only changes the policies of calls.
+ */
+export interface Treatment {
+  readonly firstMessage: Layer;
+  readonly rateLimit: Layer;
+  readonly admit: Layer;
+  readonly retry: Layer;
+  readonly breaker: Layer;
+}
+
+/** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
+const MAX_FIRST_MESSAGE_BYTES = 65_536;
+
+export function createTreatment(options: TreatmentOptions): Treatment {
+  const { clock, metrics, budgets, limitsOf } = options;
+  describe(metrics);
+  return {
+    firstMessage: createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
+    rateLimit: createRateLimitLayer({
+      clock,
+      local: createLocalLimits({ clock }),
+      onLimited: (_head, { name }) => metrics.incCounter('bascule_rate_limited_total', { limit: name }),
+    }),
+    admit: createAdmitLayer({ limitsOf }),
+    retry: createRetryLayer({
+      clock,
+      budgetOf: (head) => budgets.budgetOf(head),
+      throttleOf: (head) => budgets.throttleOf(head),
+      limitsOf,
+      onRetry: ({ call }, kind) => metrics.incCounter('bascule_attempts_total', { service: call.cluster, kind }),
+    }),
+    breaker: createBreakerLayer({
+      clock,
+      onChange: (breaker, state) => metrics.incCounter('bascule_breaker_changes_total', { breaker, state }),
+    }),
+  };
+}
+
+function describe(metrics: Metrics): void {
+  metrics.describe('bascule_rate_limited_total', 'Calls refused by a rate limit.');
+  metrics.describe('bascule_attempts_total', 'Attempts beside the first, by why there was one.');
+  metrics.describe('bascule_breaker_changes_total', 'Times that a breaker came into a state.');
+}
