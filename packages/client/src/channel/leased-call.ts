@@ -16,12 +16,6 @@ import {
 import type { ReadLoad } from './loads.ts';
 import { MessageCounter } from './message-counter.ts';
 
-/** Who is told of calls on lent endpoints. */
-export interface LeaseWatch {
-  /** A lease of `cluster` is back: its endpoint may have room for a call that waits. */
-  released(cluster: string): void;
-}
-
 /**
  * The callee's side of a call on a lent endpoint. It is the place for its own lease (`Balancer.pick` fills it): one
  * object for both, since calls are many.
@@ -30,18 +24,15 @@ export class LeasedReply extends MemberLease implements Reply {
   over = false;
   #head: ResponseHead | undefined = undefined;
   #lease: Lease = this;
-  #cluster = '';
   #readLoad: ReadLoad | undefined = undefined;
   /** Of streams only: how fast unary calls are is known by their end, and they have no rate. */
   #answers: MessageCounter | undefined = undefined;
   #isAnswered = false;
   readonly #reply: Reply;
-  readonly #watch: LeaseWatch;
 
-  constructor(reply: Reply, watch: LeaseWatch) {
+  constructor(reply: Reply) {
     super();
     this.#reply = reply;
-    this.#watch = watch;
   }
 
   /**
@@ -50,7 +41,6 @@ export class LeasedReply extends MemberLease implements Reply {
    */
   run(lease: Lease, head: RequestHead, readLoad?: ReadLoad): Body {
     this.#lease = lease;
-    this.#cluster = head.call.cluster;
     this.#readLoad = readLoad;
     if (head.call.method?.kind === 'unary') return new LeasedBody(this, lease.service(head, this), undefined);
     this.#answers = new MessageCounter();
@@ -78,15 +68,12 @@ export class LeasedReply extends MemberLease implements Reply {
     this.#readLoad?.(this.#lease.endpoint, trailers);
     this.#giveBack(outcomeOfEnd(this.#head, trailers));
     this.#reply.end(trailers);
-    // Behind the call's own end, or the next call would begin in the middle of this one.
-    this.#watch.released(this.#cluster);
   }
 
   fail(error: CallError): void {
     if (this.over) return;
     this.#giveBack(outcomeOfFail(error));
     this.#reply.fail(error);
-    this.#watch.released(this.#cluster);
   }
 
   /** The caller gives up. */
@@ -94,7 +81,6 @@ export class LeasedReply extends MemberLease implements Reply {
     if (this.over) return;
     this.#giveBack(CANCELED_OUTCOME);
     body.cancel(reason);
-    this.#watch.released(this.#cluster);
   }
 
   /** Messages of the stream have passed, in either direction. */

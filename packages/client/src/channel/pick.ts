@@ -64,7 +64,7 @@ export function createPick(options: PickOptions): EndpointPick {
   function tryBegin(head: RequestHead, reply: Reply): Body | undefined {
     const lender = options.findBalancer(head.call.cluster);
     if (lender === undefined) return undefined;
-    const call = new LeasedReply(reply, room);
+    const call = new LeasedReply(reply);
     const lease = lender.pick(head, call);
     return lease === undefined ? undefined : begin(call, lease, lender.readLoad, head, reply);
   }
@@ -93,7 +93,7 @@ export function createPick(options: PickOptions): EndpointPick {
       room.delete(cluster, call);
     };
     call.retry = () => {
-      const leased = new LeasedReply(reply, room);
+      const leased = new LeasedReply(reply);
       const lender = options.findBalancer(cluster);
       const lease = lender?.pick(head, leased);
       if (lease === undefined) return false;

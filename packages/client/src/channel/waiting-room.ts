@@ -1,11 +1,10 @@
-import type { LeaseWatch } from './leased-call.ts';
 import type { PendingCall } from './pending-call.ts';
 
 /** Calls that wait for an endpoint, by the cluster that they wait for, in the order in which they came. */
-export class WaitingRoom implements LeaseWatch {
+export class WaitingRoom {
   size = 0;
   readonly #clusters = new Map<string, Set<PendingCall>>();
-  /** Clusters to be woken. A call that goes may end at once and so wake the next: in turn, not one inside the other. */
+  /** Clusters to be woken. A call that goes may end at once and so wake others: in turn, not one inside the other. */
   readonly #due = new Set<string>();
   #isWaking = false;
 
@@ -27,12 +26,9 @@ export class WaitingRoom implements LeaseWatch {
     if (calls.size === 0) this.#clusters.delete(cluster);
   }
 
-  released(cluster: string): void {
-    if (this.size > 0) this.wake(cluster);
-  }
-
   /** Lets those go that can: where one finds nobody, those behind it would not either. */
   wake(cluster: string): void {
+    if (this.size === 0) return;
     this.#due.add(cluster);
     if (this.#isWaking) return;
     this.#isWaking = true;

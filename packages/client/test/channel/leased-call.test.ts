@@ -40,23 +40,20 @@ function rig(kind: MethodKind | undefined, readLoad?: ReadLoad) {
   const { lease, words } = leaseOf(service);
   const head = createHead();
   head.call.method = kind && { ...SEARCH, kind };
-  head.call.cluster = 'a cluster';
-  const released = (cluster: string): void => void words.push(`woken: ${cluster}`);
-  const call = startCall((given, reply) => new LeasedReply(reply, { released }).run(lease, given, readLoad), head);
+  const call = startCall((given, reply) => new LeasedReply(reply).run(lease, given, readLoad), head);
   return { call, words, callee: callee as unknown as Reply };
 }
 
 /** Two messages and the beginning of a third. */
 const TWO_AND_A_BIT = Uint8Array.of(0, 0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0);
 
-const nobody = { released() {} };
 describeServiceContract('a call on a lent endpoint', (callee) => ({
-  service: (head, reply) => new LeasedReply(reply, nobody).run(leaseOf(callee).lease, head),
+  service: (head, reply) => new LeasedReply(reply).run(leaseOf(callee).lease, head),
 }));
 describeServiceContract('a unary call on a lent endpoint', (callee) => ({
   service(head, reply) {
     head.call.method = SEARCH;
-    return new LeasedReply(reply, nobody).run(leaseOf(callee).lease, head);
+    return new LeasedReply(reply).run(leaseOf(callee).lease, head);
   },
 }));
 
@@ -74,10 +71,10 @@ describe('a lease', () => {
       expect(words.slice(2)).toEqual(['answered', 'moved', 'moved']);
       callee.write(Uint8Array.of(0, 0, 0));
       callee.end(['grpc-status', '0']);
-      expect(words.slice(5)).toEqual(['moved', OK_OUTCOME, 'woken: a cluster']);
+      expect(words.slice(5)).toEqual(['moved', OK_OUTCOME]);
       callee.write(TWO_AND_A_BIT);
       call.body.write(TWO_AND_A_BIT);
-      expect(words).toHaveLength(8);
+      expect(words).toHaveLength(7);
     },
   );
 
@@ -88,7 +85,7 @@ describe('a lease', () => {
     callee.write(TWO_AND_A_BIT);
     callee.end(['grpc-status', '14']);
     callee.end(['grpc-status', '0']);
-    expect(words).toEqual([{ code: Code.unavailable, by: 'callee', message: '' }, 'woken: a cluster']);
+    expect(words).toEqual([{ code: Code.unavailable, by: 'callee', message: '' }]);
   });
 
   it('comes back once when the caller goes', () => {
@@ -96,7 +93,7 @@ describe('a lease', () => {
     call.body.cancel('caller-gone');
     callee.end(['grpc-status', '0']);
     call.body.cancel('deadline');
-    expect(words).toEqual([CANCELED_OUTCOME, 'woken: a cluster']);
+    expect(words).toEqual([CANCELED_OUTCOME]);
   });
 
   it('comes with a look at the trailers for who wants to know the load', () => {

@@ -272,12 +272,16 @@ function narrowRig() {
   const clock = createVirtualClock();
   let places = 2;
   let asked = 0;
+  let room = (): void => {};
   const lease = (service: Service): Lease => ({
     endpoint: endpointOf(),
     service,
     answered() {},
     moved() {},
-    release: () => void places++,
+    release() {
+      places++;
+      room();
+    },
   });
   const pick = createPick({
     clock,
@@ -295,24 +299,31 @@ function narrowRig() {
     made.call.cluster = cluster;
     return made;
   };
-  return { pick, head, clock, asked: () => asked, setPlaces: (count: number) => void (places = count) };
+  return {
+    pick,
+    head,
+    clock,
+    asked: () => asked,
+    setPlaces: (count: number) => void (places = count),
+    onRoom: (listener: () => void) => void (room = listener),
+  };
 }
 
 describe('calls that wait', () => {
-  it('go one by one as others end, in their order', async () => {
-    const { pick, head, asked } = narrowRig();
-    const calls = Array.from({ length: 5 }, () => startCall(pick.service, head()));
-    expect([pick.waiting(), asked()]).toEqual([3, 5]);
+  it('go in the order in which they came', async () => {
+    const { pick, head, setPlaces } = narrowRig();
+    setPlaces(0);
+    const calls = Array.from({ length: 4 }, () => startCall(pick.service, head()));
     const ended: number[] = [];
-    calls.forEach((call, index) => void call.done.then(() => ended.push(index)));
-    calls[0]?.body.end();
-    expect(pick.waiting()).toBe(2);
+    calls.forEach((call, index) => {
+      call.body.end();
+      void call.done.then(() => ended.push(index));
+    });
     calls[1]?.body.cancel('caller-gone');
-    expect(pick.waiting()).toBe(1);
-    for (const call of calls.slice(2)) call.body.end();
+    setPlaces(1);
+    pick.wake('a');
     await Promise.all(calls.flatMap((call, index) => (index === 1 ? [] : [call.done])));
-    expect(pick.waiting()).toBe(0);
-    expect(ended).toEqual([0, 2, 3, 4]);
+    expect([pick.waiting(), ended]).toEqual([0, [0, 2, 3]]);
   });
 
   it('are asked no further than the first that finds nobody, and only those of the cluster', () => {
@@ -327,8 +338,9 @@ describe('calls that wait', () => {
     expect([pick.waiting(), asked()]).toEqual([47, 56]);
   });
 
-  it('that end as soon as they begin do not stand in each other', async () => {
-    const { pick, head, setPlaces } = narrowRig();
+  it('that end as soon as they begin, and wake others by that, do not stand in each other', async () => {
+    const { pick, head, setPlaces, onRoom } = narrowRig();
+    onRoom(() => pick.wake('a'));
     setPlaces(0);
     const calls = Array.from({ length: 5_000 }, () => startCall(pick.service, head()));
     for (const call of calls) call.body.end();
