@@ -6,6 +6,7 @@ import { describeMachine } from './machine.ts';
 import { endAllProcesses } from './process.ts';
 import { createReport } from './report.ts';
 import { formatTables } from './table.ts';
+import { runBalance } from './works/balance.ts';
 import { runCheck } from './works/check.ts';
 import { runDiscovery } from './works/discovery.ts';
 import { runFailover } from './works/failover.ts';
@@ -35,6 +36,7 @@ const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
     about: 'how soon who came and who died is known, over each system; what a crowd costs',
     run: runDiscovery,
   },
+  balance: { about: 'latency and failures by policy, over servers that are not alike; simulated', run: runBalance },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
   resilience: { about: 'backends that fail in six ways, beside Envoy', run: runResilience },
 };
