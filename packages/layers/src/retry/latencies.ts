@@ -44,8 +44,8 @@ export function createLatencies(clock: Clock): Latencies {
   }
 
   function find(quantile: number): number | undefined {
-    // Below that the slowest call is the quantile, and one more says something else.
-    if (calls * (1 - quantile) < 1) return undefined;
+    // With fewer the slowest call is the quantile, and one more says something else. Rounded: 1 - 0.9 is less than 0.1.
+    if (Math.round(calls * (1 - quantile) * 1e6) < 1e6) return undefined;
     let left = calls * quantile;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       left -= totals[bucket] as number;
