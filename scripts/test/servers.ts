@@ -7,10 +7,10 @@ import type { ServerName } from '@bascule/testing/servers';
  */
 const QUEUES: readonly (readonly ServerName[])[] = [
   ['consul', 'kubernetes'],
-  ['etcd', 'dns', 'zookeeper', 'eureka', 'nacos'],
+  ['etcd', 'dns', 'redis', 'zookeeper', 'eureka', 'nacos'],
 ];
 
-/** Sees to it that the servers are there that discovery is tested against, as far as they can be had; says what it does. */
+/** Sees to it that the servers are there that tests need, as far as they can be had; says what it does. */
 export async function prepareServers(wanted?: readonly ServerName[]): Promise<void> {
   await Promise.all(
     QUEUES.map(async (queue) => {

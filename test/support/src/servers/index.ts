@@ -10,3 +10,4 @@ export { startConsul, type ConsulOptions, type ConsulServer } from './consul.ts'
 export { startKubernetes, type KubernetesServer } from './kubernetes.ts';
 export { startEureka, type EurekaOptions, type EurekaServer } from './eureka.ts';
 export { startNacos, type NacosOptions, type NacosServer } from './nacos.ts';
+export { startRedis, type RedisOptions, type RedisServer } from './redis.ts';

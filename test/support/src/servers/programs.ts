@@ -1,4 +1,4 @@
-import { BIND, ETCD, ZOOKEEPER } from './provide/debian.ts';
+import { BIND, ETCD, REDIS, ZOOKEEPER } from './provide/debian.ts';
 import { CONSUL, KUBERNETES } from './provide/go.ts';
 import { EUREKA, NACOS } from './provide/maven.ts';
 import { folderOf, isWhole, whyNot, type Recipe } from './provide/recipe.ts';
@@ -12,6 +12,7 @@ export const RECIPES = {
   kubernetes: KUBERNETES,
   eureka: EUREKA,
   nacos: NACOS,
+  redis: REDIS,
 } as const;
 
 export type ServerName = keyof typeof RECIPES;

@@ -6,6 +6,7 @@ import {
   startEureka,
   startKubernetes,
   startNacos,
+  startRedis,
   startZookeeper,
   type RealServer,
   type ServerName,
@@ -160,6 +161,17 @@ export const SAMPLES: Readonly<Record<ServerName, SampleKind>> = {
           const answer = await ask(`${url}/list?serviceName=a`);
           return ((await answer.json()) as { data: unknown[] }).data.length === 1;
         },
+      };
+    },
+  },
+  redis: {
+    keepsData: false,
+    async start() {
+      const server = await startRedis();
+      return {
+        server,
+        put: async () => void (await server.ask('SET', 'a', '1')),
+        has: async () => (await server.ask('GET', 'a')) === '$1',
       };
     },
   },

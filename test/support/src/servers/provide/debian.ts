@@ -43,23 +43,40 @@ export const ZOOKEEPER: Recipe<{ readonly java: string; readonly classpath: stri
 
 export const BIND: Recipe<{ readonly named: string; readonly libraries: string }> = {
   version: VERSION,
-  locate(folder) {
-    const library = join(folder, 'usr/lib');
-    const triplet = readdirSync(library).find((name) => name.endsWith('-linux-gnu')) ?? '';
-    return { named: join(folder, 'usr/sbin/named'), libraries: join(library, triplet) };
-  },
+  locate: (folder) => ({ named: join(folder, 'usr/sbin/named'), libraries: librariesOf(folder) }),
   async make(folder) {
-    await withLists(async () => {
-      // Nothing is installed by it: it prints what is missing on this machine.
-      const plan = await run('apt-get', [...QUIET, 'install', '-s', '--no-install-recommends', 'bind9']);
-      // What stands here already stays, but for the libraries, which must be of the very same build.
-      const missing = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1] as string);
-      await unpack(folder, [...new Set(['bind9', 'bind9-libs', ...missing])]);
-    });
+    await unpackWithMissing(folder, 'bind9', ['bind9', 'bind9-libs']);
     const { named, libraries } = BIND.locate(folder);
     await run(named, ['-v'], { env: { LD_LIBRARY_PATH: libraries } });
   },
 };
+
+export const REDIS: Recipe<{ readonly redis: string; readonly libraries: string }> = {
+  version: VERSION,
+  locate: (folder) => ({ redis: join(folder, 'usr/bin/redis-server'), libraries: librariesOf(folder) }),
+  async make(folder) {
+    // The program itself is in the package of the tools.
+    await unpackWithMissing(folder, 'redis-server', ['redis-server', 'redis-tools']);
+    const { redis, libraries } = REDIS.locate(folder);
+    await run(redis, ['--version'], { env: { LD_LIBRARY_PATH: libraries } });
+  },
+};
+
+function librariesOf(folder: string): string {
+  const library = join(folder, 'usr/lib');
+  const triplet = existsSync(library) ? readdirSync(library).find((name) => name.endsWith('-linux-gnu')) : undefined;
+  return join(library, triplet ?? '');
+}
+
+/** Unpacks what installing a package would bring here. What stands here already stays, but for `always`. */
+async function unpackWithMissing(folder: string, name: string, always: readonly string[]): Promise<void> {
+  await withLists(async () => {
+    // Nothing is installed by it: it prints what is missing on this machine.
+    const plan = await run('apt-get', [...QUIET, 'install', '-s', '--no-install-recommends', name]);
+    const missing = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1] as string);
+    await unpack(folder, [...new Set([...always, ...missing])]);
+  });
+}
 
 /** Puts packages into a folder as they are in the archive: nothing is installed, no daemon starts, and no root is needed. */
 async function unpack(folder: string, packages: readonly string[]): Promise<void> {
