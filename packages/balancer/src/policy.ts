@@ -26,6 +26,11 @@ export interface LatencyView {
   meanMs(nowMs: number): number;
   /** As peak EWMA has it: rises at once, decays slowly, also while nobody answers. */
   peakMs(nowMs: number): number;
+  /**
+   * Both for picks: writes mean and peak as of `at.nowMs` to places 0 and 1. A number that a function gives back is an
+   * object wherever V8 does not look into it.
+   */
+  read(at: Pick<PickRequest, 'nowMs'>, into: Float64Array): void;
 }
 
 /** Source: ORCA, gRFC A51 and A58. */

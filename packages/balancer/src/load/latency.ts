@@ -57,6 +57,16 @@ class Averages implements Latency {
     return this.#peak;
   }
 
+  read({ nowMs }: { readonly nowMs: number }, into: Float64Array): void {
+    const overdueMs = nowMs - this.#sampledMs - this.decayMs;
+    into[0] = overdueMs > 0 ? this.#mean * Math.exp(-overdueMs / this.decayMs) : this.#mean;
+    if (nowMs > this.#peakMs) {
+      this.#peak *= Math.exp((this.#peakMs - nowMs) / this.decayMs);
+      this.#peakMs = nowMs;
+    }
+    into[1] = this.#peak;
+  }
+
   #observe(sampleMs: number, nowMs: number): void {
     const kept = this.#kept(nowMs - this.#peakMs);
     this.#peak = sampleMs > this.#peak ? sampleMs : this.#peak * kept + sampleMs * (1 - kept);

@@ -3,7 +3,7 @@ import { handOver, type Seat } from './seats.ts';
 import { MAX_STRIDE_WEIGHT, Stride } from './stride.ts';
 
 /** Bands at most. */
-const MAX_BANDS = 24;
+const MAX_BANDS = 12;
 /** Steps within a band before all of it are looked at for one that is not out. */
 const TRIES = 8;
 
@@ -56,8 +56,7 @@ export class Bands<T extends Candidate> implements Picker<T> {
 
   pick({ isOut }: PickRequest): T | undefined {
     if (isOut !== undefined) return this.#nextUsable(isOut);
-    this.#swing();
-    const { indices, stride } = this.#take(this.#farthest(Infinity, -1));
+    const { indices, stride } = this.#take(this.#swing());
     return this.#members[indices[stride.next()] as number];
   }
 
@@ -73,22 +72,31 @@ export class Bands<T extends Candidate> implements Picker<T> {
     });
   }
 
-  #swing(): void {
-    for (let k = 0; k < this.#swings.length; k++) {
-      // A band whose members are all out for long must not be owed more than one round.
-      const swing = (this.#swings[k] as number) + (this.#weights[k] as number);
-      this.#swings[k] = swing > this.#total ? this.#total : swing;
+  /** All swing by their weights; returns the band that has swung farthest. */
+  #swing(): number {
+    const swings = this.#swings;
+    const weights = this.#weights;
+    let best = 0;
+    let farthest = -Infinity;
+    for (let k = 0; k < swings.length; k++) {
+      const swing = (swings[k] as number) + (weights[k] as number);
+      swings[k] = swing;
+      if (swing <= farthest) continue;
+      best = k;
+      farthest = swing;
     }
+    return best;
   }
 
-  /** The band that has swung farthest, of those behind one that is known; -1 without any. */
-  #farthest(below: number, after: number): number {
+  /** The band that has swung farthest of those behind `k`; -1 if that was the last. */
+  #behind(k: number): number {
+    const bound = this.#swings[k] as number;
     let best = -1;
     let farthest = -Infinity;
-    for (let k = 0; k < this.#swings.length; k++) {
-      const swing = this.#swings[k] as number;
-      if (swing <= farthest || swing > below || (swing === below && k <= after)) continue;
-      best = k;
+    for (let other = 0; other < this.#swings.length; other++) {
+      const swing = this.#swings[other] as number;
+      if (swing <= farthest || swing > bound || (swing === bound && other <= k)) continue;
+      best = other;
       farthest = swing;
     }
     return best;
@@ -100,15 +108,17 @@ export class Bands<T extends Candidate> implements Picker<T> {
   }
 
   #nextUsable(isOut: (candidate: Candidate) => boolean): T | undefined {
-    this.#swing();
-    let k = this.#farthest(Infinity, -1);
+    let k = this.#swing();
     while (k >= 0) {
       const member = this.#usableOf(k, isOut);
       if (member !== undefined) {
         this.#take(k);
         return member;
       }
-      k = this.#farthest(this.#swings[k] as number, k);
+      const next = this.#behind(k);
+      // A band whose members are all out for long must not be owed more than one round.
+      this.#swings[k] = Math.min(this.#total, this.#swings[k] as number);
+      k = next;
     }
     return undefined;
   }

@@ -1,5 +1,8 @@
 import type { Clock } from '@bascule/core';
-import { indexAt, type Candidate, type Picker, type PickRequest } from '../policy.ts';
+import type { Candidate, Picker, PickRequest } from '../policy.ts';
+import { AliasTable } from './alias-table.ts';
+import { Chance } from './chance.ts';
+import { Costs, type Cost } from './costs.ts';
 
 /** What is compared. */
 export interface Comparison {
@@ -8,13 +11,14 @@ export interface Comparison {
   readonly choiceCount: number;
   /** At most this many members are all compared. */
   readonly fullScanUpTo: number;
-  /** Lower is better. `load` is the member's, as of one of mean weight. */
-  cost(member: Candidate, load: number, nowMs: number): number;
+  readonly cost: Cost;
   reason(chosen: Candidate, count: number): string;
 }
 
 /** Draws again when all that were drawn are out; then all are compared. Source: `maxEffort` of Finagle's P2C. */
 const EFFORTS = 4;
+/** Draws for one that has not been drawn yet. */
+const DRAWS = 16;
 
 /**
  * The best of some members drawn by chance: power of two choices. Those drawn are different ones, and the first drawn
@@ -25,35 +29,38 @@ const EFFORTS = 4;
  */
 export class Choices<T extends Candidate> implements Picker<T> {
   readonly #members: readonly T[];
+  readonly #chance: Chance;
   readonly #comparison: Comparison;
   /** Undefined with equal weights. */
-  readonly #sums: Float64Array | undefined;
-  readonly #meanWeight: number;
+  readonly #table: AliasTable | undefined;
+  readonly #costs: Costs;
   readonly #count: number;
   readonly #comparesAll: boolean;
   readonly #drawn: Int32Array;
 
   constructor(members: readonly T[], comparison: Comparison) {
     this.#members = members;
+    this.#chance = new Chance(comparison.clock);
     this.#comparison = comparison;
-    let total = 0;
-    const sums = Float64Array.from(members, ({ weight }) => (total += weight));
-    this.#sums = members.every(({ weight }) => weight === members[0]?.weight) ? undefined : sums;
-    this.#meanWeight = total / members.length;
+    const weights = Float64Array.from(members, ({ weight }) => weight);
+    this.#table = weights.every((weight) => weight === weights[0]) ? undefined : new AliasTable(weights);
+    this.#costs = new Costs(members, weights, comparison.cost);
     this.#count = Math.max(2, Math.min(10, comparison.choiceCount));
     this.#comparesAll = members.length <= Math.max(2, comparison.fullScanUpTo);
     this.#drawn = new Int32Array(this.#count);
   }
 
-  pick({ isOut, nowMs }: PickRequest): T | undefined {
+  pick(request: PickRequest): T | undefined {
+    const { isOut } = request;
     const members = this.#members;
-    if (this.#comparesAll && members.length !== 2) return this.#bestOfAll(isOut, nowMs);
+    const costs = this.#costs;
+    if (this.#comparesAll && members.length !== 2) return this.#bestOfAll(request);
     if (this.#count > 2) {
       for (let left = isOut === undefined ? 1 : EFFORTS; left > 0; left--) {
-        const best = this.#bestOfMany(isOut, nowMs);
+        const best = this.#bestOfMany(request);
         if (best !== undefined) return best;
       }
-      return this.#bestOfAll(isOut, nowMs);
+      return this.#bestOfAll(request);
     }
     for (let left = isOut === undefined ? 1 : EFFORTS; left > 0; left--) {
       const indexA = this.#draw();
@@ -68,45 +75,33 @@ export class Choices<T extends Candidate> implements Picker<T> {
         }
         if (isOutA) return b;
       }
-      return this.#costOf(b, nowMs) < this.#costOf(a, nowMs) ? b : a;
+      costs.put(0, indexA, request);
+      costs.put(1, indexB, request);
+      return (costs.values[1] as number) < (costs.values[0] as number) ? b : a;
     }
-    return this.#bestOfAll(isOut, nowMs);
+    return this.#bestOfAll(request);
   }
 
   reason(chosen: T): string {
     return this.#comparison.reason(chosen, this.#comparesAll ? this.#members.length : this.#count);
   }
 
-  #costOf(member: T, nowMs: number): number {
-    const load = this.#sums === undefined ? member.load : (member.load * this.#meanWeight) / member.weight;
-    return this.#comparison.cost(member, load, nowMs);
-  }
-
   #draw(): number {
-    const point = this.#comparison.clock.random();
-    const sums = this.#sums;
-    return sums === undefined
-      ? Math.floor(point * this.#members.length)
-      : indexAt(sums, point * (sums[sums.length - 1] as number));
+    return this.#table === undefined ? this.#chance.below(this.#members.length) : this.#table.draw(this.#chance);
   }
 
-  /** Another than `first`, from the total without its share: no second try is needed. */
   #drawOther(first: number): number {
-    const sums = this.#sums;
-    const { clock } = this.#comparison;
-    if (sums === undefined) {
-      const index = Math.floor(clock.random() * (this.#members.length - 1));
-      return index < first ? index : index + 1;
+    if (this.#table !== undefined) {
+      this.#drawn[0] = first;
+      return this.#drawNew(1);
     }
-    const end = sums[first] as number;
-    const start = first === 0 ? 0 : (sums[first - 1] as number);
-    const point = clock.random() * ((sums[sums.length - 1] as number) - (end - start));
-    const index = indexAt(sums, point < start ? point : point + (end - start));
-    // Sums of fractions round: the point may fall back into the share that was left out.
-    return index === first ? (first + 1) % this.#members.length : index;
+    const index = this.#chance.below(this.#members.length - 1);
+    return index < first ? index : index + 1;
   }
 
-  #bestOfMany(isOut: PickRequest['isOut'], nowMs: number): T | undefined {
+  #bestOfMany(request: PickRequest): T | undefined {
+    const { isOut } = request;
+    const costs = this.#costs;
     const drawn = this.#drawn;
     const count = Math.min(this.#count, this.#members.length);
     let best: T | undefined;
@@ -116,7 +111,8 @@ export class Choices<T extends Candidate> implements Picker<T> {
       drawn[i] = index;
       const member = this.#members[index] as T;
       if (isOut?.(member) === true) continue;
-      const cost = this.#costOf(member, nowMs);
+      costs.put(1, index, request);
+      const cost = costs.values[1] as number;
       if (best !== undefined && cost >= lowest) continue;
       best = member;
       lowest = cost;
@@ -124,12 +120,12 @@ export class Choices<T extends Candidate> implements Picker<T> {
     return best;
   }
 
-  /** One that is not among the first `count` drawn: the next one after it, if chance gives one of them again. */
+  /** One that is not among the first `count` drawn. Where one is so heavy that chance gives no other, any other. */
   #drawNew(count: number): number {
     let index = this.#draw();
-    for (let tries = 0; this.#isDrawn(index, count); tries++) {
-      index = tries < EFFORTS ? this.#draw() : (index + 1) % this.#members.length;
-    }
+    for (let left = DRAWS; left > 0 && this.#isDrawn(index, count); left--) index = this.#draw();
+    if (this.#isDrawn(index, count)) index = this.#chance.below(this.#members.length);
+    while (this.#isDrawn(index, count)) index = (index + 1) % this.#members.length;
     return index;
   }
 
@@ -139,18 +135,22 @@ export class Choices<T extends Candidate> implements Picker<T> {
   }
 
   /** The best of all that are not out; chance decides between equals. */
-  #bestOfAll(isOut: PickRequest['isOut'], nowMs: number): T | undefined {
+  #bestOfAll(request: PickRequest): T | undefined {
+    const { isOut } = request;
+    const costs = this.#costs;
     let best: T | undefined;
     let lowest = Infinity;
     let equals = 0;
-    for (const member of this.#members) {
+    for (let index = 0; index < this.#members.length; index++) {
+      const member = this.#members[index] as T;
       if (isOut?.(member) === true) continue;
-      const cost = this.#costOf(member, nowMs);
+      costs.put(1, index, request);
+      const cost = costs.values[1] as number;
       if (best !== undefined && cost > lowest) continue;
       if (best === undefined || cost < lowest) equals = 0;
       equals++;
       lowest = cost;
-      if (equals === 1 || this.#comparison.clock.random() * equals < 1) best = member;
+      if (equals === 1 || this.#chance.below(equals) === 0) best = member;
     }
     return best;
   }

@@ -17,6 +17,8 @@ const FAN_OUT = 4;
 export class Deadlines<T extends Candidate> implements Picker<T> {
   readonly #members: readonly T[];
   readonly #bias: number;
+  /** 1 / weight. */
+  readonly #strides: Float64Array;
   /** A heap: nobody is due before the node above. Ends in 4 places that are never due, so that no child is missing. */
   readonly #dues: Float64Array;
   readonly #indices: Int32Array;
@@ -25,6 +27,7 @@ export class Deadlines<T extends Candidate> implements Picker<T> {
   constructor(members: readonly T[], bias: number, dues: Float64Array) {
     this.#members = members;
     this.#bias = bias;
+    this.#strides = Float64Array.from(members, ({ weight }) => 1 / weight);
     this.#dues = new Float64Array(members.length + FAN_OUT).fill(Infinity);
     this.#dues.set(dues);
     this.#indices = Int32Array.from({ length: members.length }, (_, index) => index);
@@ -60,7 +63,8 @@ export class Deadlines<T extends Candidate> implements Picker<T> {
   #next(): number {
     const index = this.#indices[0] as number;
     if (this.#members.length > 0) {
-      const due = (this.#dues[0] as number) + distance(this.#members[index] as T, this.#bias);
+      const { load } = this.#members[index] as T;
+      const due = (this.#dues[0] as number) + busy(load, this.#bias) * (this.#strides[index] as number);
       this.#sink(0, due, index);
     }
     return index;
@@ -92,10 +96,10 @@ export class Deadlines<T extends Candidate> implements Picker<T> {
   }
 }
 
-/** How long until a member that is taken now is due again. */
-function distance({ load, weight }: Candidate, bias: number): number {
-  if (bias === 0) return 1 / weight;
-  return (bias === 1 ? load + 1 : (load + 1) ** bias) / weight;
+/** By how much longer than an idle one a member with `load` has to wait for its next turn. */
+function busy(load: number, bias: number): number {
+  if (bias === 1) return load + 1;
+  return bias === 0 ? 1 : (load + 1) ** bias;
 }
 
 /** Keeps how long members had to wait over changes, which is part of their turn. */
@@ -119,7 +123,7 @@ export class Waits {
     yield;
     const dues = new Float64Array(members.length);
     for (const [index, member] of members.entries()) {
-      const longest = distance(member, bias);
+      const longest = busy(member.load, bias) / member.weight;
       dues[index] = Math.min(longest, waits.get(member) ?? (1 - clock.random()) * longest);
     }
     yield;

@@ -22,7 +22,7 @@ export const createLeastRequest: PolicyFactory<'least-request'> = (spec, clock) 
         clock,
         choiceCount: spec.choiceCount,
         fullScanUpTo: spec.fullScanUpTo,
-        cost: (_, load) => load,
+        cost: { kind: 'load' },
         reason: ({ openCalls }, count) => `fewest open calls of ${count} (${openCalls})`,
       });
     },

@@ -4,8 +4,6 @@ import { atOnce } from './upkeep.ts';
 
 /** Samples older than this fade: who was slow once is tried again. */
 const DECAY_MS = 10_000;
-/** Cost, in ms, of who has not answered yet and has a call: no time that any answer takes. */
-const UNKNOWN_MS = 1e9;
 
 /**
  * Shortest mean time to answer, times calls open with the one to come, of some drawn by chance. Who has not answered yet
@@ -25,12 +23,11 @@ export const createLeastResponseTime: PolicyFactory<'least-response-time'> = ({ 
         clock,
         choiceCount,
         fullScanUpTo: 0,
-        cost({ latency }, load, nowMs) {
-          if (latency.count > 0) return latency.meanMs(nowMs) * (load + 1);
-          return load === 0 ? 0 : UNKNOWN_MS + load;
+        cost: { kind: 'mean-latency' },
+        reason({ latency, openCalls }, count) {
+          const ms = latency.count === 0 ? 'no answer yet' : `${latency.meanMs(clock.nowMs()).toFixed(1)} ms`;
+          return `shortest time to answer by open calls of ${count} (${ms}, ${openCalls} open)`;
         },
-        reason: ({ latency, openCalls }, count) =>
-          `shortest time to answer of ${count} (${latency.meanMs(clock.nowMs()).toFixed(1)} ms, ${openCalls} open calls)`,
       }),
     ),
 });

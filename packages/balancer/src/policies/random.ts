@@ -1,20 +1,21 @@
-import { indexAt, type Candidate, type Picker, type PickRequest, type PolicyFactory } from '../policy.ts';
+import type { Candidate, Picker, PickRequest, PolicyFactory } from '../policy.ts';
+import { AliasTable } from './alias-table.ts';
+import { Chance } from './chance.ts';
 import { firstUsable } from './first-usable.ts';
 import { atOnce, NO_UPKEEP } from './upkeep.ts';
 
 /** Draws before those who are not out are looked for one by one, which favours who stands behind one that is. */
 const DRAWS = 8;
 
-/** Each member with the same chance, O(1), or by its weight, O(log n), whatever went before. */
+/** Each member with the same chance, or by its weight, whatever went before. O(1). */
 export const createRandom: PolicyFactory<'random'> = ({ weighted }, clock) => ({
   ...NO_UPKEEP,
   prepare<T extends Candidate>(members: readonly T[]) {
-    let total = 0;
-    const sums = Float64Array.from(members, ({ weight }) => (total += weight));
-    const isEven = !weighted || members.every(({ weight }) => weight === members[0]?.weight);
-    const draw = isEven
-      ? (): number => Math.floor(clock.random() * members.length)
-      : (): number => indexAt(sums, clock.random() * total);
+    const weights = Float64Array.from(members, ({ weight }) => weight);
+    const isEven = !weighted || weights.every((weight) => weight === weights[0]);
+    const table = isEven ? undefined : new AliasTable(weights);
+    const chance = new Chance(clock);
+    const draw = (): number => (table === undefined ? chance.below(members.length) : table.draw(chance));
     return atOnce<Picker<T>>({
       pick(request: PickRequest) {
         const { isOut } = request;

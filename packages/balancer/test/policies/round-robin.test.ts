@@ -2,7 +2,7 @@ import { createRandom, createVirtualClock } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
 import { createPolicy } from '../../src/policies/index.ts';
 import { MAX_EXACT_WEIGHTS } from '../../src/policies/prepare-turns.ts';
-import { createPicker, createRequest, idsOf, Node, nodesOf, prepare, SEED, withoutChance } from './rig.ts';
+import { createPicker, createRequest, idsOf, nodesOf, prepare, SEED, withoutChance, type Node } from './rig.ts';
 
 const WEIGHTED = { name: 'round-robin', weighted: true } as const;
 const PLAIN = { name: 'round-robin', weighted: false } as const;
@@ -15,7 +15,7 @@ function nginx(weights: readonly number[], count: number): number[] {
     let best = 0;
     for (const [i, weight] of weights.entries()) {
       swings[i] = (swings[i] as number) + weight;
-      if ((swings[i] as number) > (swings[best] as number)) best = i;
+      if (swings[i] > (swings[best] as number)) best = i;
     }
     swings[best] = (swings[best] as number) - total;
     return best;
