@@ -1,6 +1,14 @@
-import { compose, type Clock, type Layer, type Service, type ServiceLimits } from '@bascule/core';
+import { compose, type Clock, type Service, type ServiceLimits } from '@bascule/core';
 import {
+  createAdmissionLayer,
   createAdmitLayer,
+  createAffinityLayer,
+  createBreakerLayer,
+  createConcurrencyLayer,
+  createFaultLayer,
+  createFirstMessageLayer,
+  createLocalLimits,
+  createRateLimitLayer,
   createRetryBudget,
   createRetryLayer,
   createTimeoutFieldLayer,
@@ -9,6 +17,8 @@ import {
 import type { NodeTransportOptions } from './options.ts';
 
 const DEFAULT_MAX_PENDING = 1_024;
+/** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
+const MAX_FIRST_MESSAGE_BYTES = 65_536;
 
 /** Limits of each service, with defaults for what the options do not say. */
 export function limitsOf({ limits }: NodeTransportOptions): ServiceLimits {
@@ -20,18 +30,34 @@ export function hasStack({ discovery, policy, serviceConfig, limits }: NodeTrans
   return discovery !== undefined || policy !== undefined || serviceConfig !== undefined || limits !== undefined;
 }
 
-/** What every call passes on its way to `innermost`, outermost first. The deadline itself is kept by who makes the call. */
+/**
+ * What every call passes on its way to `innermost`, outermost first: the gateway's layers in the gateway's order. The
+ * deadline itself is kept by who makes the call. Shared rate limits are kept in this process, and nothing is mirrored or
+ * cached.
+ */
 export function createCallStack(options: NodeTransportOptions, clock: Clock, innermost: Service): Service {
   const limits = limitsOf(options);
-  const isLimited = limits.maxCalls < Infinity || limits.maxStreams !== undefined;
   const budgetOf = createBudgets(options, clock);
-  const layers: Layer[] = [
-    ...(isLimited ? [createAdmitLayer({ limitsOf: () => limits })] : []),
-    createRetryLayer({ clock, budgetOf: ({ call }) => budgetOf(call.cluster), limitsOf: () => limits }),
-    // Inside of retries: each attempt says how much time is left.
-    createTimeoutFieldLayer({ clock }),
-  ];
-  return compose(layers, innermost);
+  return compose(
+    [
+      createFaultLayer({ clock }),
+      createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
+      createRateLimitLayer({ clock, local: createLocalLimits({ clock }) }),
+      createAffinityLayer({ clock }),
+      ...(isLimited(limits) ? [createAdmitLayer({ limitsOf: () => limits })] : []),
+      createAdmissionLayer({ clock }),
+      createConcurrencyLayer({ clock }),
+      createRetryLayer({ clock, budgetOf: ({ call }) => budgetOf(call.cluster), limitsOf: () => limits }),
+      // Inside of retries: each attempt counts, and says how much time is left.
+      createBreakerLayer({ clock }),
+      createTimeoutFieldLayer({ clock }),
+    ],
+    innermost,
+  );
+}
+
+function isLimited({ maxCalls, maxStreams }: ServiceLimits): boolean {
+  return maxCalls < Infinity || maxStreams !== undefined;
 }
 
 /** One for each service, so that one in trouble takes nothing from the others. Services are those of the program: few. */

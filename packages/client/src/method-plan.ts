@@ -1,4 +1,5 @@
-import type { CallPolicy, Idempotency, MethodFacts, MethodKind } from '@bascule/core';
+import type { CallPolicy, Idempotency, MethodFacts, MethodKind, MethodRules } from '@bascule/core';
+import { rulesOf } from '@bascule/schema';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -60,12 +61,19 @@ export function pathOf(url: string): string {
 }
 
 function factsOf(method: DescMethod): MethodFacts {
+  const rules = rulesOf(method);
   return {
     service: method.parent.typeName,
     method: method.name,
     kind: KINDS[method.methodKind],
     idempotency: idempotencyOf(method),
+    ...(rules !== undefined && { rules: rulesForCallers(rules) }),
   };
+}
+
+/** Rate limits are for who answers: a caller that counted too would stop at its own share of them. */
+function rulesForCallers({ rateLimits: _, ...rules }: MethodRules): MethodRules {
+  return rules;
 }
 
 function idempotencyOf(method: DescMethod): Idempotency {

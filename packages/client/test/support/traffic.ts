@@ -15,12 +15,12 @@ export interface Traffic {
 
 export function startTraffic({ client }: OurClient, callers: number): Traffic {
   let ok = 0;
-  let isOn = true;
+  const life = { isOn: true };
   const failures: Seen[] = [];
   const waiting = new Set<() => void>();
 
   async function call(): Promise<void> {
-    while (isOn) {
+    while (life.isOn) {
       const saying = client.say({ value: 'a' }, { timeoutMs: 15_000 });
       const failed = await saying.then(
         () => undefined,
@@ -51,7 +51,7 @@ export function startTraffic({ client }: OurClient, callers: number): Traffic {
       return until(() => ok + failures.length >= target);
     },
     async stop() {
-      isOn = false;
+      life.isOn = false;
       await Promise.all(calling);
     },
   };

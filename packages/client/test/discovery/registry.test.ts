@@ -1,0 +1,96 @@
+import { systemClock, type Endpoint } from '@bascule/core';
+import { createRegistry, registerWithAll, type Registrar } from '@bascule/discovery';
+import { createKit } from '@bascule/kit';
+import { listen } from '@bascule/wire';
+import { describe, expect, it } from 'vitest';
+import { createDial } from '../../src/index.ts';
+import { endpointOf } from '../channel/support.ts';
+import { connect } from '../support/calls.ts';
+import { FleetMember } from '../support/fleet.ts';
+import { seeError } from '../support/scenarios.ts';
+import { TestService } from '../support/schema.ts';
+import { startTraffic } from '../support/traffic.ts';
+
+/** A registry, and servers that register with it. */
+async function startScene() {
+  const registry = createRegistry({ clock: systemClock });
+  const kit = createKit({ routes: registry.routes });
+  const listener = await listen({ host: '127.0.0.1', port: 0, service: kit.service, clock: systemClock });
+  const url = `http://127.0.0.1:${listener.port}`;
+  const members: FleetMember[] = [];
+  const registrars: Registrar[] = [];
+
+  async function join(instanceId: string, overrides: Partial<Endpoint> = {}) {
+    const member = await new FleetMember().start();
+    const services = [TestService.typeName];
+    const registrar = await registerWithAll({
+      systems: [{ url, credentials: {}, ttlMs: 5_000 }],
+      endpoint: endpointOf({ instanceId, port: member.port, services, ...overrides }),
+      schema: new Uint8Array(0),
+      clock: systemClock,
+      dial: createDial(systemClock),
+    });
+    members.push(member);
+    registrars.push(registrar);
+    await registrar.registered;
+    return { member, leave: () => registrar.close() };
+  }
+
+  return {
+    url,
+    join,
+    stopRegistry: () => listener.close(0),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(registrars.map((registrar) => registrar.close()));
+      await Promise.all(members.map((member) => member.kill()));
+      registry.close();
+      await listener.close(0);
+    },
+  };
+}
+
+describe('calls to who is registered', () => {
+  it('all go well while instances come and go', async () => {
+    await using scene = await startScene();
+    const first = await scene.join('first');
+    await using ours = connect(undefined, { discovery: { sources: [scene.url] } });
+    const traffic = startTraffic(ours, 8);
+    await traffic.more(20);
+    const second = await scene.join('second');
+    await traffic.until(() => second.member.calls > 20);
+    await first.leave();
+    await first.member.drain();
+    await traffic.more(50);
+    const third = await scene.join('third');
+    await traffic.until(() => third.member.calls > 20);
+    await second.leave();
+    await second.member.drain();
+    const { calls } = second.member;
+    await traffic.more(100);
+    expect(second.member.calls).toBe(calls);
+    await traffic.stop();
+    expect(traffic.failures).toEqual([]);
+  });
+
+  it('go to those that answer the service, or to the service that is named', async () => {
+    await using scene = await startScene();
+    await scene.join('other', { services: ['other.v1.OtherService'] });
+    await using strict = connect(undefined, { discovery: { sources: [scene.url] }, connectWaitMs: 100 });
+    expect(await seeError(strict.client.say({ value: 'a' }))).toMatchObject({
+      code: 'Unavailable',
+      message: expect.stringContaining('nobody is known who answers it'),
+    });
+    const discovery = { sources: [scene.url], service: 'other.v1.OtherService' };
+    await using named = connect(undefined, { discovery });
+    expect((await named.client.say({ value: 'a' })).value).toBe('a');
+  });
+
+  it('go on when the registry is gone', async () => {
+    await using scene = await startScene();
+    await scene.join('kept');
+    await using ours = connect(undefined, { discovery: { sources: [scene.url] } });
+    await ours.client.say({ value: 'a' });
+    await scene.stopRegistry();
+    for (let i = 0; i < 20; i++) await ours.client.say({ value: 'b' });
+  });
+});
