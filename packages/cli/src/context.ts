@@ -28,6 +28,10 @@ export interface GlobalOptions {
 
 /** Clients as the options and the environment name them. */
 export function openOperator(context: CliContext, options: GlobalOptions): Operator {
-  const token = readToken({ file: options.tokenFile, env: context.env, cwd: context.cwd });
-  return createOperator(options.operator, token);
+  return createOperator(options.operator, readOperatorToken(context, options));
+}
+
+/** The operator's token, from where the options and the environment say. */
+export function readOperatorToken(context: CliContext, options: GlobalOptions): string {
+  return readToken({ file: options.tokenFile, env: context.env, cwd: context.cwd });
 }

@@ -3,6 +3,7 @@ import { parseHttpUrl } from './arguments.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addDeployCommand } from './commands/deploy.ts';
 import { addEndpointsCommand } from './commands/endpoints.ts';
+import { addExplainCommand } from './commands/explain.ts';
 import { addGatewayCommand } from './commands/gateway.ts';
 import { addRegisterCommand } from './commands/register.ts';
 import { addRegistryCommand } from './commands/registry.ts';
@@ -21,6 +22,8 @@ Examples:
   bascule deploy modules/ranking          make a folder the current version of its module
   bascule rollback ranking                back to the version before
   bascule call demo.places.v1.PlacesService/Search '{"query": "ber"}'
+  bascule explain demo.places.v1.PlacesService/Search
+                                          why a call goes where it goes
   bascule register --service a.B --address 127.0.0.1:5001 -- ./backend
                                           run any program and register it
   bascule resolve consul://127.0.0.1:8500 who a discovery system says is there
@@ -70,6 +73,7 @@ const COMMANDS = [
   addDeployCommand,
   addRollbackCommand,
   addCallCommand,
+  addExplainCommand,
   addStatusCommand,
   addGatewayCommand,
   addRegistryCommand,

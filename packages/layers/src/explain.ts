@@ -22,7 +22,8 @@ export interface ExplainOptions {
 }
 
 const FIELD = 'bascule-explain';
-const FIELDS: ReadonlySet<string> = new Set([FIELD]);
+/** With what may prove that the caller is allowed to. */
+const FIELDS: ReadonlySet<string> = new Set([FIELD, 'bascule-explain-token']);
 
 /**
  * Answers calls that ask why they went where they went: a request field `bascule-explain` of `1`, or of `dry-run` for a
@@ -37,7 +38,7 @@ export function createExplainLayer(options: ExplainOptions): Layer {
     const { method, path, authority, scheme, call } = head;
     const bare = { method, path, authority, scheme, call, fields: withoutFields(head.fields, FIELDS) };
     const isKnown = asked === '1' || asked === 'dry-run';
-    if (!isKnown || options.allowed(bare) !== 'yes') return next(bare, reply);
+    if (!isKnown || options.allowed(head) !== 'yes') return next(bare, reply);
     const explanation: Explanation = { dryRun: asked === 'dry-run', notes: [], attempts: [] };
     call.explanation = explanation;
     const explained = new ExplainedCall(reply, { call, explanation, clock: options.clock });

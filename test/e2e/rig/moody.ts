@@ -15,6 +15,8 @@ export interface Moody extends AsyncDisposable {
   readonly schema: Uint8Array;
   /** Calls of Say that it has answered. */
   calls: number;
+  /** What the last call of Say came with. */
+  headers: Headers | undefined;
   /** Answers of its health service. */
   serves: boolean;
   /** Told in the trailers of answers; undefined says nothing. */
@@ -34,6 +36,7 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
       router.service(EchoService, {
         say(_request, context) {
           moody.calls++;
+          moody.headers = context.requestHeader;
           if (moody.load !== undefined) context.responseTrailer.set('endpoint-load-metrics-bin', reportOf(moody.load));
           return { value: name };
         },
@@ -62,6 +65,7 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
     address: `127.0.0.1:${listener.port}`,
     schema: kit.schema,
     calls: 0,
+    headers: undefined,
     serves: true,
     load: undefined,
     tell() {

@@ -1,12 +1,12 @@
 import { createNodeTransport } from '@bascule/client';
 import type { Command } from 'commander';
 import { parseHeader, parseHttpUrl, parseTimeout } from '../arguments.ts';
+import { findApi } from '../call/api.ts';
 import { splitDocuments } from '../call/documents.ts';
 import { findMethod, parseMethodName } from '../call/method.ts';
 import { runCall } from '../call/run.ts';
 import { openOperator, type CliContext, type GlobalOptions } from '../context.ts';
 import { CliFailure, ExitCode, isUnreachable } from '../failure.ts';
-import type { Operator } from '../operator.ts';
 
 interface CallOptions extends GlobalOptions {
   readonly header?: readonly (readonly [string, string])[];
@@ -73,10 +73,4 @@ export function addCallCommand(program: Command, context: CliContext): void {
 
 async function* inline(json: string): AsyncGenerator<string> {
   yield json;
-}
-
-/** Where the gateway takes calls. One that listens on every address is asked at loopback. */
-async function findApi(operator: Operator): Promise<string> {
-  const { apiAddress } = await operator.admin.getStatus({});
-  return `http://${apiAddress.replace(/^(0\.0\.0\.0|::|\[::\]):/, '127.0.0.1:')}`;
 }

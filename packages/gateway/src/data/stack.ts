@@ -1,6 +1,7 @@
 import { compose, type Clock, type Service } from '@bascule/core';
 import {
   createDeadlineLayer,
+  createExplainLayer,
   createExposeLayer,
   createObserveLayer,
   createOutcomeLayer,
@@ -11,6 +12,7 @@ import {
 } from '@bascule/layers';
 import { createDialectLayer } from '@bascule/wire';
 import type { Policies } from '../snapshot.ts';
+import { createExplainGuard } from './explain-guard.ts';
 import { createRouteLayer, type RouteTable } from './route.ts';
 import type { Treatment } from './treatment.ts';
 
@@ -57,13 +59,18 @@ export function createStack(options: StackOptions): Service {
       }),
       createOutcomeLayer(),
       ...(policies.exposeEndpoint ? [createExposeLayer()] : []),
+      createExplainLayer({ clock, allowed: createExplainGuard(policies) }),
       // From here on cluster and method are known.
       createRouteLayer(table),
+      treatment.fault,
       treatment.firstMessage,
       treatment.rateLimit,
+      treatment.affinity,
       // Outside of retries: the deadline spans all attempts.
       createDeadlineLayer({ clock, defaults: policies }),
       treatment.admit,
+      treatment.admission,
+      treatment.concurrency,
       createUploadLayer({
         clock,
         floorOf({ call }) {

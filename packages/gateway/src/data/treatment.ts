@@ -1,7 +1,11 @@
 import type { Clock, Layer, RequestHead, Service, ServiceLimits } from '@bascule/core';
 import {
+  createAdmissionLayer,
   createAdmitLayer,
+  createAffinityLayer,
   createBreakerLayer,
+  createConcurrencyLayer,
+  createFaultLayer,
   createFirstMessageLayer,
   createLocalLimits,
   createRateLimitLayer,
@@ -24,9 +28,13 @@ export interface TreatmentOptions {
  * change of the configuration, which only changes the policies of calls.
  */
 export interface Treatment {
+  readonly fault: Layer;
   readonly firstMessage: Layer;
   readonly rateLimit: Layer;
+  readonly affinity: Layer;
   readonly admit: Layer;
+  readonly admission: Layer;
+  readonly concurrency: Layer;
   readonly retry: Layer;
   readonly breaker: Layer;
 }
@@ -38,13 +46,17 @@ export function createTreatment(options: TreatmentOptions): Treatment {
   const { clock, metrics, budgets, limitsOf } = options;
   describe(metrics);
   return {
+    fault: createFaultLayer({ clock }),
     firstMessage: createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
     rateLimit: createRateLimitLayer({
       clock,
       local: createLocalLimits({ clock }),
       onLimited: (_head, { name }) => metrics.incCounter('bascule_rate_limited_total', { limit: name }),
     }),
+    affinity: createAffinityLayer({ clock }),
     admit: createAdmitLayer({ limitsOf }),
+    admission: createAdmissionLayer({ clock }),
+    concurrency: createConcurrencyLayer({ clock }),
     retry: createRetryLayer({
       clock,
       budgetOf: (head) => budgets.budgetOf(head),

@@ -92,7 +92,7 @@ function isReserved(name: string): boolean {
     case 0x3a:
       return true;
     case 0x62:
-      return name.startsWith('bascule-') && name !== 'bascule-explain';
+      return name.startsWith('bascule-') && name !== 'bascule-explain' && name !== 'bascule-explain-token';
     case 0x63:
       return name.startsWith('connect-');
     default:

@@ -1,0 +1,85 @@
+import { createNodeTransport } from '@bascule/client';
+import { ConnectError } from '@connectrpc/connect';
+import type { Command } from 'commander';
+import { parseHeader, parseHttpUrl, parseTimeout } from '../arguments.ts';
+import { findApi } from '../call/api.ts';
+import { splitDocuments } from '../call/documents.ts';
+import { findMethod, parseMethodName } from '../call/method.ts';
+import { runCall } from '../call/run.ts';
+import { openOperator, readOperatorToken, type CliContext, type GlobalOptions } from '../context.ts';
+import { printExplanation } from '../explain/print.ts';
+import { createExplanationReader } from '../explain/run.ts';
+import { CliFailure, ExitCode } from '../failure.ts';
+
+interface ExplainOptions extends GlobalOptions {
+  readonly header?: readonly (readonly [string, string])[];
+  readonly api?: string;
+  readonly timeout?: number;
+  readonly call?: boolean;
+}
+
+const HELP = `
+Without --call nothing is called: the gateway says which endpoint it would have taken. Message and headers matter, since
+limits, routes and affinity may go by them. With --call the call is made, with all its retries.
+
+Examples:
+  bascule explain demo.places.v1.PlacesService/Search
+  bascule explain demo.places.v1.PlacesService/Search '{"query": "ber"}' --call
+  bascule explain demo.places.v1.PlacesService/Search -H 'x-user: 7'`;
+
+export function addExplainCommand(program: Command, context: CliContext): void {
+  program
+    .command('explain')
+    .argument('<service/method>', 'as in demo.places.v1.PlacesService/Search')
+    .argument('[json]', 'request in the JSON form of its message; - reads standard input', '{}')
+    .summary('say why a call goes where it goes')
+    .description('Says which endpoint a call gets and why, who was not asked and why, and how each attempt ended.')
+    .option('-H, --header <name: value>', 'a header to send; may be repeated', parseHeader)
+    .option('--api <url>', "where calls go in; default the gateway's own word for it", parseHttpUrl)
+    .option('-t, --timeout <seconds>', 'deadline of the call', parseTimeout)
+    .option('--call', 'make the call')
+    .addHelpText('after', HELP)
+    .action(async (name: string, json: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ExplainOptions>();
+      const methodName = parseMethodName(name);
+      const operator = openOperator(context, options);
+      const { schema } = await operator.admin.getServiceSchema({ service: methodName.service });
+      const known = findMethod(schema, methodName);
+      const baseUrl = options.api ?? (await findApi(operator));
+      const reader = createExplanationReader();
+      const transport = createNodeTransport({ baseUrl, connectWaitMs: 0, interceptors: [reader.interceptor] });
+      const stopped = new AbortController();
+      context.onStop(() => stopped.abort());
+      try {
+        const answers = runCall({
+          transport,
+          known,
+          documents: splitDocuments(json === '-' ? context.stdin : inline(json)),
+          headers: [
+            ...(options.header ?? []),
+            ['bascule-explain', options.call === true ? '1' : 'dry-run'],
+            ['bascule-explain-token', readOperatorToken(context, options)],
+          ],
+          timeoutMs: options.timeout,
+          signal: stopped.signal,
+        });
+        for await (const _answer of answers);
+      } catch (thrown) {
+        // How it ended is part of the explanation.
+        if (!(thrown instanceof ConnectError) || reader.explanation() === undefined) throw thrown;
+      } finally {
+        await transport.close();
+      }
+      const explanation = reader.explanation();
+      if (explanation === undefined) {
+        const advice = 'Its configuration may say "observe: {explain: EXPLAIN_OFF}".';
+        throw new CliFailure(ExitCode.failed, `the gateway at ${baseUrl} explains nothing`, advice);
+      }
+      if (options.json === true) context.terminal.print(JSON.stringify(explanation));
+      else printExplanation(context.terminal, explanation);
+    });
+}
+
+async function* inline(json: string): AsyncGenerator<string> {
+  yield json;
+}
