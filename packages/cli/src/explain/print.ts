@@ -1,9 +1,8 @@
 import { codeName, type AttemptNote, type Explanation } from '@bascule/core';
 import { toPlain, type Terminal } from '../terminal.ts';
 
-/** Each attempt with its endpoint, why it was this one, who was not asked and why, and how it ended. */
+/** Each attempt with its endpoint, why it was this one, who was not asked and why, and how it ended; then what layers say. */
 export function printExplanation(terminal: Terminal, { dryRun, notes, attempts }: Explanation): void {
-  for (const note of notes) terminal.print(toPlain(note));
   for (const [index, attempt] of attempts.entries()) {
     const kind = attempt.kind === 'first' ? '' : ` (${attempt.kind})`;
     terminal.print(
@@ -12,6 +11,7 @@ export function printExplanation(terminal: Terminal, { dryRun, notes, attempts }
     for (const line of linesOf(attempt, dryRun)) terminal.print(`  ${toPlain(line)}`);
   }
   if (attempts.length === 0) terminal.print('no attempt was made: it was refused or answered before');
+  for (const note of notes) terminal.print(toPlain(note));
 }
 
 function linesOf({ pick, outcome, startedMs, endedMs }: AttemptNote, dryRun: boolean): string[] {
