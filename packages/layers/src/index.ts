@@ -1,6 +1,8 @@
 export { formatAccessLine } from './access-line.ts';
 export { createAdmitLayer, type AdmitOptions } from './admit.ts';
 export { createAffinityLayer } from './affinity.ts';
+export type { CacheUse } from './cache/cached-call.ts';
+export { createCacheLayer, type CacheOptions } from './cache/layer.ts';
 export { callKeyOf } from './call-key.ts';
 export type { CallRecord } from './call-record.ts';
 export { createDeadlineLayer, type DeadlineOptions, type Timeouts } from './deadline.ts';
@@ -26,5 +28,8 @@ export type { RetryOptions } from './retry/facts.ts';
 export { createRetryLayer } from './retry/layer.ts';
 export { DEFAULT_RETRY } from './retry/policy.ts';
 export { createRetryThrottle, type RetryThrottle, type RetryThrottleOptions } from './retry/throttle.ts';
+export type { MessageLimits } from './service-config/method-config.ts';
+export type { ConfigProblem } from './service-config/place.ts';
+export { parseServiceConfig, type LoadBalancingChoice, type ServiceConfig } from './service-config/service-config.ts';
 export { createTimeoutFieldLayer } from './timeout-field.ts';
 export { createUploadLayer, type UploadFloor } from './upload.ts';
