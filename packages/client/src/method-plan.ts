@@ -72,8 +72,8 @@ function factsOf(method: DescMethod): MethodFacts {
 }
 
 /** Rate limits are for who answers: a caller that counted too would stop at its own share of them. */
-function rulesForCallers({ rateLimits: _, ...rules }: MethodRules): MethodRules {
-  return rules;
+function rulesForCallers({ criticality, timeoutMs }: MethodRules): MethodRules {
+  return { ...(criticality !== undefined && { criticality }), ...(timeoutMs !== undefined && { timeoutMs }) };
 }
 
 function idempotencyOf(method: DescMethod): Idempotency {

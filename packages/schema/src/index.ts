@@ -1,3 +1,3 @@
 export * from './digest.ts';
 export * from './facts.ts';
-export { rulesOf, type SchemaRules } from './rules.ts';
+export { rulesOf } from './rules.ts';
