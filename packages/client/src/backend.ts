@@ -34,10 +34,10 @@ export function createBackend(options: NodeTransportOptions, settings: Transport
 }
 
 /** One server, with the layers that the options ask for in front of it. */
-function treated(backend: Backend, options: NodeTransportOptions, { clock }: TransportSettings): Backend {
+function treated(backend: Backend, options: NodeTransportOptions, settings: TransportSettings): Backend {
   if (!hasStack(options)) return backend;
   return {
-    service: createCallStack(options, clock, backend.service),
+    service: createCallStack(options, settings, backend.service),
     isRepeatable: backend.isRepeatable,
     saysTimeout: true,
     redial: () => backend.redial(),

@@ -1,5 +1,5 @@
 import type { CallPolicy, MethodFacts } from '@bascule/core';
-import { DEFAULT_RETRY } from '@bascule/layers';
+import { DEFAULT_RETRY, type ServiceConfig } from '@bascule/layers';
 import type { NodeTransportOptions } from './options.ts';
 
 const NOTHING: CallPolicy = Object.freeze({});
@@ -7,7 +7,10 @@ const NOTHING: CallPolicy = Object.freeze({});
 const BALANCED: CallPolicy = Object.freeze({ retry: DEFAULT_RETRY });
 
 /** How calls of a method are treated, by the options of a transport. */
-export function createPolicyOf(options: NodeTransportOptions): (method: MethodFacts) => CallPolicy {
+export function createPolicyOf(
+  options: NodeTransportOptions,
+  config: ServiceConfig | undefined,
+): (method: MethodFacts) => CallPolicy {
   const { policy } = options;
   const defaults = options.discovery === undefined ? NOTHING : BALANCED;
   return (method) => {
@@ -17,6 +20,7 @@ export function createPolicyOf(options: NodeTransportOptions): (method: MethodFa
       ...defaults,
       ...(timeoutMs !== undefined && { defaultTimeoutMs: timeoutMs }),
       ...(criticality !== undefined && { criticality }),
+      ...config?.policyOf(method.service, method.method),
       ...own,
     };
   };

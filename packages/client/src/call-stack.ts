@@ -11,10 +11,12 @@ import {
   createRateLimitLayer,
   createRetryBudget,
   createRetryLayer,
+  createRetryThrottle,
   createTimeoutFieldLayer,
   type RetryBudget,
 } from '@bascule/layers';
 import type { NodeTransportOptions } from './options.ts';
+import type { TransportSettings } from './settings.ts';
 
 const DEFAULT_MAX_PENDING = 1_024;
 /** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
@@ -35,7 +37,12 @@ export function hasStack({ discovery, policy, serviceConfig, limits }: NodeTrans
  * deadline itself is kept by who makes the call. Shared rate limits are kept in this process, and nothing is mirrored or
  * cached.
  */
-export function createCallStack(options: NodeTransportOptions, clock: Clock, innermost: Service): Service {
+export function createCallStack(
+  options: NodeTransportOptions,
+  { clock, serviceConfig }: TransportSettings,
+  innermost: Service,
+): Service {
+  const throttle = serviceConfig?.throttle && createRetryThrottle(serviceConfig.throttle);
   const limits = limitsOf(options);
   const budgetOf = createBudgets(options, clock);
   return compose(
@@ -47,7 +54,12 @@ export function createCallStack(options: NodeTransportOptions, clock: Clock, inn
       ...(isLimited(limits) ? [createAdmitLayer({ limitsOf: () => limits })] : []),
       createAdmissionLayer({ clock }),
       createConcurrencyLayer({ clock }),
-      createRetryLayer({ clock, budgetOf: ({ call }) => budgetOf(call.cluster), limitsOf: () => limits }),
+      createRetryLayer({
+        clock,
+        budgetOf: ({ call }) => budgetOf(call.cluster),
+        throttleOf: () => throttle,
+        limitsOf: () => limits,
+      }),
       // Inside of retries: each attempt counts, and says how much time is left.
       createBreakerLayer({ clock }),
       createTimeoutFieldLayer({ clock }),

@@ -15,6 +15,7 @@ import { CLOSED } from './link-backend.ts';
 import type { NodeTransportOptions, TransportDiscovery } from './options.ts';
 import { ProcessHold } from './process-hold.ts';
 import { refuse } from './refusal.ts';
+import { balancingOf, healthCheckOf } from './service-config.ts';
 import type { TransportSettings } from './settings.ts';
 import type { Target } from './target.ts';
 
@@ -61,6 +62,7 @@ export class DiscoveryBackend implements Backend {
     const { clock, connectWaitMs, useBinaryFormat } = settings;
     this.#tls = tlsOf(options, target);
     const loads = createLoads(clock);
+    const configured = balancingOf(settings.serviceConfig?.loadBalancing ?? []);
     this.#links = createLinks({
       clock,
       onRetired: (key) => loads.retire(key),
@@ -70,7 +72,10 @@ export class DiscoveryBackend implements Backend {
     });
     this.#clusters = new ServiceClusters({
       clock,
-      balancing: resolveBalancing(options.balancing),
+      balancing: resolveBalancing({
+        ...(configured !== undefined && { policy: configured }),
+        ...options.balancing,
+      }),
       codec: useBinaryFormat ? 'proto' : 'json',
       links: this.#links,
       loads,
@@ -85,7 +90,7 @@ export class DiscoveryBackend implements Backend {
       limitsOf: () => limits,
       why: (service) => this.#why(service),
     });
-    this.#stack = createCallStack(options, clock, this.#pick.service);
+    this.#stack = createCallStack(options, settings, this.#pick.service);
   }
 
   readonly service: Service = (head, reply) => {
@@ -141,6 +146,7 @@ export class DiscoveryBackend implements Backend {
         discovery: this.#discovery,
         defaults: this.#defaults(),
         clock: this.#settings.clock,
+        check: this.#discovery.healthCheck ?? healthCheckOf(this.#settings.serviceConfig),
         tls: this.#tls,
         onChange: (changes) => this.#clusters.apply(changes),
       });

@@ -17,8 +17,8 @@ export function encodeRequest(
   message: Message,
 ): EncodedRequest | Promise<EncodedRequest> {
   const bytes = plan.serialize(message);
-  if (bytes.length > settings.writeMaxBytes) {
-    const text = `the request of ${bytes.length} bytes is larger than writeMaxBytes, ${settings.writeMaxBytes}`;
+  if (bytes.length > plan.writeMaxBytes) {
+    const text = `the request of ${bytes.length} bytes is larger than writeMaxBytes, ${plan.writeMaxBytes}`;
     throw new ConnectError(text, Code.ResourceExhausted);
   }
   const compression = settings.sendCompression;

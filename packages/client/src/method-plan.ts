@@ -13,6 +13,9 @@ export interface MethodPlan {
   readonly path: string;
   readonly facts: MethodFacts;
   readonly policy: CallPolicy;
+  /** The smaller of what the options and the service config say. */
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
   /** Throws ConnectError. */
   serialize(message: Message): Uint8Array;
   /** Throws ConnectError. */
@@ -44,11 +47,14 @@ function createPlan(method: DescMethod, settings: TransportSettings): MethodPlan
   const { useBinaryFormat, jsonOptions, binaryOptions } = settings;
   const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions, binaryOptions);
   const facts = factsOf(method);
+  const limits = settings.serviceConfig?.messageLimitsOf(facts.service, facts.method);
   return {
     url,
     path: pathOf(url),
     facts,
     policy: settings.policyOf(facts),
+    readMaxBytes: Math.min(settings.readMaxBytes, limits?.maxResponseBytes ?? Infinity),
+    writeMaxBytes: Math.min(settings.writeMaxBytes, limits?.maxRequestBytes ?? Infinity),
     serialize,
     parse: (bytes) => parseAnswer(parse, bytes),
   };

@@ -62,7 +62,7 @@ export abstract class RpcCall implements Reply, MessageSink {
 
   constructor(parts: RpcCallParts) {
     this.parts = parts;
-    this.#assembler = new MessageAssembler(this, parts.settings.readMaxBytes);
+    this.#assembler = new MessageAssembler(this, parts.plan.readMaxBytes);
   }
 
   /** A message came, compressed in that way. */
@@ -191,7 +191,7 @@ export abstract class RpcCall implements Reply, MessageSink {
   }
 
   onTooLarge(bytes: number): void {
-    const message = `a message of ${bytes} bytes is larger than readMaxBytes, ${this.parts.settings.readMaxBytes}`;
+    const message = `a message of ${bytes} bytes is larger than readMaxBytes, ${this.parts.plan.readMaxBytes}`;
     this.abandon(new ConnectError(message, Code.ResourceExhausted), 'protocol-error');
   }
 

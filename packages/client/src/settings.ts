@@ -1,9 +1,11 @@
 import { systemClock, type CallPolicy, type Clock, type MethodFacts } from '@bascule/core';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import type { ServiceConfig } from '@bascule/layers';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 import { createPolicyOf } from './call-policies.ts';
 import type { NodeTransportOptions } from './options.ts';
+import { readServiceConfig } from './service-config.ts';
 import { ANY_ENDPOINT } from './target.ts';
 
 /** Options with their defaults, as far as calls read them. */
@@ -20,6 +22,7 @@ export interface TransportSettings {
   readonly inheritDeadline: boolean;
   /** How calls of a method are treated. */
   policyOf(method: MethodFacts): CallPolicy;
+  readonly serviceConfig: ServiceConfig | undefined;
   readonly connectWaitMs: number;
   readonly jsonOptions: NodeTransportOptions['jsonOptions'];
   readonly binaryOptions: NodeTransportOptions['binaryOptions'];
@@ -30,6 +33,7 @@ const MAX_MESSAGE_BYTES = 0xffff_ffff;
 
 /** Fills in defaults. Throws ConnectError when an option is out of its range. */
 export function toSettings(options: NodeTransportOptions): TransportSettings {
+  const serviceConfig = readServiceConfig(options);
   return {
     baseUrl: baseUrlOf(options),
     useBinaryFormat: options.useBinaryFormat ?? true,
@@ -41,7 +45,8 @@ export function toSettings(options: NodeTransportOptions): TransportSettings {
     writeMaxBytes: inRange('writeMaxBytes', options.writeMaxBytes ?? MAX_MESSAGE_BYTES, 1),
     defaultTimeoutMs: options.defaultTimeoutMs,
     inheritDeadline: options.inheritDeadline ?? true,
-    policyOf: createPolicyOf(options),
+    policyOf: createPolicyOf(options, serviceConfig),
+    serviceConfig,
     connectWaitMs: options.connectWaitMs ?? 1000,
     jsonOptions: options.jsonOptions,
     binaryOptions: options.binaryOptions,

@@ -57,7 +57,7 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
     if (this.isOver() && this.#unread.length === 0) this.parts.signal?.removeEventListener('abort', this);
     try {
       const whole =
-        compression === undefined ? bytes : await compression.decompress(bytes, this.parts.settings.readMaxBytes);
+        compression === undefined ? bytes : await compression.decompress(bytes, this.parts.plan.readMaxBytes);
       return { done: false, value: this.parts.plan.parse(whole) };
     } catch (thrown) {
       const error = ConnectError.from(thrown, Code.Internal);

@@ -45,7 +45,7 @@ export class UnaryCall extends RpcCall {
   }
 
   async #decompress(bytes: Uint8Array, compression: Compression): Promise<UnaryResponse> {
-    return this.#toResponse(await compression.decompress(bytes, this.parts.settings.readMaxBytes));
+    return this.#toResponse(await compression.decompress(bytes, this.parts.plan.readMaxBytes));
   }
 
   #parse(bytes: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { MemberLease } from '@bascule/balancer';
 import {
   CANCELED_OUTCOME,
+  Code,
   outcomeOfEnd,
   outcomeOfFail,
   type Body,
@@ -15,6 +16,8 @@ import {
 } from '@bascule/core';
 import type { ReadLoad } from './loads.ts';
 import { MessageCounter } from './message-counter.ts';
+
+const DEADLINE_OUTCOME: Outcome = Object.freeze({ code: Code.deadlineExceeded, by: 'wire', message: '' });
 
 /**
  * The callee's side of a call on a lent endpoint. It is the place for its own lease (`Balancer.pick` fills it): one
@@ -79,7 +82,8 @@ export class LeasedReply extends MemberLease implements Reply {
   /** The caller gives up. */
   cancel(body: Body, reason: Cancel): void {
     if (this.over) return;
-    this.#giveBack(CANCELED_OUTCOME);
+    // Who lets a call hang until its deadline is not as good as one whose caller went away.
+    this.#giveBack(reason === 'deadline' ? DEADLINE_OUTCOME : CANCELED_OUTCOME);
     body.cancel(reason);
   }
 

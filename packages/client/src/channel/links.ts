@@ -28,10 +28,13 @@ export interface LinksOptions {
   /** Default: in the clear. */
   readonly tls?: LinkTls | undefined;
   /** Of links over HTTP/2. */
-  readonly http2?: Pick<Parameters<typeof createHttp2Link>[0], 'holdsProcess' | 'keepaliveMs'>;
+  readonly http2?: Pick<Parameters<typeof createHttp2Link>[0], 'holdsProcess' | 'keepaliveMs' | 'silenceMs'>;
   /** Of endpoints that speak Connect. */
   readonly connect?: ConnectUpstreamOptions;
 }
+
+/** A pause of a second is long for a process that works; and a process that works answers a PING at once. */
+const SILENCE_MS = 1_000;
 
 interface Shared {
   readonly key: string;
@@ -54,13 +57,13 @@ export function createLinks(options: LinksOptions): Links {
     const createConnect = (next: Service): Service => createConnectUpstream(next, connect);
     switch (protocol) {
       case 'grpc':
-        return speaking(createHttp2Link({ ...target, ...http2 }), createGrpcUpstream);
+        return speaking(createHttp2Link({ ...target, silenceMs: SILENCE_MS, ...http2 }), createGrpcUpstream);
       case 'grpc-web':
-        return speaking(createHttp2Link({ ...target, ...http2 }), createGrpcWebUpstream);
+        return speaking(createHttp2Link({ ...target, silenceMs: SILENCE_MS, ...http2 }), createGrpcWebUpstream);
       case 'grpc-web+http1':
         return speaking(createHttp1Link(target), createGrpcWebUpstream);
       case 'connect':
-        return speaking(createHttp2Link({ ...target, ...http2 }), createConnect);
+        return speaking(createHttp2Link({ ...target, silenceMs: SILENCE_MS, ...http2 }), createConnect);
       case 'connect+http1':
         return speaking(createHttp1Link(target), createConnect);
       case 'port': {

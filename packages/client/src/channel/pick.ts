@@ -26,6 +26,8 @@ export interface Lender {
   pick(head: RequestHead, slot: MemberLease): Lease | undefined;
   /** Reads what endpoints say of their load in trailers; undefined where nobody wants to know. */
   readonly readLoad?: ReadLoad | undefined;
+  /** Whether there is an endpoint now that can take calls. Called without `this`. */
+  readonly canLend?: () => boolean;
 }
 
 /** How a call gets its endpoint. */
@@ -66,7 +68,7 @@ export function createPick(options: PickOptions): EndpointPick {
     if (lender === undefined) return undefined;
     const call = new LeasedReply(reply);
     const lease = lender.pick(head, call);
-    return lease === undefined ? undefined : begin(call, lease, lender.readLoad, head, reply);
+    return lease === undefined ? undefined : begin(call, lease, lender, head, reply);
   }
 
   function notReady({ call }: RequestHead): CallError {
@@ -98,7 +100,7 @@ export function createPick(options: PickOptions): EndpointPick {
       const lease = lender?.pick(head, leased);
       if (lease === undefined) return false;
       leave();
-      call.start((inner) => begin(leased, lease, lender?.readLoad, head, inner));
+      call.start((inner) => begin(leased, lease, lender, head, inner));
       return true;
     };
     room.add(cluster, call);
@@ -120,18 +122,13 @@ export function createPick(options: PickOptions): EndpointPick {
   };
 }
 
-function begin(
-  leased: LeasedReply,
-  lease: Lease,
-  readLoad: ReadLoad | undefined,
-  head: RequestHead,
-  reply: Reply,
-): Body {
+function begin(leased: LeasedReply, lease: Lease, lender: Lender | undefined, head: RequestHead, reply: Reply): Body {
   const { call } = head;
   call.attempts++;
   call.tried.push(endpointKey(lease.endpoint));
   call.endpoint = lease.endpoint;
-  if (call.explanation?.dryRun !== true) return leased.run(lease, head, readLoad);
+  call.elsewhere = lender?.canLend;
+  if (call.explanation?.dryRun !== true) return leased.run(lease, head, lender?.readLoad);
   lease.release(CANCELED_OUTCOME);
   return refuseCall(reply, DRY_RUN);
 }

@@ -73,7 +73,7 @@ export class ServiceClusters {
     const readLoad = wantsLoad(balancing) ? loads.reader((key, load) => balancer.report(key, load)) : undefined;
     const cluster: Cluster = {
       balancer,
-      lender: { pick: (head, slot) => balancer.pick(head, slot), readLoad },
+      lender: { pick: (head, slot) => balancer.pick(head, slot), canLend: () => balancer.canLend(), readLoad },
       keys: new Set(),
     };
     this.#clusters.set(service, cluster);

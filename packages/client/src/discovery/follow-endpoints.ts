@@ -3,6 +3,7 @@ import {
   createMembership,
   openSource,
   parseSystemUrl,
+  type CheckSettings,
   type EndpointDefaults,
   type Membership,
   type Source,
@@ -17,6 +18,8 @@ export interface FollowOptions {
   /** What holds for endpoints whose source does not say it. */
   readonly defaults: EndpointDefaults;
   readonly clock: Clock;
+  /** How endpoints are checked; undefined checks only those that are doubted. */
+  readonly check: Partial<CheckSettings> | undefined;
   /** How endpoints are reached; undefined is in the clear. */
   readonly tls: LinkTls | undefined;
   onChange(changes: readonly Change[]): void;
@@ -53,7 +56,7 @@ export async function followEndpoints(options: FollowOptions): Promise<Following
   const health = createEndpointHealth({
     membership,
     clock,
-    check: discovery.healthCheck,
+    check: options.check,
     tls: options.tls,
     onWarning: (message) => warn(message, 'health checks'),
   });
