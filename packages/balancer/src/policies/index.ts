@@ -4,9 +4,12 @@ import type { Policy, PolicyFactory } from '../policy.ts';
 import { createDynamicWeight } from './dynamic-weight.ts';
 import { createLeastRequest } from './least-request.ts';
 import { createLeastResponseTime } from './least-response-time.ts';
+import { createMaglev } from './maglev.ts';
 import { createOrcaWeightedRoundRobin } from './orca-weighted-round-robin.ts';
 import { createPeakEwma } from './peak-ewma.ts';
 import { createRandom } from './random.ts';
+import { createRendezvous } from './rendezvous.ts';
+import { createRingHash } from './ring-hash.ts';
 import { createRoundRobin } from './round-robin.ts';
 
 /** All policies by name. */
@@ -18,6 +21,9 @@ const FACTORIES: { readonly [Name in PolicyName]?: PolicyFactory<Name> } = {
   'peak-ewma': createPeakEwma,
   'orca-weighted-round-robin': createOrcaWeightedRoundRobin,
   'dynamic-weight': createDynamicWeight,
+  'ring-hash': createRingHash,
+  maglev: createMaglev,
+  rendezvous: createRendezvous,
 };
 
 /** Makes the policy of a spec. */

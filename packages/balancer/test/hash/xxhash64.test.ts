@@ -30,15 +30,15 @@ it('agrees with the reference on any bytes and any seed', () => {
 
 it('agrees with the reference on any text, hashed as UTF-8', () => {
   const text = fc.oneof(
-    fc.string({ maxLength: 400 }),
-    fc.string({ unit: 'grapheme', maxLength: 200 }),
-    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.string({ maxLength: 150 }),
+    fc.string({ unit: 'grapheme', maxLength: 60 }),
+    fc.string({ unit: 'binary', maxLength: 60 }),
     // Halves of pairs that stand alone, at any place.
     fc.array(fc.integer({ min: 0xd700, max: 0xe0ff }), { maxLength: 40 }).map((codes) => String.fromCharCode(...codes)),
   );
   fc.assert(
     fc.property(text, (value) => joined(hash64(value)) === judge.h64Raw(new TextEncoder().encode(value))),
-    fuzzing(2_000),
+    fuzzing(400),
   );
 });
 
