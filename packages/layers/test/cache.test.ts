@@ -31,13 +31,14 @@ interface Asked {
   readonly policy?: Partial<CachePolicy>;
   readonly call?: Partial<CallContext>;
   readonly path?: string;
+  readonly authority?: string;
 }
 
-function headOf({ fields = [], policy = {}, call = {}, path = '/a.B/Get' }: Asked): RequestHead {
+function headOf({ fields = [], policy = {}, call = {}, path = '/a.B/Get', authority = 'a' }: Asked): RequestHead {
   const context = createCallContext('x', 0, '');
   context.policy = { cache: { ...POLICY, ...policy } };
   context.method = { service: 'a.B', method: 'Get', kind: 'unary', idempotency: 'no_side_effects' };
-  return createHead({ path, call: Object.assign(context, call), fields: [...GRPC, ...fields] });
+  return createHead({ path, authority, call: Object.assign(context, call), fields: [...GRPC, ...fields] });
 }
 
 function setUp(options: Partial<CacheOptions> = {}) {
@@ -137,6 +138,7 @@ describe('createCacheLayer', () => {
     ['nothing', {}, {}, true],
     ['the request', { text: 'a' }, { text: 'b' }, false],
     ['the method', {}, { path: '/a.B/Other' }, false],
+    ['the host', {}, { authority: 'b' }, false],
     ['the cluster', {}, { call: { cluster: 'canary' } }, false],
     ['the encoding', {}, { fields: ['grpc-encoding', 'gzip'] }, false],
     ['the accepted encodings', {}, { fields: ['grpc-accept-encoding', 'gzip'] }, false],
@@ -237,17 +239,20 @@ describe('createCacheLayer', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it.each(['authorization', 'cookie'])('keeps calls with an unchecked %s to what is public', (name) => {
+  it.each<[string, Asked]>([
+    ['token', { fields: ['authorization', 'x'] }],
+    ['cookie', { fields: ['cookie', 'x'] }],
+    ['certificate', { call: { peerCertificate: { uris: [], dnsNames: [], commonName: 'x' } } }],
+  ])('keeps calls with an unchecked %s to what is public', (_what, stranger) => {
     const { ask, calls } = setUp();
-    const fields = [name, 'x'];
     ask();
     answer(calls[0], 'for anybody');
-    ask({ fields });
+    ask(stranger);
     answer(calls[1], 'for x');
     expect(textOf(ask())).toBe('for anybody');
-    ask({ fields });
+    ask(stranger);
     answer(calls[2], 'public', ['cache-control', 'public']);
-    expect(textOf(ask({ fields }))).toBe('public');
+    expect(textOf(ask(stranger))).toBe('public');
     expect(textOf(ask())).toBe('public');
     expect(calls).toHaveLength(3);
   });

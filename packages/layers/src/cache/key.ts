@@ -11,7 +11,7 @@ const REPRESENTATION = ['content-type', 'grpc-encoding', 'grpc-accept-encoding']
  */
 export function cacheKeyOf(head: RequestHead, policy: CachePolicy, request: readonly Uint8Array[]): string {
   const { call, fields } = head;
-  let key = part(head.path) + part(call.cluster) + part(call.principal?.id);
+  let key = part(head.path) + part(head.authority) + part(call.cluster) + part(call.principal?.id);
   for (const name of REPRESENTATION) key += part(getField(fields, name));
   for (const name of policy.varyOn ?? []) {
     const values = getAllFields(fields, name.toLowerCase());
@@ -30,5 +30,6 @@ function part(text: string | undefined): string {
 /** Whether a call shows who it is for by something that nobody has checked for us. */
 export function hasUnknownCredentials({ call, fields }: RequestHead): boolean {
   if (call.principal !== undefined) return false;
+  if (call.peerCertificate !== undefined) return true;
   return getField(fields, 'authorization') !== undefined || getField(fields, 'cookie') !== undefined;
 }

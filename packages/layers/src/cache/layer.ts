@@ -18,8 +18,8 @@ const MAX_REQUEST_BYTES = 16_384;
 
 /**
  * Keeps answers of unary methods without side effects, as `policy.cache` says, and lets calls that are the same at the
- * same time share one answer. Two calls are the same when method, cluster, encodings, principal, the fields of `varyOn`
- * and every byte of the request are. Only answers that are OK are kept, for as long as their `cache-control` says or the
+ * same time share one answer. Two calls are the same when method, host, cluster, encodings, principal, the fields of
+ * `varyOn` and every byte of the request are. Only answers that are OK are kept, for as long as their `cache-control` says or the
  * policy; `private`, `no-store`, `no-cache`, a `vary` on something else and a cookie make an answer its caller's alone.
  * Calls with credentials that nobody has checked get and leave what is `public` only. `maxBytes` holds for all answers
  * of a service. Source: RFC 9111, as a shared cache that never gives out what is stale.
