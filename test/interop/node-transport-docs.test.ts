@@ -1,0 +1,54 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createRegistry } from '@bascule/discovery';
+import { systemClock } from '@bascule/core';
+import { serve } from '@bascule/server';
+import { expect, it, onTestFinished } from 'vitest';
+import { PlacesService } from '../../apps/backend/gen/demo/places/v1/places_pb.ts';
+
+const root = join(import.meta.dirname, '../..');
+const page = readFileSync(join(root, 'docs/node-transport.md'), 'utf8');
+
+/** Writes an example of the page, by the comment on its first line, where it finds what it imports. */
+function writeExample(name: string, exported: string, given: Record<string, string> = {}): string {
+  const folder = mkdtempSync(join(root, 'node_modules', '.docs-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const block = [...page.matchAll(/```ts\n\/\/ (\w+)\n([\s\S]*?)```/g)].find((match) => match[1] === name)?.[2];
+  if (block === undefined) throw new Error(`docs/node-transport.md has no example "${name}"`);
+  const constants = Object.entries(given).map(([key, value]) => `const ${key} = ${JSON.stringify(value)};\n`);
+  const file = join(folder, 'example.ts');
+  writeFileSync(
+    file,
+    `${constants.join('')}${block.replaceAll('../apps/', `${root}/apps/`)}\nexport { ${exported} };\n`,
+  );
+  return file;
+}
+
+it('the page of the Node transport shows calls that work', async () => {
+  const registry = createRegistry({ clock: systemClock });
+  const registryServer = await serve({ routes: registry.routes, propagationMs: 0 });
+  const registryUrl = `http://127.0.0.1:${registryServer.port}`;
+  const server = await serve({
+    routes: (router) => {
+      router.service(PlacesService, { search: ({ query }) => ({ places: [{ name: `${query}oa` }] }) });
+    },
+    registry: { url: registryUrl },
+    propagationMs: 0,
+  });
+  onTestFinished(async () => {
+    await server.close();
+    await registryServer.close();
+    registry.close();
+  });
+  await server.registered;
+  const example = writeExample('calls', 'found', { registryUrl, token: 'a token that nobody asks for' });
+  const { found } = (await import(example)) as { found: { name: string }[] };
+  expect(found.map(({ name }) => name)).toEqual(['lisboa']);
+});
+
+it('the page of the Node transport shows options that are taken', async () => {
+  const { transport } = (await import(writeExample('treatment', 'transport'))) as {
+    transport: { close(): Promise<void> };
+  };
+  await transport.close();
+});
