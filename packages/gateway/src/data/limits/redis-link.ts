@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@bascule/core';
+import { afterPatiently } from './patience.ts';
 import { inTime, openSession, type Session } from './redis-session.ts';
 
 export interface RedisLinkOptions {
@@ -56,9 +57,8 @@ export class RedisLink {
     if (state.name !== 'up') return queueMicrotask(() => listener(undefined));
     const { session } = state;
     this.#asked.add(listener);
-    const timer = this.#options.clock.after(this.#options.timeoutMs, () =>
-      this.#lose(session, 'it does not answer in time'),
-    );
+    const { clock, timeoutMs } = this.#options;
+    const timer = afterPatiently(clock, timeoutMs, () => this.#lose(session, 'it does not answer in time'));
     const settle = (answers: readonly number[] | undefined): void => {
       timer.cancel();
       if (this.#asked.delete(listener)) listener(answers);

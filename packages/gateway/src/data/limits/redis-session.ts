@@ -1,5 +1,6 @@
 import { createClient } from '@redis/client';
 import type { Clock } from '@bascule/core';
+import { afterPatiently } from './patience.ts';
 import { TAKE_SCRIPT } from './script.ts';
 
 export interface SessionOptions {
@@ -77,7 +78,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** Rejects when it takes longer. */
 export async function inTime<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = clock.after(timeoutMs, () => late.reject(new Error('it does not answer in time')));
+  const timer = afterPatiently(clock, timeoutMs, () => late.reject(new Error('it does not answer in time')));
   try {
     return await Promise.race([work, late.promise]);
   } finally {

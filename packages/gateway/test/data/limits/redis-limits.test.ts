@@ -122,6 +122,18 @@ describe.skipIf(!canStart('redis'))('createRedisLimits', () => {
     expect(await take('a', limit)).toMatchObject({ allowed: true, left: 4 });
   });
 
+  it('does not take a pause of its own for a fault of Redis', async () => {
+    const { take, changes } = await openUp(server.url, { timeoutMs: 200 });
+    const limit = fresh({ burst: 3 });
+    for (const left of [2, 1, 0]) {
+      const waiting = take('a', limit);
+      await new Promise((resolve) => void setImmediate(resolve));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      expect(await waiting).toMatchObject({ allowed: true, left });
+    }
+    expect(changes).toEqual(['up']);
+  });
+
   it('decides here while it is away, by its share, and knows what was taken before', async () => {
     const own = await startRedis();
     try {

@@ -3,6 +3,8 @@ import {
   AnySchema,
   DurationSchema,
   EmptySchema,
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
   file_google_protobuf_any,
@@ -17,9 +19,8 @@ import { createDialectLayer, listen, type Listener } from '@bascule/wire';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 /** google/rpc/{status,error_details}.proto as far as it matters here, by their descriptors: a second reader of our bytes. */
-const OPTIONAL = 1;
-const REPEATED = 3;
-const [INT32, STRING, MESSAGE] = [5, 9, 11];
+const { OPTIONAL, REPEATED } = FieldDescriptorProto_Label;
+const { INT32, STRING, MESSAGE } = FieldDescriptorProto_Type;
 const file = create(FileDescriptorProtoSchema, {
   name: 'google/rpc/test.proto',
   package: 'google.rpc',
