@@ -31,6 +31,8 @@ export interface Balancer {
   /** What an endpoint says of its load, by `endpointKey`; unknown keys are nobody. */
   report(key: string, load: Pick<LoadReport, 'utilization' | 'qps' | 'eps'>): void;
   members(): MemberView[];
+  /** Whether there is an endpoint now that can take calls. */
+  canLend(): boolean;
   /** Calls `listener` whenever a member may have become able to take calls. */
   onReady(listener: () => void): void;
   /** Drains all; resolves when the last call has ended. No picks meanwhile. */
@@ -99,13 +101,15 @@ export function createBalancer(options: BalancerOptions): Balancer {
       if (pool.lendable > 0) pool.tell();
     },
     pick(head, slot = new MemberLease()) {
-      const member = selection.choose(head);
+      const nowMs = ledger.isTimed ? clock.nowMs() : 0;
+      const member = selection.choose(head, nowMs);
       if (member === undefined) return undefined;
       const kind = head.call.method?.kind;
-      return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream');
+      return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream', nowMs);
     },
     report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs()),
     members: () => pool.views(),
+    canLend: () => pool.lendable > 0,
     onReady: (listener) => void pool.listeners.push(listener),
     async close() {
       await pool.close();

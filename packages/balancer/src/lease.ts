@@ -32,9 +32,9 @@ export class MemberLease implements Lease {
 
   /**
    * Books the call on a member that has a link. `streams`: its answer is a stream, whose speed its first message shows.
-   * Throws while the lease before has not been released.
+   * `nowMs` is looked at where answers are timed. Throws while the lease before has not been released.
    */
-  take(member: Member, ledger: Ledger, streams: boolean): this {
+  take(member: Member, ledger: Ledger, streams: boolean, nowMs: number): this {
     if (this.#member !== undefined) throw new Error(`the lease of ${this.#member.key} is still lent`);
     member.openCalls++;
     member.calls++;
@@ -43,7 +43,7 @@ export class MemberLease implements Lease {
     this.#endpoint = member.endpoint;
     this.#service = member.link?.service;
     this.#streams = streams;
-    this.#startedMs = ledger.isTimed ? ledger.clock.nowMs() : -1;
+    this.#startedMs = ledger.isTimed ? nowMs : -1;
     this.#probe =
       member.standing.name === 'probing' && !member.standing.isOpen ? ledger.detector.startProbe(member) : undefined;
     return this;
@@ -96,12 +96,13 @@ export class MemberLease implements Lease {
    * all calls.
    */
   #time(member: Member, isFailure: boolean): void {
-    const nowMs = (this.#ledger as Ledger).clock.nowMs();
+    const { clock, detector } = this.#ledger as Ledger;
+    const nowMs = clock.nowMs();
     const elapsedMs = nowMs - this.#startedMs;
     this.#startedMs = -1;
     if (isFailure && elapsedMs <= member.latency.meanMs(nowMs)) return;
     member.latency.record(elapsedMs, nowMs);
-    member.tally.time(elapsedMs);
+    if (detector.needsLatency) member.tally.time(elapsedMs);
   }
 }
 

@@ -59,6 +59,7 @@ export class Member implements Candidate {
   /** And nothing speaks against it. */
   usable = false;
   standing: Standing = GOOD_STANDING;
+  failuresInARow = 0;
   readonly tally = new Tally();
   readonly latency: Latency;
   readonly reports = createReportBook();

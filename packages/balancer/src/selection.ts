@@ -54,8 +54,10 @@ export class Selection {
     this.#planner.close();
   }
 
-  choose(head: RequestHead): Member | undefined {
+  /** `nowMs` is looked at by policies that need latency alone. */
+  choose(head: RequestHead, nowMs: number): Member | undefined {
     const { call } = head;
+    this.#request.nowMs = nowMs;
     this.#tier = this.#place = undefined;
     const named = call.affinity?.instanceId;
     const member = (named === undefined ? undefined : this.#named(named, call.tried)) ?? this.#chooseAny(head);
@@ -90,7 +92,6 @@ export class Selection {
     const request = this.#request;
     const { clock } = this.#options;
     const { policy } = this.#planner;
-    if (policy.needsLatency) request.nowMs = clock.nowMs();
     if (!policy.hashes) return;
     const hash = call.affinity?.hash;
     request.hashHigh = hash?.high ?? Math.floor(clock.random() * 0x1_0000_0000);

@@ -6,6 +6,7 @@ import { GOOD_STANDING, transition, type Standing, type StandingEvent } from './
 /** Somebody who can be ejected. */
 export interface Suspect extends Judged {
   standing: Standing;
+  failuresInARow: number;
   /** Takes calls now. */
   readonly usable: boolean;
 }
@@ -35,6 +36,7 @@ export interface DetectorOptions<T extends Suspect> {
 export class Detector<T extends Suspect> {
   readonly #options: DetectorOptions<T>;
   #policy: OutlierPolicy | undefined = undefined;
+  #hasSweptRules = false;
   #timer: Timer | undefined = undefined;
   #ejected = 0;
   /** How many are probing: their calls are counted one by one. */
@@ -55,6 +57,7 @@ export class Detector<T extends Suspect> {
 
   configure(policy: OutlierPolicy | undefined): void {
     this.#policy = policy;
+    this.#hasSweptRules = policy !== undefined && hasSweptRules(policy);
     if (policy !== undefined) return;
     this.close();
     for (const member of this.#options.members()) this.#move(member, GOOD_STANDING);
@@ -64,12 +67,18 @@ export class Detector<T extends Suspect> {
   record(member: T, isFailure: boolean): void {
     const policy = this.#policy;
     if (policy === undefined) return;
-    const { tally } = member;
-    tally.book(isFailure);
-    if (this.#timer === undefined && hasSweptRules(policy)) this.#wait(policy);
+    if (this.#hasSweptRules) {
+      member.tally.book(isFailure);
+      if (this.#timer === undefined) this.#wait(policy);
+    }
+    if (!isFailure) {
+      member.failuresInARow = 0;
+      return;
+    }
+    member.failuresInARow++;
     const { consecutiveFailures } = policy;
-    if (!isFailure || consecutiveFailures === 0 || tally.failuresInARow < consecutiveFailures) return;
-    if (member.standing.name === 'in') this.#eject(member, `${tally.failuresInARow} failures in a row`);
+    if (consecutiveFailures === 0 || member.failuresInARow < consecutiveFailures) return;
+    if (member.standing.name === 'in') this.#eject(member, `${member.failuresInARow} failures in a row`);
   }
 
   /** A call has been lent to somebody who is probing; what comes back is given to {@link endProbe}. */
@@ -81,7 +90,7 @@ export class Detector<T extends Suspect> {
   /** How the probe of `startProbe` ended; undefined is a caller that left. Late words of an older probe count nothing. */
   endProbe(member: T, probe: Standing, isFailure: boolean | undefined): void {
     if (member.standing !== probe || probe.name !== 'probing') return;
-    member.tally.failuresInARow = 0;
+    member.failuresInARow = 0;
     if (isFailure === false) this.#apply(member, { type: 'probe-succeeded' });
     else if (isFailure === undefined || !this.#eject(member, probe.cause))
       this.#apply(member, { type: 'probe-dropped' });
@@ -89,8 +98,14 @@ export class Detector<T extends Suspect> {
 
   /** An active check passes that failed before. */
   checkPassed(member: T): void {
-    member.tally.failuresInARow = 0;
+    member.failuresInARow = 0;
     this.#apply(member, { type: 'check-passed' });
+  }
+
+  /** Its connection is a new one. A restart fails what was open, and must not cost the new process its calls. */
+  reconnected(member: T): void {
+    member.failuresInARow = 0;
+    this.#apply(member, { type: 'reconnected' });
   }
 
   /** A member has left. */
@@ -152,7 +167,7 @@ export class Detector<T extends Suspect> {
     if (before === standing) return;
     member.standing = standing;
     // What ended while it was out says nothing of how it is when it comes back.
-    if (before.name === 'ejected') member.tally.failuresInARow = 0;
+    if (before.name === 'ejected') member.failuresInARow = 0;
     this.#count(before, standing);
     if (before.name !== standing.name) this.#options.onChange(member);
   }

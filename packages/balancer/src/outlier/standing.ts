@@ -27,7 +27,9 @@ export type StandingEvent =
   | { readonly type: 'probe' }
   | { readonly type: 'probe-succeeded' }
   | { readonly type: 'probe-dropped' }
-  | { readonly type: 'check-passed' };
+  | { readonly type: 'check-passed' }
+  /** Its connection is a new one: what answers may be another process, as after a restart. */
+  | { readonly type: 'reconnected' };
 
 /** Who has not been heard of. */
 export const GOOD_STANDING: Standing = { name: 'in', times: 0 };
@@ -45,6 +47,8 @@ export function transition(standing: Standing, event: StandingEvent, policy: Out
       return standing.name === 'probing' ? { name: 'in', times: standing.times } : standing;
     case 'probe-dropped':
       return standing.name === 'probing' ? { ...standing, isOpen: false } : standing;
+    case 'reconnected':
+      return standing.name === 'ejected' ? tried(standing, policy) : standing;
     case 'check-passed':
       return standing.name === 'in' ? standing : { name: 'in', times: standing.times };
     default:
@@ -53,11 +57,15 @@ export function transition(standing: Standing, event: StandingEvent, policy: Out
 }
 
 /** Each interval without an ejection lowers the multiplier by 1. Source: gRFC A50. */
-function afterInterval(standing: Standing, nowMs: number, { probation }: OutlierPolicy): Standing {
+function afterInterval(standing: Standing, nowMs: number, policy: OutlierPolicy): Standing {
   const { name, times } = standing;
   if (name === 'in') return times === 0 ? standing : { name, times: times - 1 };
   if (name === 'probing' || nowMs < standing.untilMs) return standing;
-  return probation ? { name: 'probing', times, isOpen: false, cause: standing.cause } : { name: 'in', times };
+  return tried(standing, policy);
+}
+
+function tried({ times, cause }: Extract<Standing, { name: 'ejected' }>, { probation }: OutlierPolicy): Standing {
+  return probation ? { name: 'probing', times, isOpen: false, cause } : { name: 'in', times };
 }
 
 function eject(before: number, cause: string, nowMs: number, policy: OutlierPolicy): Standing {

@@ -1,6 +1,5 @@
-/** How calls of one endpoint ended: in a row, in the interval that runs, and in the one before. */
+/** How calls of one endpoint ended: in the interval that runs, and in the one before. */
 export class Tally {
-  failuresInARow = 0;
   #succeeded = 0;
   #failed = 0;
   #timed = 0;
@@ -17,13 +16,8 @@ export class Tally {
   }
 
   book(isFailure: boolean): void {
-    if (isFailure) {
-      this.#failed++;
-      this.failuresInARow++;
-    } else {
-      this.#succeeded++;
-      this.failuresInARow = 0;
-    }
+    if (isFailure) this.#failed++;
+    else this.#succeeded++;
   }
 
   /** An answer took `ms`. */
