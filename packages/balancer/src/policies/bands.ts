@@ -38,7 +38,7 @@ export class Bands<T extends Candidate> implements Picker<T> {
     this.#weights = Float64Array.from(groups, (group) => sumOf(group, ([weight, queue]) => weight * queue.length));
     this.#total = sumOf(this.#weights, (weight) => weight);
     this.#swings = new Float64Array(groups.length);
-    const isFirst = handOver(seats, this, this.#total);
+    const isFirst = handOver(seats, this);
     groups.forEach((group, k) => {
       const highest = Math.max(...group.map(([weight]) => weight));
       const scaled = group.flatMap(([weight, queue]) =>
@@ -50,7 +50,7 @@ export class Bands<T extends Candidate> implements Picker<T> {
       // A set that is prepared often must not begin with the heavy ones each time.
       this.#swings[k] = isFirst
         ? chance() * (this.#weights[k] as number)
-        : sumOf(indices, (index) => (seats[index] as Seat).swing);
+        : sumOf(indices, (index) => (seats[index] as Seat).swing) * this.#total;
     });
   }
 
@@ -64,11 +64,14 @@ export class Bands<T extends Candidate> implements Picker<T> {
     return 'next in turn by weight, among those of like weight';
   }
 
-  /** Writes to each member's seat its part of its band's swing. */
+  /** Writes to their seats, of those that nobody else has counted since, their parts of their bands' swings. */
   settle(): void {
     this.#bands.forEach(({ indices }, k) => {
-      const swing = (this.#swings[k] as number) / indices.length;
-      for (const index of indices) (this.#seats[index] as Seat).swing = swing;
+      const swing = (this.#swings[k] as number) / this.#total / indices.length;
+      for (const index of indices) {
+        const seat = this.#seats[index] as Seat;
+        if (seat.turns === this) seat.swing = swing;
+      }
     });
   }
 

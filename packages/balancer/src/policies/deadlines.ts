@@ -118,7 +118,8 @@ export class Waits {
       const picker = this.#pickers.get(member);
       if (picker === undefined || asked.has(picker)) continue;
       asked.add(picker);
-      picker.forEach((known, due) => void waits.set(known, due));
+      // A picker that is older than a member's own knows nothing of it any more.
+      picker.forEach((known, due) => void (this.#pickers.get(known) === picker && waits.set(known, due)));
     }
     yield;
     const dues = new Float64Array(members.length);

@@ -2,7 +2,10 @@ import type { Candidate } from '../policy.ts';
 
 /** What is known of a member's turn, for the picker that comes next. */
 export interface Seat {
-  /** How far it has swung: above 0 it is owed picks, below it has had them. In picks times the total of weights. */
+  /**
+   * How far it has swung, as a part of the total of weights, since that is another with each change: above 0 it is owed
+   * picks, below it has had them.
+   */
   swing: number;
   /** Who counts for it at present, and writes `swing` when asked to. */
   turns: { settle(): void } | undefined;
@@ -23,17 +26,17 @@ export class Seats {
 }
 
 /**
- * Hands the members on to `turns`: asks each of those who counted before, once, and bounds what they tell by the total
- * of weights now. Returns whether nobody had been counted yet.
+ * Hands the members on to `turns`: asks each of those who counted before, once. Returns whether nobody had been counted
+ * yet.
  */
-export function handOver(seats: readonly Seat[], turns: { settle(): void }, total: number): boolean {
+export function handOver(seats: readonly Seat[], turns: { settle(): void }): boolean {
   const before = new Set<{ settle(): void }>();
   for (const { turns: old } of seats) if (old !== undefined) before.add(old);
   for (const old of before) old.settle();
   for (const seat of seats) {
     seat.turns = turns;
-    // One that was heavy among few must not hold the turn for long among others.
-    seat.swing = Math.max(-total, Math.min(total, seat.swing));
+    // Weights that change by much leave swings that no turn leads to: nobody is to be owed more than one.
+    seat.swing = Math.max(-1, Math.min(1, seat.swing));
   }
   return before.size === 0;
 }

@@ -45,7 +45,7 @@ export class Turns<T extends Candidate> implements Picker<T> {
     let total = 0;
     for (const [weight, queue] of queues) total += weight * queue.length;
     this.#total = total;
-    const isFirst = handOver(seats, this, total);
+    const isFirst = handOver(seats, this);
     let place = 0;
     let k = 0;
     for (const queue of queues.values()) {
@@ -53,7 +53,7 @@ export class Turns<T extends Candidate> implements Picker<T> {
       if (!isFirst) queue.sort((a, b) => swingOf(seats, b) - swingOf(seats, a) || a - b);
       for (const index of queue) {
         this.#queue[place] = index;
-        this.#leads[place] = swingOf(seats, index);
+        this.#leads[place] = swingOf(seats, index) * total;
         place++;
       }
       this.#swings[k] = this.#leads[this.#starts[k] as number] as number;
@@ -72,14 +72,15 @@ export class Turns<T extends Candidate> implements Picker<T> {
     return this.#weights.length === 1 ? 'next in turn' : 'next in turn by weight';
   }
 
-  /** Writes each member's swing to its seat. */
+  /** Writes to their seats the swings of those that nobody else has counted since. */
   settle(): void {
     for (let k = 0; k < this.#heads.length; k++) {
       const head = this.#heads[k] as number;
       const swing = (this.#swings[k] as number) - (this.#leads[head] as number);
       for (let place = this.#starts[k] as number; place < (this.#ends[k] as number); place++) {
         const seat = this.#seats[this.#queue[place] as number] as Seat;
-        seat.swing = swing + (this.#leads[place] as number) - (place < head ? this.#total : 0);
+        if (seat.turns !== this) continue;
+        seat.swing = (swing + (this.#leads[place] as number)) / this.#total - (place < head ? 1 : 0);
       }
     }
   }

@@ -79,6 +79,15 @@ describe('round-robin', () => {
     expect(idsOf(prepare(policy, [a, c, d]), 4).join('')).toBe('dacd');
   });
 
+  it('keeps the turn of those who stay when somebody comes back after a while', () => {
+    const policy = createPolicy(PLAIN, withoutChance());
+    const [a, b, c, d] = nodesOf([1, 1, 1, 1]) as [Node, Node, Node, Node];
+    idsOf(prepare(policy, [a, b, c, d]), 1);
+    expect(idsOf(prepare(policy, [a, b, c]), 4).join('')).toBe('bcab');
+    // What was known when d left must not count for the others any more: c is due, and d was when it left.
+    expect(idsOf(prepare(policy, [a, b, c, d]), 2).join('')).toBe('cd');
+  });
+
   it('keeps a turn of its own for each set that it was prepared for', () => {
     const policy = createPolicy(PLAIN, withoutChance());
     const near = prepare(policy, nodesOf([1, 1]));
