@@ -5,6 +5,7 @@ import {
   outcomeOfEnd,
   outcomeOfFail,
   type Body,
+  type CallContext,
   type CallError,
   type Cancel,
   type Fields,
@@ -17,6 +18,9 @@ import {
 import type { ReadLoad } from './loads.ts';
 import { MessageCounter } from './message-counter.ts';
 
+/** Callers with less patience must not be able to have endpoints taken out. */
+const FAIR_TIMEOUT_MS = 1_000;
+
 const DEADLINE_OUTCOME: Outcome = Object.freeze({ code: Code.deadlineExceeded, by: 'wire', message: '' });
 
 /**
@@ -27,6 +31,7 @@ export class LeasedReply extends MemberLease implements Reply {
   over = false;
   #head: ResponseHead | undefined = undefined;
   #lease: Lease = this;
+  #call: CallContext | undefined = undefined;
   #readLoad: ReadLoad | undefined = undefined;
   /** Of streams only: how fast unary calls are is known by their end, and they have no rate. */
   #answers: MessageCounter | undefined = undefined;
@@ -44,6 +49,7 @@ export class LeasedReply extends MemberLease implements Reply {
    */
   run(lease: Lease, head: RequestHead, readLoad?: ReadLoad): Body {
     this.#lease = lease;
+    this.#call = head.call;
     this.#readLoad = readLoad;
     if (head.call.method?.kind === 'unary') return new LeasedBody(this, lease.service(head, this), undefined);
     this.#answers = new MessageCounter();
@@ -82,8 +88,7 @@ export class LeasedReply extends MemberLease implements Reply {
   /** The caller gives up. */
   cancel(body: Body, reason: Cancel): void {
     if (this.over) return;
-    // Who lets a call hang until its deadline is not as good as one whose caller went away.
-    this.#giveBack(reason === 'deadline' ? DEADLINE_OUTCOME : CANCELED_OUTCOME);
+    this.#giveBack(reason === 'deadline' && this.#hadTime() ? DEADLINE_OUTCOME : CANCELED_OUTCOME);
     body.cancel(reason);
   }
 
@@ -99,6 +104,12 @@ export class LeasedReply extends MemberLease implements Reply {
       this.#lease.answered();
     }
     this.count(messages);
+  }
+
+  /** Whether it speaks against the endpoint that it did not answer before the deadline. */
+  #hadTime(): boolean {
+    const { startedMs = 0, deadlineMs = 0 } = this.#call ?? {};
+    return deadlineMs - startedMs >= FAIR_TIMEOUT_MS;
   }
 
   #giveBack(outcome: Outcome): void {

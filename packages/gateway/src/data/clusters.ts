@@ -47,6 +47,7 @@ export function createClusters(options: ClustersOptions): Clusters {
     balancer.onReady(() => options.onReady(service));
     const readLoad = options.loads.reader((key, load) => balancer.report(key, load));
     const lender: Lender = {
+      canLend: () => balancer.canLend(),
       pick(head, slot) {
         const lease = balancer.pick(head, slot);
         return lease === undefined ? undefined : options.transcoding.adapt(lease, head);
