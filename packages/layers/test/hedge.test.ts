@@ -220,6 +220,20 @@ describe('hedging', () => {
     ]);
   });
 
+  it('takes an attempt that is too slow for one that failed, and not for a fatal one', () => {
+    const clock = createVirtualClock(1);
+    const callee = createCallee();
+    const layer = createRetryLayer({ clock, budgetOf: () => ({ deposit() {}, tryWithdraw: () => true }) });
+    const retry = { maxAttempts: 3, perAttemptTimeoutMs: 200 };
+    const policy = { retry, hedge: { maxAttempts: 2, delayMs: 500 } };
+    const call = startCall(layer(callee.service), knownHead('idempotent', 'unary', { policy }));
+    clock.advance(200);
+    expect(cancelsOf(callee.calls)).toEqual(['deadline', undefined]);
+    clock.advance(200);
+    expect([call.error?.code, cancelsOf(callee.calls)]).toEqual([Code.deadlineExceeded, ['deadline', 'deadline']]);
+    expect(clock.pending()).toBe(0);
+  });
+
   it('leaves one alone that runs when there is no endpoint for another', () => {
     const { clock, calls, begin } = setUp();
     const call = begin();

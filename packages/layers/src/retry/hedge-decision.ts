@@ -21,6 +21,6 @@ export function decideHedge(failure: Failure, spent: Spent, policy: HedgePolicy)
   if (failure.final) return { kind: 'fatal' };
   if (isTransparent(failure, spent)) return { kind: 'transparent' };
   if (failure.processed === 'never-sent') return { kind: 'freeze' };
-  if (!isAmong(failure.code, policy.nonFatalCodes)) return { kind: 'fatal' };
+  if (!failure.timedOut && !isAmong(failure.code, policy.nonFatalCodes)) return { kind: 'fatal' };
   return failure.pushback === 'stop' ? { kind: 'freeze' } : { kind: 'next', delayMs: failure.pushback ?? 0 };
 }

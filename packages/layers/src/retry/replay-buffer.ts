@@ -68,6 +68,7 @@ export class ReplayBuffer {
   #dropTaken(at: ReplayCursor): void {
     const block = this.#blocks[at.index];
     if (block !== undefined && at.offset === block.length) this.#skipTaken(at);
+    if (at.index === 0) return;
     for (const taken of this.#blocks.splice(0, at.index)) this.size -= taken.length;
     at.index = 0;
   }
