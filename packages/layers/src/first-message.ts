@@ -52,21 +52,28 @@ function isByField(limit: RateLimit): boolean {
 }
 
 const PREFIX_BYTES = 5;
+type Five = [number, number, number, number, number];
+
+const LATE = callError(
+  Code.deadlineExceeded,
+  'the deadline was over before the first message had come whole',
+  'never-sent',
+);
 
 class AwaitedCall extends HeldCall {
-  readonly #maxBytes: number;
-  readonly #prefix = new Uint8Array(PREFIX_BYTES);
-  #prefixBytes = 0;
+  readonly #options: Required<FirstMessageOptions>;
+  /** The first bytes, as far as they came, when they do not come together. */
+  #prefix: number[] | undefined = undefined;
   /** Of message and prefix. */
   #wholeBytes = Infinity;
   #hasLent = false;
-  readonly #timer: Timer;
+  #timer: Timer | undefined = undefined;
 
-  constructor(parts: HeldParts, { clock, maxBytes, maxWaitMs }: Required<FirstMessageOptions>) {
+  constructor(parts: HeldParts, options: Required<FirstMessageOptions>) {
     super(parts);
-    this.#maxBytes = maxBytes;
-    const leftMs = (parts.head.call.deadlineMs ?? Infinity) - clock.nowMs();
-    this.#timer = clock.after(Math.ceil(Math.min(leftMs, maxWaitMs)), () => this.#onTime(leftMs <= maxWaitMs));
+    this.#options = options;
+    // Most messages come in the turn of their call: those need no timer.
+    queueMicrotask(() => this.#setTimer());
   }
 
   override write(bytes: Uint8Array): void {
@@ -94,7 +101,7 @@ class AwaitedCall extends HeldCall {
   }
 
   protected override onOver(): void {
-    this.#timer.cancel();
+    this.#timer?.cancel();
     this.parts.head.call.firstMessage = undefined;
   }
 
@@ -112,27 +119,31 @@ class AwaitedCall extends HeldCall {
 
   /** False when the message cannot be looked into. */
   #readPrefix(bytes: Uint8Array): boolean {
-    const prefix = this.#prefix;
-    for (let i = 0; i < bytes.length && this.#prefixBytes < PREFIX_BYTES; i++) {
-      prefix[this.#prefixBytes++] = bytes[i] as number;
-    }
-    if (this.#prefixBytes > 0 && prefix[0] !== 0) return false;
-    if (this.#prefixBytes < PREFIX_BYTES) return true;
-    const length = new DataView(prefix.buffer).getUint32(1);
+    if (this.#prefix === undefined && bytes.length >= PREFIX_BYTES) return this.#readLength(bytes);
+    this.#prefix ??= [];
+    this.#prefix.push(...bytes.subarray(0, PREFIX_BYTES - this.#prefix.length));
+    return this.#prefix.length < PREFIX_BYTES ? this.#prefix[0] === 0 : this.#readLength(this.#prefix);
+  }
+
+  #readLength(prefix: ArrayLike<number>): boolean {
+    const [flags, a, b, c, d] = [prefix[0], prefix[1], prefix[2], prefix[3], prefix[4]] as Five;
+    const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
     this.#wholeBytes = PREFIX_BYTES + length;
-    return length <= this.#maxBytes;
+    return flags === 0 && length <= this.#options.maxBytes;
   }
 
   #goOn(message: Uint8Array | undefined, pieces: Uint8Array[] = []): void {
-    this.#timer.cancel();
+    this.#timer?.cancel();
     this.parts.head.call.firstMessage = message;
     this.start(pieces);
   }
 
-  #onTime(isDeadline: boolean): void {
-    if (!isDeadline) return this.#goOn(undefined);
-    const message = 'the deadline was over before the first message had come whole';
-    this.refuse(callError(Code.deadlineExceeded, message, 'never-sent'));
+  #setTimer(): void {
+    if (!this.isHolding()) return;
+    const { clock, maxWaitMs } = this.#options;
+    const leftMs = Math.ceil((this.parts.head.call.deadlineMs ?? Infinity) - clock.nowMs());
+    if (leftMs > maxWaitMs) this.#timer = clock.after(maxWaitMs, () => this.#goOn(undefined));
+    else this.#timer = clock.after(leftMs, () => this.refuse(LATE));
   }
 }
 

@@ -116,8 +116,9 @@ describe('createFirstMessageLayer', () => {
     expect(calls[0]?.ends).toEqual([8]);
   });
 
-  it('hands on without it when it does not come', () => {
+  it('hands on without it when it does not come', async () => {
     const { call, calls, seen, clock } = setUp();
+    await turn();
     call.body.write(frame(9).subarray(0, 8));
     call.body.grant(77);
     clock.advance(5_000);
@@ -127,8 +128,9 @@ describe('createFirstMessageLayer', () => {
     expect(calls[0]?.text).toBe(frame(9).toString('latin1'));
   });
 
-  it('ends a call whose deadline is over while it is held', () => {
+  it('ends a call whose deadline is over while it is held', async () => {
     const { call, calls, clock } = setUp(headOf(BY_FIELD, 200));
+    await turn();
     call.body.write(frame(9).subarray(0, 8));
     clock.advance(199);
     expect(call.error).toBeUndefined();
@@ -139,12 +141,14 @@ describe('createFirstMessageLayer', () => {
     expect(calls).toHaveLength(0);
   });
 
-  it('lets go of a call that is cancelled while it is held', () => {
+  it.each(['in the same turn', 'later'])('lets go of a call that is cancelled while it is held, %s', async (when) => {
     const { call, calls, clock } = setUp();
+    if (when === 'later') await turn();
     call.body.write(frame(9).subarray(0, 8));
     call.body.cancel('caller-gone');
     call.body.write(frame(9).subarray(8));
     call.body.end();
+    await turn();
     expect(calls).toHaveLength(0);
     expect(clock.pending()).toBe(0);
   });
@@ -189,7 +193,7 @@ describe('createFirstMessageLayer', () => {
 const SEED = Number(process.env['SEED'] ?? 20_261_122);
 
 /** One call with a seed of its own: the caller writes as it may, the callee grants as it likes. */
-function walk(seed: number): void {
+async function walk(seed: number): Promise<void> {
   const random = createRandom(seed);
   const int = (n: number): number => Math.floor(random() * n);
   const said = `SEED=${seed}`;
@@ -252,6 +256,7 @@ function walk(seed: number): void {
     lent.fill(0xee);
   }
   for (let step = 0; step < 80; step++) {
+    if (step === 5) await Promise.resolve();
     const choice = int(40);
     if (choice < 24) write();
     else if (choice < 38) grant?.(1 + int(60_000));
@@ -271,9 +276,9 @@ function walk(seed: number): void {
   expect(clock.pending(), said).toBe(0);
 }
 
-it('keeps bytes and credit right, walked at random', { timeout: 60_000 }, () => {
+it('keeps bytes and credit right, walked at random', { timeout: 60_000 }, async () => {
   if (process.env['SEED'] !== undefined) return walk(SEED);
-  for (let i = 0; i < 1_000; i++) walk(SEED + i);
+  for (let i = 0; i < 1_000; i++) await walk(SEED + i);
 });
 
 const layer = createFirstMessageLayer({ maxBytes: 65_536, maxWaitMs: 20 });
