@@ -68,6 +68,7 @@ export function createAdmissionLayer(options: AdmissionOptions): Layer {
     const nowMs = clock.nowMs();
     const state = states.find(name, nowMs) ?? states.add(name, new Admission(policy.admission, nowMs));
     const odds = state.oddsNow(policy.admission, policy.criticality ?? method?.rules?.criticality ?? 'default', nowMs);
+    head.call.explanation?.notes.push(`admission "${name}": ${Math.round(odds * 100)} of 100 such calls are refused`);
     if (odds > 0 && clock.random() < odds) return refuseCall(reply, shed(head.call.cluster, odds));
     const call = new AdmittedCall(reply, head.call, clock, state);
     return call.begin(next(head, call));

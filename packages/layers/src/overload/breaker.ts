@@ -39,6 +39,7 @@ export function createBreakerLayer(options: BreakerOptions): Layer {
     const breaker = breakers.find(policy.name, nowMs) ?? breakers.add(policy.name, new Breaker(options, policy, nowMs));
     breaker.apply(policy, nowMs);
     const way = admits(breaker.state, policy, nowMs);
+    head.call.explanation?.notes.push(`breaker "${policy.name}": ${breaker.describe(nowMs)}`);
     if (way === 'refuse') return refuseCall(reply, stopped(breaker.state, head.call.cluster, nowMs));
     if (way === 'probe') breaker.move('probe', nowMs);
     const call = new BreakerCall(reply, head.call, clock, breaker, way === 'probe');
@@ -77,6 +78,15 @@ class Breaker {
     if (policy === this.#policy) return;
     this.#policy = policy;
     if (policy.windowMs !== this.#window.windowMs) this.#window = new CallWindow(policy.windowMs, SLOTS, nowMs);
+  }
+
+  describe(nowMs: number): string {
+    const { state } = this;
+    if (state.name === 'half-open')
+      return `half-open, ${state.succeeded} of ${this.#policy.probes} probes have succeeded`;
+    if (state.name === 'open') return `open for ${Math.max(0, Math.ceil(state.untilMs - nowMs))} ms more`;
+    this.#window.turn(nowMs);
+    return `closed, ${this.#window.failures} of ${this.#window.calls} calls failed of late`;
   }
 
   /** A call that was let through while closed has ended. */

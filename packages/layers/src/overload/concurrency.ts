@@ -43,6 +43,7 @@ export function createConcurrencyLayer(options: ConcurrencyOptions): Layer {
       states.find(name, nowMs) ??
       states.add(name, new Places(clock, policy.concurrency, nowMs, (limit) => options.onChange?.(name, limit)));
     places.apply(policy.concurrency, nowMs);
+    head.call.explanation?.notes.push(`concurrency "${name}": ${places.describe()}`);
     if (places.tryTake()) return run(places, next, head, reply);
     const queued = new QueuedCall({ head, reply, next: (h, r) => run(places, next, h, r) }, places);
     const error = places.whyNot(queued, nowMs);

@@ -38,6 +38,10 @@ export class Places {
     if (this.#queue.size > 0) this.#serve(nowMs);
   }
 
+  describe(): string {
+    return `${this.#taken} of ${this.gradient.limit} places are taken, ${this.#queue.size} wait`;
+  }
+
   /** False when there is no place, or others wait for one. */
   tryTake(): boolean {
     if (this.#taken >= this.gradient.limit || this.#queue.size > 0) return false;

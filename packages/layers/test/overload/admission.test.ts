@@ -110,6 +110,14 @@ describe('createAdmissionLayer', () => {
     expect(before.sheddable, failing).toBeLessThan(125);
   });
 
+  it('says how many it refuses to calls that ask', () => {
+    const { run, layer } = createRig();
+    run(1_000, 10, Code.unavailable);
+    const explanation = { dryRun: false, notes: [] as string[], attempts: [] };
+    startCall(layer, knownHead('unknown', 'unary', { policy: { admission: POLICY }, explanation }));
+    expect(explanation.notes).toEqual(['admission "x": 80 of 100 such calls are refused']);
+  });
+
   it('passes calls without a policy, and leaves nothing running', () => {
     const { clock, layer } = createRig();
     startCall(layer, knownHead('unknown'));

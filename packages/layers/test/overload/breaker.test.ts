@@ -5,6 +5,7 @@ import {
   type BreakerPolicy,
   type CallError,
   type MethodKind,
+  type Service,
   type VirtualClock,
 } from '@bascule/core';
 import { startCall, type RecordedCall } from '@bascule/testing';
@@ -15,6 +16,7 @@ import { bytesOf, createCallee, knownHead, OK, OK_HEAD, turn, type Received } fr
 const POLICY: BreakerPolicy = { name: 'x', errorPercent: 50, minCalls: 4, windowMs: 10_000, openMs: 1_000, probes: 2 };
 
 interface Rig {
+  readonly layer: Service;
   readonly clock: VirtualClock;
   readonly calls: Received[];
   readonly changes: string[];
@@ -28,11 +30,12 @@ function createRig(): Rig {
   const clock = createVirtualClock();
   const { service, calls } = createCallee();
   const changes: string[] = [];
-  const broken = createBreakerLayer({ clock, onChange: (name, state) => changes.push(`${name} ${state}`) })(service);
+  const layer = createBreakerLayer({ clock, onChange: (name, state) => changes.push(`${name} ${state}`) })(service);
   const start = (policy = POLICY, kind: MethodKind = 'unary'): RecordedCall =>
-    startCall(broken, knownHead('unknown', kind, { policy: { breaker: policy }, startedMs: clock.nowMs() }));
+    startCall(layer, knownHead('unknown', kind, { policy: { breaker: policy }, startedMs: clock.nowMs() }));
   return {
     clock,
+    layer,
     calls,
     changes,
     start,
@@ -228,6 +231,30 @@ describe('createBreakerLayer', () => {
     rig.start(careful);
     rig.calls.at(-1)?.reply.end(['grpc-status', '13']);
     expect(await isRefused(rig.start(careful))).toBe(true);
+  });
+
+  it('says how it stands to calls that ask', () => {
+    const rig = createRig();
+    const notes: string[] = [];
+    const ask = (): void => {
+      const explanation = { dryRun: true, notes, attempts: [] };
+      const head = knownHead('unknown', 'unary', { policy: { breaker: POLICY }, explanation });
+      startCall(rig.layer, head).body.cancel('caller-gone');
+    };
+    rig.run(Code.ok);
+    rig.run(Code.internal);
+    ask();
+    for (let i = 0; i < 2; i++) rig.run(Code.internal);
+    rig.clock.advance(400);
+    ask();
+    rig.clock.advance(600);
+    rig.run(Code.ok);
+    ask();
+    expect(notes).toEqual([
+      'breaker "x": closed, 1 of 2 calls failed of late',
+      'breaker "x": open for 600 ms more',
+      'breaker "x": half-open, 1 of 2 probes have succeeded',
+    ]);
   });
 
   it('leaves nothing running', () => {

@@ -96,6 +96,16 @@ describe('createConcurrencyLayer', () => {
     expect(calls.length - before).toBe(9);
   });
 
+  it('says how many places are taken to calls that ask', () => {
+    const clock = createVirtualClock();
+    const layer = createConcurrencyLayer({ clock })(createCallee().service);
+    const explanation = { dryRun: false, notes: [] as string[], attempts: [] };
+    const policy = { concurrency: { name: 'x', maxQueue: 9 } };
+    for (let i = 0; i < 5; i++) startCall(layer, knownHead('unknown', 'unary', { policy, explanation }));
+    expect(explanation.notes[0]).toBe('concurrency "x": 0 of 3 places are taken, 0 wait');
+    expect(explanation.notes[4]).toBe('concurrency "x": 3 of 3 places are taken, 1 wait');
+  });
+
   it('measures only what was answered', () => {
     const { run, limits } = createRig();
     run(50, 10);
