@@ -15,7 +15,7 @@ import { CLOSED } from './link-backend.ts';
 import type { NodeTransportOptions, TransportDiscovery } from './options.ts';
 import { ProcessHold } from './process-hold.ts';
 import { refuse } from './refusal.ts';
-import { balancingOf, healthCheckOf } from './service-config.ts';
+import { balancingOfServiceConfig, healthCheckOf } from './service-config.ts';
 import type { TransportSettings } from './settings.ts';
 import type { Target } from './target.ts';
 
@@ -62,7 +62,7 @@ export class DiscoveryBackend implements Backend {
     const { clock, connectWaitMs, useBinaryFormat } = settings;
     this.#tls = tlsOf(options, target);
     const loads = createLoads(clock);
-    const configured = balancingOf(settings.serviceConfig?.loadBalancing ?? []);
+    const configured = balancingOfServiceConfig(settings.serviceConfig?.loadBalancing ?? []);
     this.#links = createLinks({
       clock,
       onRetired: (key) => loads.retire(key),

@@ -5,4 +5,5 @@ export { compressionBrotli, compressionGzip, compressionZstd } from './compressi
 export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';
 export { processedOf } from './failures.ts';
 export type { NodeTransport, NodeTransportOptions, Protocol } from './options.ts';
+export { balancingOfServiceConfig } from './service-config.ts';
 export { createNodeTransport } from './transport.ts';

@@ -14,7 +14,7 @@ export function readServiceConfig({ serviceConfig }: NodeTransportOptions): Serv
 }
 
 /** The first policy of a service config that is known here; undefined when none is. */
-export function balancingOf(choices: readonly LoadBalancingChoice[]): PolicySpec | undefined {
+export function balancingOfServiceConfig(choices: readonly LoadBalancingChoice[]): PolicySpec | undefined {
   for (const choice of choices) {
     const spec = toSpec(choice);
     if (spec !== undefined) return spec;

@@ -25,5 +25,13 @@ describe('a program with a transport', () => {
     const { url } = server;
     await server[Symbol.asyncDispose]();
     expect(await run(url, '2')).toEqual({ code: 0, output: 'Unavailable never-sent\n' });
+    expect(await run(`static:${new URL(url).host}`)).toEqual({ code: 0, output: 'Unavailable never-sent\n' });
+  });
+
+  it('ends by itself after its calls to whoever is there', async () => {
+    await using one = await startServer('2');
+    await using other = await startServer('2');
+    const hosts = [one, other].map(({ url }) => new URL(url).host);
+    expect(await run(`static:${hosts.join()}`)).toEqual({ code: 0, output: 'answer\n' });
   });
 });

@@ -1,4 +1,4 @@
-import { createRandom } from '@bascule/core';
+import { createRandom, type CallPolicy } from '@bascule/core';
 import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { connect } from '../support/calls.ts';
@@ -6,9 +6,9 @@ import { failing, startFleet, staticUrl, type FleetMember } from '../support/fle
 import { startTraffic, type Traffic } from '../support/traffic.ts';
 
 /** Four servers under load. What a test does to them must fail no call, since all may be repeated. */
-async function startScene() {
+async function startScene(policy: CallPolicy = {}) {
   const fleet = await startFleet(4);
-  const ours = connect(undefined, { discovery: { sources: [staticUrl(fleet)] }, connectWaitMs: 5_000 });
+  const ours = connect(undefined, { discovery: { sources: [staticUrl(fleet)] }, connectWaitMs: 5_000, policy });
   const traffic = startTraffic(ours, 16);
   await traffic.until(() => fleet.every(({ calls }) => calls > 10));
   return {
@@ -56,7 +56,7 @@ describe('calls that may be repeated all go well', () => {
     const random = createRandom(3);
     (scene.fleet[0] as FleetMember).before = failing(30, random);
     const [before, done] = [total(scene.fleet), scene.traffic.ok()];
-    await scene.traffic.more(2_000);
+    await scene.traffic.more(1_000);
     expect(scene.traffic.failures).toEqual([]);
     expect((total(scene.fleet) - before) / (scene.traffic.ok() - done)).toBeLessThan(1.2);
   });
@@ -68,12 +68,29 @@ describe('calls that may be repeated all go well', () => {
     // Each of its calls lasts as long as a hundred of all.
     slow.before = () => Promise.race([scene.traffic.more(100), released.promise]);
     const [before, ofSlow] = [total(scene.fleet), slow.calls];
-    await scene.traffic.more(2_000);
+    await scene.traffic.more(1_000);
     const share = (slow.calls - ofSlow) / (total(scene.fleet) - before);
     released.resolve();
     expect(scene.traffic.failures).toEqual([]);
     // A quarter would be its part.
     expect(share).toBeLessThan(0.15);
+  });
+
+  it.each<[string, CallPolicy]>([
+    ['attempts have a time of their own', { retry: { maxAttempts: 3, perAttemptTimeoutMs: 500 } }],
+    ['a second attempt comes beside', { hedge: { maxAttempts: 2, delayMs: 100 } }],
+  ])('when one hangs, where %s', async (_, policy) => {
+    await using scene = await startScene(policy);
+    const hung = scene.fleet[0] as FleetMember;
+    const released = Promise.withResolvers<void>();
+    hung.before = () => released.promise;
+    const { calls } = hung;
+    await scene.traffic.until(() => hung.calls > calls);
+    await scene.traffic.more(500);
+    // Whoever hangs in it must have been answered elsewhere by now.
+    await scene.traffic.stop();
+    released.resolve();
+    expect(scene.traffic.failures).toEqual([]);
   });
 
   it('whatever of it comes by chance', { timeout: 60_000 }, async () => {

@@ -3,9 +3,10 @@ import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createNodeTransport, processedOf } from '../../src/index.ts';
 import { TestService } from './schema.ts';
 
-const [baseUrl = '', version] = process.argv.slice(2);
+const [url = '', version] = process.argv.slice(2);
 const transport = createNodeTransport({
-  baseUrl,
+  // A server, or a source of many.
+  ...(/^https?:/.test(url) ? { baseUrl: url } : { discovery: { sources: [url] } }),
   httpVersion: version === '1.1' ? '1.1' : '2',
   protocol: 'connect',
   connectWaitMs: 300,
