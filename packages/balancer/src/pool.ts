@@ -181,6 +181,7 @@ export class Pool {
     link.onReadyChange((ready) => {
       // A link that is on its way out has no say, even if its endpoint is still a member.
       if (member.link !== link || member.state === 'draining') return;
+      if (ready) this.#options.ledger.detector.reconnected(member);
       this.#turn(member, ready ? 'ready' : 'connecting');
       this.#options.onChange();
       if (ready) this.tell();
