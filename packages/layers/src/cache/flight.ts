@@ -14,6 +14,7 @@ import {
   type ResponseHead,
   type Service,
 } from '@bascule/core';
+import { takeWhole } from '../whole-bytes.ts';
 import { freshnessOf, type Freshness } from './freshness.ts';
 import type { Answer } from './store.ts';
 
@@ -129,7 +130,7 @@ export class Flight implements Reply {
       this.#first?.reply.end(trailers);
     }
     if (this.#state !== 'collecting') return;
-    const answer: Answer = { head: this.#head, bytes: joinPieces(this.#kept), trailers };
+    const answer: Answer = { head: this.#head, bytes: takeWhole(this.#kept), trailers };
     const isWhole = getField(trailers, 'grpc-status') === '0' && answer.bytes.length === this.#wholeBytes;
     const first = this.#land(isWhole ? answer : undefined);
     first?.play(answer);
@@ -176,7 +177,7 @@ export class Flight implements Reply {
     this.#isCatchingUp = true;
     first.watch();
     if (this.#head !== undefined) first.reply.head(this.#head);
-    const bytes = joinPieces(this.#kept);
+    const bytes = takeWhole(this.#kept);
     if (bytes.length > 0 && !this.#isOver()) first.reply.write(bytes);
     this.#isCatchingUp = false;
     if (first.granted > 0 && !this.#isOver()) this.#body?.grant(first.granted);
@@ -209,14 +210,4 @@ export class Flight implements Reply {
     this.#others.clear();
     for (const other of others) tell(other);
   }
-}
-
-function joinPieces(kept: KeptBytes): Uint8Array {
-  const bytes = new Uint8Array(kept.size);
-  let at = 0;
-  for (const piece of kept.takeAll()) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

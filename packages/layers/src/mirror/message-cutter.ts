@@ -1,4 +1,5 @@
 import { KeptBytes } from '@bascule/core';
+import { takeWhole } from '../whole-bytes.ts';
 
 /** A message with the flags before it; `bytes` is undefined for one that was too long to keep. */
 export interface CutMessage {
@@ -45,17 +46,7 @@ export class MessageCutter {
   #finish(): void {
     this.#prefixBytes = 0;
     const length = this.#length;
-    const bytes = length <= this.#maxBytes ? joinPieces(this.#kept) : undefined;
+    const bytes = length <= this.#maxBytes ? takeWhole(this.#kept) : undefined;
     this.#onMessage({ flags: this.#prefix[0] as number, length, bytes });
   }
-}
-
-function joinPieces(kept: KeptBytes): Uint8Array {
-  const bytes = new Uint8Array(kept.size);
-  let at = 0;
-  for (const piece of kept.takeAll()) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
