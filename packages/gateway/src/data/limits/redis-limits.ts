@@ -46,7 +46,8 @@ const MAX_WAITING = 10_000;
  * Buckets that all gateways share, in one Redis. The takes of one turn go out as one command. A call waits for `timeoutMs`
  * at most and never fails for Redis: when it does not answer in time the call is decided by buckets here, and so are all
  * others, at no cost, until a new connection has answered in time. What Redis allows is taken from the buckets here as well,
- * so that they are not full when they are needed. Keys hold a hash of what tells callers apart, which may be a secret.
+ * so that they are not full when they are needed. Keys hold a hash of what tells callers apart, which may be a secret. The
+ * keys of one command may be anywhere, so it must be one Redis (with replicas, if any), not a cluster.
  */
 export function createRedisLimits(options: RedisLimitsOptions): RedisLimits {
   const { clock, timeoutMs = TIMEOUT_MS, fallbackShare = 1, prefix = 'bascule:limit:' } = options;
@@ -56,6 +57,7 @@ export function createRedisLimits(options: RedisLimitsOptions): RedisLimits {
     url: options.url,
     ca: options.ca,
     timeoutMs,
+    probeKey: `${prefix}probe`,
     onChange: (state, reason) => options.onChange?.(state, reason),
   });
   let batch: Asked[] = [];

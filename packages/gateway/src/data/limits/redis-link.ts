@@ -8,6 +8,8 @@ export interface RedisLinkOptions {
   readonly ca: string | undefined;
   /** How long an answer may take, in ms. */
   readonly timeoutMs: number;
+  /** A key that may be written, to see whether any may. */
+  readonly probeKey: string;
   onChange(state: 'up' | 'down', reason: string): void;
 }
 
@@ -84,7 +86,7 @@ export class RedisLink {
   }
 
   async #open(): Promise<void> {
-    const { clock, url, ca, timeoutMs } = this.#options;
+    const { clock, url, ca, timeoutMs, probeKey } = this.#options;
     try {
       const session = await openSession({
         url,
@@ -93,7 +95,7 @@ export class RedisLink {
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         onLost: (reason) => this.#lose(session, reason),
       });
-      await inTime(clock, timeoutMs, session.take([], [])).catch((error: unknown) => {
+      await inTime(clock, timeoutMs, session.take([probeKey], ['1', '0'])).catch((error: unknown) => {
         session.destroy();
         throw error;
       });
@@ -136,7 +138,8 @@ export class RedisLink {
   }
 }
 
-/** Words of the client and of Redis; neither holds the password. */
+/** Words of the client and of Redis; neither holds the password. Where in the script it was is nobody's business. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error && error.message !== '' ? error.message : 'it cannot be reached';
+  const message = error instanceof Error ? error.message.replace(/ script: .*$/s, '') : '';
+  return message === '' ? 'it cannot be reached' : message;
 }

@@ -179,6 +179,35 @@ describe.skipIf(!canStart('redis'))('createRedisLimits', () => {
     await relay.close();
   });
 
+  it('stays down where nothing can be written, and decides here when that begins later', async () => {
+    const own = await startRedis();
+    try {
+      const { take, changes } = await openUp(own.url);
+      await own.ask('CONFIG', 'SET', 'min-replicas-to-write', '1');
+      expect(await take('a', fresh())).toMatchObject({ allowed: true, left: 4 });
+      await expect.poll(() => changes.length, WAIT).toBe(2);
+      expect(changes[1]).toMatch(/^down .*NOREPLICAS/);
+      const other = openLimits(own.url);
+      await expect.poll(() => other.changes.length, WAIT).toBe(1);
+      await sleep(clock, 300);
+      expect([changes.length, other.changes.length]).toEqual([2, 1]);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('lets no more wait than it may', async () => {
+    const relay = await startRelay(server.port);
+    const { limits } = await openUp(`redis://${relay.address}`);
+    const limit = fresh({ burst: 20_000 });
+    relay.stall();
+    const taken = Array.from({ length: 10_050 }, () => limits.take('a', limit, clock.nowMs()));
+    expect(taken.filter((answer) => !(answer instanceof Promise))).toHaveLength(50);
+    expect((await Promise.all(taken.map(async (answer) => answer))).every(({ allowed }) => allowed)).toBe(true);
+    expect(limits.state).toBe('down');
+    await relay.close();
+  });
+
   it('leaves no connection behind when it is closed while it opens one', async () => {
     const relay = await startRelay(server.port);
     relay.stall();
