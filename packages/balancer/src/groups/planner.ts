@@ -37,6 +37,7 @@ export class Planner {
   /** A change has come since the build began. */
   #changed = false;
   #buildMs = 0;
+  #restUntilMs = 0;
   #step: Timer | undefined = undefined;
   #refresh: Timer | undefined = undefined;
 
@@ -64,7 +65,7 @@ export class Planner {
     if (this.#step !== undefined) return;
     if (this.plan === EMPTY_PLAN) this.finish();
     else if (this.#options.size() <= SMALL_SIZE) this.#run();
-    else this.#runLater(0);
+    else this.#runRested();
   }
 
   /** Makes the plan now: for a call that has nobody else. */
@@ -91,9 +92,13 @@ export class Planner {
     } while (this.#build !== undefined && elapsedMs < SLICE_MS);
     this.#buildMs += elapsedMs;
     if (this.#build !== undefined) return this.#runLater(0);
-    const restMs = this.#buildMs * REST_FACTOR;
+    this.#restUntilMs = beganMs + elapsedMs + this.#buildMs * REST_FACTOR;
     this.#buildMs = 0;
-    if (this.isStale) this.#runLater(restMs);
+    if (this.isStale) this.#runRested();
+  }
+
+  #runRested(): void {
+    this.#runLater(Math.max(0, this.#restUntilMs - this.#options.clock.nowMs()));
   }
 
   #runLater(delayMs: number): void {
