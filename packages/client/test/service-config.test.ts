@@ -1,6 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { balancingOf, readServiceConfig } from '../src/service-config.ts';
+import { balancingOfServiceConfig, readServiceConfig } from '../src/service-config.ts';
 import { connect } from './support/calls.ts';
 import { failing, startFleet, type FleetMember } from './support/fleet.ts';
 import { seeError } from './support/scenarios.ts';
@@ -83,10 +83,10 @@ describe('a gRPC service config', () => {
     ],
   ])('names a policy: %j', (config, expected) => {
     const choices = readServiceConfig({ serviceConfig: JSON.stringify(config) })?.loadBalancing ?? [];
-    expect(balancingOf(choices)).toMatchObject(expected);
+    expect(balancingOfServiceConfig(choices)).toMatchObject(expected);
   });
 
   it('may name only policies that are not known', () => {
-    expect(balancingOf([{ name: 'pick_first', config: {} }])).toBeUndefined();
+    expect(balancingOfServiceConfig([{ name: 'pick_first', config: {} }])).toBeUndefined();
   });
 });
