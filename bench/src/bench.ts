@@ -14,6 +14,7 @@ import { runGateway, runGatewayHttp2 } from './works/gateway.ts';
 import { runIdle } from './works/idle.ts';
 import { runLatency } from './works/latency.ts';
 import { runModule } from './works/module.ts';
+import { runPick } from './works/pick.ts';
 import { runResilience } from './works/resilience.ts';
 import { runServer } from './works/server.ts';
 import { runStream } from './works/stream.ts';
@@ -36,7 +37,8 @@ const WORKS: Readonly<Record<string, { about: string; run: Work }>> = {
     about: 'how soon who came and who died is known, over each system; what a crowd costs',
     run: runDiscovery,
   },
-  balance: { about: 'latency and failures by policy, over servers that are not alike; simulated', run: runBalance },
+  balance: { about: 'latency and failures by policy, over servers that are not alike', run: runBalance },
+  pick: { about: 'time and bytes per pick of each policy, and what its tables take to build', run: runPick },
   failover: { about: 'a backend killed with -9 while calls are in flight on it', run: runFailover },
   resilience: { about: 'backends that fail in six ways, beside Envoy', run: runResilience },
 };

@@ -10,6 +10,7 @@ const ROLES = {
   'registry-watchers': () => import('./discovery/watchers-process.ts'),
   'fault-backend': () => import('./resilience/fault-backend-process.ts'),
   'open-loop-driver': () => import('./resilience/open-loop-process.ts'),
+  'pick-process': () => import('./pick/pick-process.ts'),
 } as const satisfies Record<string, () => Promise<{ run(options: never): unknown }>>;
 
 export type Role = keyof typeof ROLES;

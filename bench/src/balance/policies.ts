@@ -24,7 +24,7 @@ export const SPECS: readonly PolicySpec[] = [
 
 /** With what sets it apart from another of its name. */
 export function nameOf(spec: PolicySpec): string {
-  if ('boundPercent' in spec) return `${spec.name}, bounded to ${spec.boundPercent} %`;
-  if (spec.name === 'least-request') return `${spec.name}, of ${spec.fullScanUpTo > 0 ? 'all' : spec.choiceCount}`;
+  if ('boundPercent' in spec) return `${spec.name} bounded to ${spec.boundPercent} %`;
+  if (spec.name === 'least-request') return `${spec.name} of ${spec.fullScanUpTo > 0 ? 'all' : spec.choiceCount}`;
   return spec.name;
 }

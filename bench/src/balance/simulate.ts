@@ -1,4 +1,4 @@
-import { createBalancer, resolveBalancing, type Balancer, type PolicySpec } from '@bascule/balancer';
+import { DEFAULT_OUTLIER, createBalancer, resolveBalancing, type Balancer, type PolicySpec } from '@bascule/balancer';
 import {
   Code,
   OK_OUTCOME,
@@ -125,8 +125,10 @@ interface Gateway {
 }
 
 function createGateway(spec: PolicySpec, clock: EventClock, servers: readonly SimulatedServer[]): Gateway {
+  // Ejection off: it would hide what a policy does with a server that answers too late.
+  const outlier = { ...DEFAULT_OUTLIER, consecutiveFailures: 0 };
   const balancer: Balancer = createBalancer({
-    balancing: resolveBalancing({ policy: spec }),
+    balancing: resolveBalancing({ policy: spec, outlier }),
     clock,
     connect: () => READY_LINK,
   });

@@ -28,6 +28,7 @@ export interface Round {
   readonly failedAfter: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly p999Ms: number;
   readonly maxMs: number;
   /** Executions at backends per call, over the whole run: credit of the good time before counts with the calls it is of. */
   readonly upstreamPerCall: number;
@@ -79,6 +80,7 @@ function judge(calls: readonly OpenLoopCall[], executed: readonly Execution[], s
     failedAfter: failed.length - failedDuring.length - failed.filter(({ endedMs }) => endedMs < startMs).length,
     p50Ms: percentileOf(latencies, 0.5),
     p99Ms: percentileOf(latencies, 0.99),
+    p999Ms: percentileOf(latencies, 0.999),
     maxMs: percentileOf(latencies, 1),
     upstreamPerCall: executed.length / calls.length,
     worstUpstreamPerCall: worstSecond(calls, executed),

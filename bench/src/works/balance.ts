@@ -1,6 +1,8 @@
 import { nameOf, SPECS } from '../balance/policies.ts';
+import { playReal, REAL_POLICIES, REAL_SHAPE } from '../balance/real.ts';
 import { SCENARIOS } from '../balance/scenarios.ts';
 import { simulate, type Result } from '../balance/simulate.ts';
+import type { Round } from '../resilience/round.ts';
 import type { Work, WorkContext } from '../work.ts';
 
 const SEED = 20_261_121;
@@ -14,9 +16,7 @@ export const runBalance: Work = async (context) => {
   print(
     `4 gateways that know nothing of each other, servers of 8 slots, exponential times of service of 10 ms, calls by`,
   );
-  print(
-    `Poisson with bursts of 2 times the rate, deadline 2 s, no retries, outlier ejection as always; seeds ${seeds.join(', ')}\n`,
-  );
+  print(`Poisson with bursts of 2 times the rate, deadline 2 s, no retries, no ejection; seeds ${seeds.join(', ')}\n`);
   const wrong: string[] = [];
   for (const [work, full] of Object.entries(SCENARIOS)) {
     const scenario = flags.smoke ? { ...full, durationMs: 25_000 } : full;
@@ -32,8 +32,29 @@ export const runBalance: Work = async (context) => {
     addRows(context, work, results);
     wrong.push(...judge(work, results));
   }
+  if (flags.smoke) return wrong;
+  const faultMs = (flags.seconds ?? 8) * 1_000;
+  print(`${REAL_SHAPE}; ${faultMs / 1_000} s each`);
+  const wanted = REAL_POLICIES.filter((policy) => flags.subjects?.includes(policy) ?? true);
+  const real = new Map<string, Round[]>();
+  for (let round = 0; round < (flags.quick ? 1 : 3); round++) {
+    for (const policy of wanted) {
+      real.set(policy, [...(real.get(policy) ?? []), await playReal(context.folder, policy, faultMs)]);
+    }
+  }
+  for (const [policy, rounds] of real) addRealRows(context, policy, rounds);
   return wrong;
 };
+
+function addRealRows({ report }: WorkContext, subject: string, rounds: readonly Round[]): void {
+  const add = (metric: string, unit: string, read: (round: Round) => number): void =>
+    report.add({ work: 'mixed, real', subject, metric, unit }, rounds.map(read));
+  add('calls', '', ({ calls }) => calls);
+  add('p50', 'ms', ({ p50Ms }) => p50Ms);
+  add('p99', 'ms', ({ p99Ms }) => p99Ms);
+  add('p99.9', 'ms', ({ p999Ms }) => p999Ms);
+  add('failed', '%', ({ failed, calls }) => (failed * 100) / calls);
+}
 
 function addRows({ report }: WorkContext, work: string, results: ReadonlyMap<string, readonly Result[]>): void {
   const best = results.get(BEST) ?? [];
@@ -53,7 +74,7 @@ function addRows({ report }: WorkContext, work: string, results: ReadonlyMap<str
 function judge(work: string, results: ReadonlyMap<string, readonly Result[]>): string[] {
   const turns = results.get('round-robin');
   if (turns === undefined || !work.startsWith('mixed')) return [];
-  return ['least-request, of 2', 'peak-ewma'].flatMap((name) => {
+  return ['least-request of 2', 'peak-ewma'].flatMap((name) => {
     const worse = (results.get(name) ?? []).filter(({ p99Ms }, i) => p99Ms >= (turns[i]?.p99Ms ?? 0));
     return worse.length === 0 ? [] : [`${work}: ${name} has no lower p99 than round robin in ${worse.length} rounds`];
   });

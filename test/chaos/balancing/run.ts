@@ -26,7 +26,18 @@ export interface Outcome {
 }
 
 /** In turn by seed, so that runs of following seeds have all of them. */
-const POLICIES = ['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM'];
+const POLICIES = [
+  'LEAST_REQUEST',
+  'ROUND_ROBIN',
+  'RANDOM',
+  'LEAST_RESPONSE_TIME',
+  'PEAK_EWMA',
+  'ORCA_WEIGHTED_ROUND_ROBIN',
+  'DYNAMIC_WEIGHT',
+  'RING_HASH',
+  'MAGLEV',
+  'RENDEZVOUS',
+];
 
 /** Leases short enough to be outlasted by a pause, and long enough for a busy machine. */
 const TTL_MS = 4_000;
