@@ -82,6 +82,7 @@ describe('createMirrorLayer', () => {
     expect(main[0]?.head).toBe(head);
     const copy = shadow[0]?.head;
     expect(getField(copy?.fields ?? [], 'bascule-mirror')).toBe('1');
+    expect(getField(copy?.fields ?? [], 'grpc-timeout')).toBe('500000u');
     expect(copy?.call).not.toBe(head.call);
     expect(copy?.call).toMatchObject({
       id: 'id-mirror',

@@ -1,4 +1,5 @@
 import { createCallContext, withField, type Clock, type Layer, type RequestHead, type Service } from '@bascule/core';
+import { encodeTimeout } from '../timeout-field.ts';
 import { Comparison, type MirrorDiff } from './comparison.ts';
 import { MirrorCopy } from './copy.ts';
 import { MirrorJudge, type MirrorEnd } from './judge.ts';
@@ -77,5 +78,8 @@ function toCopyHead(head: RequestHead, cluster: string, clock: Clock): RequestHe
     deadlineMs,
     affinity: placed,
   });
-  return { ...head, fields: withField(head.fields, 'bascule-mirror', '1'), call };
+  const fields = withField(head.fields, 'bascule-mirror', '1');
+  if (deadlineMs === undefined) return { ...head, fields, call };
+  // No layer behind the mirror says it: copies pass none.
+  return { ...head, fields: withField(fields, 'grpc-timeout', encodeTimeout(deadlineMs - clock.nowMs())), call };
 }
