@@ -56,6 +56,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     clock,
     detector,
     isTimed: false,
+    pickedMs: 0,
     decayMs: DEFAULT_DECAY_MS,
     messagesPerCall: 1,
     maxOpenCalls: Infinity,
@@ -69,7 +70,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
   };
   const pool: Pool = new Pool({ ...options, ledger, onChange: () => selection.invalidate() });
   const selection: Selection = new Selection(options.balancing, {
-    clock,
+    ledger,
     pool,
     hasLimits: () => detector.probing > 0 || ledger.maxOpenCalls < Infinity,
   });
@@ -101,11 +102,11 @@ export function createBalancer(options: BalancerOptions): Balancer {
       if (pool.lendable > 0) pool.tell();
     },
     pick(head, slot = new MemberLease()) {
-      const nowMs = ledger.isTimed ? clock.nowMs() : 0;
-      const member = selection.choose(head, nowMs);
+      if (ledger.isTimed) ledger.pickedMs = clock.nowMs();
+      const member = selection.choose(head);
       if (member === undefined) return undefined;
       const kind = head.call.method?.kind;
-      return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream', nowMs);
+      return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream');
     },
     report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs()),
     members: () => pool.views(),

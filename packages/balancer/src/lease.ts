@@ -9,6 +9,8 @@ export interface Ledger {
   readonly detector: Detector<Member>;
   /** Whether answers are timed: for policies that look at latency, and for the outlier rule that does. */
   isTimed: boolean;
+  /** Monotonic moment of the pick that is made, where answers are timed. A field, since a number handed on is allocated. */
+  pickedMs: number;
   /** Decay of latency averages, in ms. */
   decayMs: number;
   messagesPerCall: number;
@@ -32,18 +34,18 @@ export class MemberLease implements Lease {
 
   /**
    * Books the call on a member that has a link. `streams`: its answer is a stream, whose speed its first message shows.
-   * `nowMs` is looked at where answers are timed. Throws while the lease before has not been released.
+   * Throws while the lease before has not been released.
    */
-  take(member: Member, ledger: Ledger, streams: boolean, nowMs: number): this {
+  take(member: Member, ledger: Ledger, streams: boolean): this {
     if (this.#member !== undefined) throw new Error(`the lease of ${this.#member.key} is still lent`);
     member.openCalls++;
     member.calls++;
     this.#member = member;
     this.#ledger = ledger;
     this.#endpoint = member.endpoint;
-    this.#service = member.link?.service;
+    this.#service = member.service;
     this.#streams = streams;
-    this.#startedMs = ledger.isTimed ? nowMs : -1;
+    if (ledger.isTimed) this.#startedMs = ledger.pickedMs;
     this.#probe =
       member.standing.name === 'probing' && !member.standing.isOpen ? ledger.detector.startProbe(member) : undefined;
     return this;
@@ -66,7 +68,7 @@ export class MemberLease implements Lease {
   }
 
   moved(): void {
-    if (this.#streams) this.#member?.messages.moved();
+    if (this.#streams) this.#member?.moved();
   }
 
   release(outcome: Outcome): void {

@@ -1,4 +1,4 @@
-import type { Endpoint, Link } from '@bascule/core';
+import type { Endpoint, Link, Service } from '@bascule/core';
 import { createLatency, type Latency } from './load/latency.ts';
 import { createMessageRate, type MessageRate } from './load/message-rate.ts';
 import { createReportBook } from './load/report-book.ts';
@@ -43,6 +43,8 @@ export class Member implements Candidate {
   endpoint: Endpoint;
   /** Undefined where none is to be opened. */
   link: Link | undefined = undefined;
+  /** That of the link, kept at hand. */
+  service: Service | undefined = undefined;
   state: MemberView['state'] = 'connecting';
   sinceMs = 0;
   openCalls = 0;
@@ -63,7 +65,9 @@ export class Member implements Candidate {
   readonly tally = new Tally();
   readonly latency: Latency;
   readonly reports = createReportBook();
-  readonly messages: MessageRate;
+  readonly #messages: MessageRate;
+  /** Messages have passed of late. Here, so that among thousands of members a pick need not look further than this. */
+  #talks = false;
   readonly #ledger: Ledger;
   #onIdle: (() => void) | undefined = undefined;
 
@@ -74,13 +78,21 @@ export class Member implements Candidate {
     this.weight = endpoint.weight;
     this.#ledger = ledger;
     this.latency = createLatency(ledger.decayMs);
-    this.messages = createMessageRate(ledger.clock.nowMs());
+    this.#messages = createMessageRate(ledger.clock.nowMs());
   }
 
   get load(): number {
-    const { messages } = this;
-    if (messages.isIdle) return this.openCalls;
-    return this.openCalls + messages.perSecond(this.#ledger.clock.nowMs()) / this.#ledger.messagesPerCall;
+    if (!this.#talks) return this.openCalls;
+    const { clock, messagesPerCall } = this.#ledger;
+    const perSecond = this.#messages.perSecond(clock.nowMs());
+    this.#talks = !this.#messages.isIdle;
+    return this.openCalls + perSecond / messagesPerCall;
+  }
+
+  /** A message of a stream has passed. */
+  moved(): void {
+    this.#talks = true;
+    this.#messages.moved();
   }
 
   get report(): LoadReport | undefined {

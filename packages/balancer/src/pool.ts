@@ -177,6 +177,7 @@ export class Pool {
   #open(member: Member): void {
     const link = this.#options.connect(member.endpoint);
     member.link = link;
+    member.service = link.service;
     this.#turn(member, link.isReady() ? 'ready' : 'connecting');
     link.onReadyChange((ready) => {
       // A link that is on its way out has no say, even if its endpoint is still a member.

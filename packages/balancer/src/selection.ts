@@ -1,8 +1,9 @@
-import type { Clock, RequestHead } from '@bascule/core';
+import type { RequestHead } from '@bascule/core';
 import type { BalancingPolicy } from './balancing-policy.ts';
 import { describePick } from './groups/explain.ts';
 import { Planner } from './groups/planner.ts';
 import type { Place, Tier } from './groups/plan.ts';
+import type { Ledger } from './lease.ts';
 import type { Member } from './member.ts';
 import { indexAt, type Candidate, type PickRequest, type Policy } from './policy.ts';
 import type { Pool } from './pool.ts';
@@ -10,7 +11,7 @@ import type { Pool } from './pool.ts';
 const NOBODY: readonly string[] = [];
 
 export interface SelectionOptions {
-  readonly clock: Clock;
+  readonly ledger: Ledger;
   readonly pool: Pool;
   /** Some members have a limit to their calls, or are probing. */
   hasLimits(): boolean;
@@ -33,7 +34,8 @@ export class Selection {
   constructor(balancing: BalancingPolicy, options: SelectionOptions) {
     this.#options = options;
     this.#balancing = balancing;
-    const { clock, pool } = options;
+    const { ledger, pool } = options;
+    const { clock } = ledger;
     this.#planner = new Planner(balancing, { clock, members: () => pool.members(), size: () => pool.size });
   }
 
@@ -54,10 +56,8 @@ export class Selection {
     this.#planner.close();
   }
 
-  /** `nowMs` is looked at by policies that need latency alone. */
-  choose(head: RequestHead, nowMs: number): Member | undefined {
+  choose(head: RequestHead): Member | undefined {
     const { call } = head;
-    this.#request.nowMs = nowMs;
     this.#tier = this.#place = undefined;
     const named = call.affinity?.instanceId;
     const member = (named === undefined ? undefined : this.#named(named, call.tried)) ?? this.#chooseAny(head);
@@ -90,12 +90,20 @@ export class Selection {
 
   #fill({ call }: RequestHead): void {
     const request = this.#request;
-    const { clock } = this.#options;
+    const { ledger } = this.#options;
+    const { clock } = ledger;
     const { policy } = this.#planner;
+    if (policy.needsLatency) request.nowMs = ledger.pickedMs;
     if (!policy.hashes) return;
     const hash = call.affinity?.hash;
-    request.hashHigh = hash?.high ?? Math.floor(clock.random() * 0x1_0000_0000);
-    request.hashLow = hash?.low ?? Math.floor(clock.random() * 0x1_0000_0000);
+    // Two branches: a number that may come from either would be allocated.
+    if (hash === undefined) {
+      request.hashHigh = Math.floor(clock.random() * 0x1_0000_0000);
+      request.hashLow = Math.floor(clock.random() * 0x1_0000_0000);
+    } else {
+      request.hashHigh = hash.high;
+      request.hashLow = hash.low;
+    }
   }
 
   /** The tier and place that are due first, then the others in order. */
@@ -140,7 +148,7 @@ export class Selection {
     const total = sums.at(-1) ?? 0;
     if (total === 0) return 0;
     const { hashHigh, hashLow } = this.#request;
-    const part = this.#planner.policy.hashes ? mix(hashHigh, hashLow, salt) : this.#options.clock.random();
+    const part = this.#planner.policy.hashes ? mix(hashHigh, hashLow, salt) : this.#options.ledger.clock.random();
     return indexAt(sums, part * total);
   }
 
@@ -154,14 +162,14 @@ export class Selection {
   #explain(member: Member | undefined, { call }: RequestHead): void {
     const note = call.explanation?.attempts.at(-1);
     if (note === undefined) return;
-    const { clock, pool } = this.#options;
+    const { ledger, pool } = this.#options;
     note.pick = describePick(member, {
       policy: this.#balancing.policy.name,
       tier: this.#tier,
       place: this.#place,
       members: pool.members(),
       tried: call.tried,
-      nowMs: clock.nowMs(),
+      nowMs: ledger.clock.nowMs(),
     });
   }
 }
