@@ -108,7 +108,7 @@ export interface IdentityFacts {
   /** A JSON Web Key Set. */
   readonly jwks: string;
   readonly issuer: string | undefined;
-  readonly audience: string | undefined;
+  readonly audience: string;
   readonly required: boolean;
 }
 
@@ -133,6 +133,8 @@ export interface MemberReport {
   readonly key: string;
   readonly endpoint: Endpoint;
   readonly state: 'ready' | 'connecting' | 'draining';
+  /** What the thread's balancer thinks of it. */
+  readonly standing: 'in' | 'ejected' | 'probing' | 'unused';
   /** Wall-clock milliseconds since its way is as it is. */
   readonly sinceMs: number;
   /** Why it is connecting still, for people. */
@@ -140,4 +142,6 @@ export interface MemberReport {
   readonly openCalls: number;
   readonly calls: number;
   readonly failures: number;
+  /** Mean answer of late; undefined where nobody measures it. */
+  readonly latencyMs: number | undefined;
 }

@@ -10,8 +10,8 @@ interface EndpointsOptions extends GlobalOptions {
 }
 
 const HELP = `
-States: ready takes calls; connecting, failing and draining do not; absent takes calls though its source does not know it
-any more, since it still answers. CAUSE says why, and SINCE for how long. The last that left are listed with the reason.
+States: ready takes calls; connecting, failing and draining do not, nor does ejected, whose calls failed; probing gets one
+call at a time; absent takes calls though its source does not know it any more, since it still answers. CAUSE says why, and SINCE for how long. The last that left are listed with the reason.
 
 Examples:
   bascule endpoints

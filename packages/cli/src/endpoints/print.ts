@@ -13,6 +13,9 @@ const STATE_PAINT: Readonly<Record<string, Paint>> = {
   connecting: 'yellow',
   absent: 'yellow',
   failing: 'red',
+  ejected: 'red',
+  probing: 'yellow',
+  unused: 'dim',
   draining: 'dim',
 };
 
@@ -34,6 +37,7 @@ const COLUMNS: readonly Column<EndpointView>[] = [
     align: 'right',
     paint: (e) => (e.failures > 0n ? 'red' : undefined),
   },
+  { title: 'LATENCY', text: (e) => (e.latencyMs > 0 ? `${e.latencyMs.toFixed(1)} ms` : ''), align: 'right' },
   { title: 'CAUSE', text: (e) => e.cause },
 ];
 

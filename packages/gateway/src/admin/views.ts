@@ -8,7 +8,7 @@ export interface EndpointViewData {
   readonly address: string;
   readonly services: readonly string[];
   readonly moduleVersion: string;
-  readonly state: 'ready' | 'connecting' | 'failing' | 'draining' | 'absent';
+  readonly state: 'ready' | 'connecting' | 'failing' | 'draining' | 'absent' | 'ejected' | 'probing' | 'unused';
   /** Names of sources, with commas. */
   readonly source: string;
   readonly weight: number;
@@ -19,6 +19,8 @@ export interface EndpointViewData {
   readonly cause: string;
   /** Wall-clock milliseconds since 1970; 0 is unknown. */
   readonly sinceMs: number;
+  /** 0 where nobody measures it. */
+  readonly latencyMs: number;
 }
 
 export interface RemovalViewData {

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { constants, type BigIntStats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { parseServiceConfig } from '@bascule/layers';
+import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import type { ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
 import type { DiscoverySettings, Settings } from './settings-types.ts';
@@ -38,11 +40,41 @@ export async function readFiles(settings: Settings): Promise<ReadFiles> {
     if (why !== undefined) problems.push({ path, message: `${file} ${why}`, advice: 'Correct it, or name another.' });
     else if (read.bytes !== undefined) files.set(file, read.bytes);
   }
-  return { files, stamps, problems: problems.length > 0 ? problems : checkPems(settings.discovery, files) };
+  return { files, stamps, problems: problems.length > 0 ? problems : checkContents(settings, files) };
 }
 
 function explainEmpty(bytes: Uint8Array, mayBeEmpty: boolean): string | undefined {
   return mayBeEmpty || new TextDecoder().decode(bytes).trim() !== '' ? undefined : 'is empty';
+}
+
+/** What is wrong with what was read: told before anything of a change is in place. */
+function checkContents(settings: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
+  return [
+    ...checkPems(settings.discovery, files),
+    ...checkKeySet(settings, files),
+    ...checkServiceConfigs(settings, files),
+  ];
+}
+
+function checkKeySet({ identity }: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
+  const bytes = identity && files.get(identity.jwksFile);
+  if (bytes === undefined) return [];
+  const why = whyThrown(() => createLocalJWKSet(JSON.parse(new TextDecoder().decode(bytes)) as JSONWebKeySet));
+  if (why === undefined) return [];
+  const advice = 'It must be a JSON Web Key Set: {"keys": [...]}.';
+  return [{ path: ['identity', 'jwksFile'], message: `cannot be used (${why})`, advice }];
+}
+
+function checkServiceConfigs({ services }: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
+  return Object.entries(services).flatMap(([name, { serviceConfigFile }]) => {
+    const bytes = serviceConfigFile === undefined ? undefined : files.get(serviceConfigFile);
+    if (bytes === undefined) return [];
+    return parseServiceConfig(new TextDecoder().decode(bytes)).problems.map(({ path, message }) => ({
+      path: ['services', name, 'serviceConfig'],
+      message: `holds something wrong: ${path} ${message}`,
+      advice: 'gRPC takes nothing of a config with a mistake, and neither does this.',
+    }));
+  });
 }
 
 /** What cannot be used would else be told by each connection, one after the other. */

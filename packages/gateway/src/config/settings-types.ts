@@ -158,7 +158,7 @@ export interface IdentitySettings {
   /** Absolute path. */
   readonly jwksFile: string;
   readonly issuer: string | undefined;
-  readonly audience: string | undefined;
+  readonly audience: string;
   readonly required: boolean;
 }
 

@@ -2,6 +2,7 @@ import { resolveBalancing } from '@bascule/balancer';
 import type { Endpoint, FieldPath, MethodFacts, ServiceLimits } from '@bascule/core';
 import type { ModuleGroup } from '@bascule/modules';
 import type { CallSettings, Settings } from '../config/settings-types.ts';
+import { serviceConfigOf } from './service-configs.ts';
 import { compilePolicies } from './compile-policies.ts';
 import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
 
@@ -54,17 +55,19 @@ function compileCluster(service: string, endpoints: readonly Endpoint[], input: 
   const settings = Object.hasOwn(services, service) ? services[service] : undefined;
   const general = services['*'];
   const methods = mergeMethods(service, endpoints, input);
+  const config = serviceConfigOf(service, input.settings);
   return {
     service,
-    balancing: resolveBalancing(settings?.balancing ?? general?.balancing),
+    balancing: resolveBalancing(settings?.balancing ?? general?.balancing ?? config.balancing),
     limits: { ...limitsOf(calls), ...general?.limits, ...settings?.limits },
     ...compilePolicies({
       settings: input.settings,
       service,
       methods,
-      grpcPolicyOf: () => ({}),
+      grpcPolicyOf: config.policyOf,
       fieldOf: (method, path) => findField(service, method, path, endpoints, input),
     }),
+    ...(config.retryThrottling && { retryThrottling: config.retryThrottling }),
     endpoints,
     methods,
     readsLoad: (settings?.loadLimit ?? general?.loadLimit) !== undefined,

@@ -8,10 +8,25 @@ import type { Discovery } from './discovery.ts';
 const REACHES = ['ready', 'connecting', 'draining'] as const;
 
 /** What the data threads say of an endpoint in one service, added up. */
-type Reached = Pick<MemberReport, 'state' | 'sinceMs' | 'problem' | 'openCalls' | 'calls' | 'failures'>;
+interface Reached extends Pick<MemberReport, 'state' | 'sinceMs' | 'problem' | 'openCalls' | 'calls' | 'failures'> {
+  readonly latencyMs: number;
+  readonly threads: number;
+  /** Threads whose balancer leaves it out, and what they say of it. */
+  readonly out: readonly Pick<MemberReport, 'standing' | 'problem'>[];
+}
 
 /** Not reported by any thread yet. */
-const UNREACHED: Reached = { state: 'connecting', sinceMs: 0, problem: '', openCalls: 0, calls: 0, failures: 0 };
+const UNREACHED: Reached = {
+  state: 'connecting',
+  sinceMs: 0,
+  problem: '',
+  openCalls: 0,
+  calls: 0,
+  failures: 0,
+  latencyMs: 0,
+  threads: 0,
+  out: [],
+};
 
 interface Line {
   readonly service: string;
@@ -44,8 +59,9 @@ function linesOf(reports: readonly Pick<DataReport, 'members'>[], members: reado
     const { service, key, endpoint } = member;
     const id = `${service} ${key}`;
     const same = lines.get(id);
-    if (same === undefined) lines.set(id, { service, endpoint, key, reached: member });
-    else same.reached = add(same.reached, member);
+    const reached = reachedBy(member);
+    if (same === undefined) lines.set(id, { service, endpoint, key, reached });
+    else same.reached = add(same.reached, reached);
   }
   for (const { key, endpoint } of members) {
     for (const service of endpoint.services.length === 0 ? [''] : endpoint.services) {
@@ -54,6 +70,12 @@ function linesOf(reports: readonly Pick<DataReport, 'members'>[], members: reado
     }
   }
   return [...lines.values()];
+}
+
+function reachedBy({ standing, latencyMs = 0, ...member }: MemberReport): Reached {
+  const { state, sinceMs, problem, openCalls, calls, failures } = member;
+  const out = standing === 'in' ? [] : [{ standing, problem }];
+  return { state, sinceMs, problem, openCalls, calls, failures, latencyMs, threads: 1, out };
 }
 
 function add(a: Reached, b: Reached): Reached {
@@ -66,13 +88,16 @@ function add(a: Reached, b: Reached): Reached {
     openCalls: a.openCalls + b.openCalls,
     calls: a.calls + b.calls,
     failures: a.failures + b.failures,
+    latencyMs: Math.max(a.latencyMs, b.latencyMs),
+    threads: a.threads + b.threads,
+    out: [...a.out, ...b.out],
   };
 }
 
 function viewOf(line: Line, record: MemberRecord | undefined, removal: RemovalRecord | undefined): EndpointViewData {
   // The threads may be a moment behind, and what is shown together should be of one moment.
   const endpoint = record?.endpoint ?? line.endpoint;
-  const { openCalls, calls, failures } = line.reached;
+  const { openCalls, calls, failures, latencyMs } = line.reached;
   const { instanceId, incarnation, services, moduleVersion, weight, zone } = endpoint;
   return {
     cluster: line.service,
@@ -86,6 +111,7 @@ function viewOf(line: Line, record: MemberRecord | undefined, removal: RemovalRe
     openCalls,
     calls,
     failures,
+    latencyMs,
     ...stateOf(line, record, removal),
   };
 }
@@ -95,7 +121,9 @@ function stateOf(
   record: MemberRecord | undefined,
   removal: RemovalRecord | undefined,
 ): Pick<EndpointViewData, 'state' | 'source' | 'cause' | 'sinceMs'> {
-  if (endpoint.protocol === 'port') return { state: reached.state, source: 'module', cause: '', sinceMs: 0 };
+  if (endpoint.protocol === 'port') {
+    return { state: reached.state, source: 'module', cause: '', sinceMs: 0, ...standingOf(reached) };
+  }
   if (record === undefined) {
     const { source = '', cause = '', atMs = 0 } = removal ?? {};
     return { state: 'draining', source, cause, sinceMs: atMs };
@@ -107,10 +135,19 @@ function stateOf(
     return { state: record.said.health === 'draining' ? 'draining' : 'connecting', source, cause, sinceMs };
   }
   if (health !== 'healthy') return { state: health, source, cause, sinceMs };
-  if (reached.state !== 'ready') {
+  if (reached.state !== 'ready' && reached.out.every(({ standing }) => standing !== 'unused')) {
     return { state: 'connecting', source, cause: reached.problem || cause, sinceMs: reached.sinceMs };
   }
-  return { state: record.presence === 'doubted' ? 'absent' : 'ready', source, cause, sinceMs };
+  const state = record.presence === 'doubted' ? 'absent' : 'ready';
+  return { state, source, cause, sinceMs, ...standingOf(reached) };
+}
+
+/** Each thread judges by the calls it has seen itself: what all say is a state, what some say only a cause. */
+function standingOf({ out, threads }: Reached): Partial<Pick<EndpointViewData, 'state' | 'cause'>> {
+  const [first] = out;
+  if (first === undefined) return {};
+  if (out.length < threads) return { cause: `in ${out.length} of ${threads} threads: ${first.problem}` };
+  return { state: first.standing === 'in' ? 'ready' : first.standing, cause: first.problem };
 }
 
 function viewRemoval({ endpoint, source, cause, atMs }: RemovalRecord): RemovalViewData {

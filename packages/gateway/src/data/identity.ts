@@ -1,6 +1,7 @@
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet, type JWTPayload } from 'jose';
-import type { Clock, Principal } from '@bascule/core';
-import type { Identity, VerifyToken } from '@bascule/layers';
+import type { Clock, Layer, Principal } from '@bascule/core';
+import { createIdentifyLayer, type Identity, type VerifyToken } from '@bascule/layers';
+import type { IdentityFacts } from '../snapshot.ts';
 
 export interface TokenVerifierOptions {
   readonly clock: Clock;
@@ -79,4 +80,10 @@ function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(' ');
   return JSON.stringify(value);
+}
+
+/** The layer that finds out who calls, as the configuration says. */
+export function createIdentity({ jwks, issuer, audience, required }: IdentityFacts, clock: Clock): Layer {
+  const verify = createTokenVerifier({ clock, jwks, audience, ...(issuer !== undefined && { issuer }) });
+  return createIdentifyLayer({ clock, verify, required });
 }

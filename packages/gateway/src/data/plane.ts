@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { createLinks, createLoads, createPick, type EndpointLoad } from '@bascule/client';
 import { type Clock, type RequestHead, type Service, type ServiceLimits } from '@bascule/core';
-import { createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
+import { createLocalLimits, createMetrics, formatAccessLine, type CallRecord, type Observer } from '@bascule/layers';
 import type { AbuseKind } from '@bascule/wire';
 import type { DataReport, Policies, SnapshotUpdate } from '../snapshot.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
@@ -11,6 +11,8 @@ import { createTranscoding } from './json/transcoding.ts';
 import { notFound } from './not-found.ts';
 import { createRouteTable, type RouteTable } from './route.ts';
 import { createStack } from './stack.ts';
+import { createIdentity } from './identity.ts';
+import { createSharedLimits } from './limits/shared-limits.ts';
 import { createTreatment } from './treatment.ts';
 import { createStaticFiles } from './static-files.ts';
 
@@ -39,6 +41,10 @@ const NO_TABLE: RouteTable = createRouteTable([]);
 
 export function createDataPlane(clock: Clock): DataPlane {
   const metrics = createMetrics();
+  metrics.describe(
+    'bascule_shared_limits_up',
+    'Whether Redis counts the shared limits (1), or each thread for itself.',
+  );
   metrics.describe('bascule_peer_abuse_total', 'Peers disconnected, or streams refused, by what they did.');
   let table = NO_TABLE;
   let revision = 0;
@@ -71,7 +77,21 @@ export function createDataPlane(clock: Clock): DataPlane {
     limitsOf,
   });
   const budgets = createBudgets(clock);
-  const treatment = createTreatment({ clock, metrics, budgets, limitsOf, pick: pick.service });
+  const localLimits = createLocalLimits({ clock });
+  const sharedLimits = createSharedLimits({
+    clock,
+    local: localLimits,
+    onChange: (state) => metrics.setGauge('bascule_shared_limits_up', {}, state === 'up' ? 1 : 0),
+  });
+  const treatment = createTreatment({
+    clock,
+    metrics,
+    budgets,
+    limitsOf,
+    localLimits,
+    sharedLimits,
+    pick: pick.service,
+  });
 
   const observer: Observer = {
     started: (head: RequestHead) => metrics.started(head),
@@ -88,10 +108,12 @@ export function createDataPlane(clock: Clock): DataPlane {
       log = createAccessLog(next.accessLog, clock);
     }
     policies = next;
+    sharedLimits.configure(next.sharedLimits);
     stack = createStack({
       clock,
       policies: next,
       observer,
+      identify: next.identity && createIdentity(next.identity, clock),
       treatment,
       table: () => table,
       other: next.staticDir === undefined ? notFound : createStaticFiles(next.staticDir, notFound),
@@ -119,6 +141,7 @@ export function createDataPlane(clock: Clock): DataPlane {
       await clusters.close();
       await transcoding.close();
       links.destroy();
+      sharedLimits.close();
       await log.close();
     },
   };

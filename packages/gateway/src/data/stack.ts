@@ -1,4 +1,4 @@
-import { compose, type Clock, type Service } from '@bascule/core';
+import { compose, type Clock, type Layer, type Service } from '@bascule/core';
 import {
   createDeadlineLayer,
   createExplainLayer,
@@ -21,6 +21,8 @@ export interface StackOptions {
   readonly policies: Policies;
   readonly observer: Observer;
   readonly treatment: Treatment;
+  /** Finds out who calls; undefined where no tokens are read. */
+  readonly identify: Layer | undefined;
   /** The table of the snapshot in use. */
   table(): RouteTable;
   /** What is not RPC: files, or not found. */
@@ -62,12 +64,14 @@ export function createStack(options: StackOptions): Service {
       createExplainLayer({ clock, allowed: createExplainGuard(policies) }),
       // From here on cluster and method are known.
       createRouteLayer(table),
+      ...(options.identify === undefined ? [] : [options.identify]),
       treatment.fault,
       treatment.firstMessage,
       treatment.rateLimit,
       treatment.affinity,
       // Outside of retries: the deadline spans all attempts.
       createDeadlineLayer({ clock, defaults: policies }),
+      treatment.cache,
       treatment.admit,
       treatment.admission,
       treatment.concurrency,
@@ -79,6 +83,7 @@ export function createStack(options: StackOptions): Service {
           return isLong && call.method?.kind === 'unary' ? UNARY_FLOOR : undefined;
         },
       }),
+      treatment.mirror,
       treatment.retry,
       // Inside of retries: each attempt counts.
       treatment.breaker,

@@ -4,12 +4,14 @@ import {
   createAdmitLayer,
   createAffinityLayer,
   createBreakerLayer,
+  createCacheLayer,
   createConcurrencyLayer,
   createFaultLayer,
   createFirstMessageLayer,
-  createLocalLimits,
+  createMirrorLayer,
   createRateLimitLayer,
   createRetryLayer,
+  type LimitStore,
   type Metrics,
 } from '@bascule/layers';
 import type { Budgets } from './budgets.ts';
@@ -19,6 +21,8 @@ export interface TreatmentOptions {
   readonly metrics: Metrics;
   readonly budgets: Budgets;
   limitsOf(head: RequestHead): ServiceLimits;
+  readonly localLimits: LimitStore;
+  readonly sharedLimits: LimitStore;
   /** Lends an endpoint and runs the call on it. */
   readonly pick: Service;
 }
@@ -37,6 +41,8 @@ export interface Treatment {
   readonly concurrency: Layer;
   readonly retry: Layer;
   readonly breaker: Layer;
+  readonly cache: Layer;
+  readonly mirror: Layer;
 }
 
 /** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
@@ -50,7 +56,8 @@ export function createTreatment(options: TreatmentOptions): Treatment {
     firstMessage: createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
     rateLimit: createRateLimitLayer({
       clock,
-      local: createLocalLimits({ clock }),
+      local: options.localLimits,
+      shared: options.sharedLimits,
       onLimited: (_head, { name }) => metrics.incCounter('bascule_rate_limited_total', { limit: name }),
     }),
     affinity: createAffinityLayer({ clock }),
@@ -68,6 +75,16 @@ export function createTreatment(options: TreatmentOptions): Treatment {
       clock,
       onChange: (breaker, state) => metrics.incCounter('bascule_breaker_changes_total', { breaker, state }),
     }),
+    cache: createCacheLayer({
+      clock,
+      onUse: ({ call }, use) => metrics.incCounter('bascule_cache_uses_total', { service: call.cluster, use }),
+    }),
+    mirror: createMirrorLayer({
+      clock,
+      service: options.pick,
+      onDiff: ({ call }, { kind }) => metrics.incCounter('bascule_mirror_diffs_total', { service: call.cluster, kind }),
+      onEnd: ({ call }, end) => metrics.incCounter('bascule_mirrored_total', { service: call.cluster, end }),
+    }),
   };
 }
 
@@ -75,4 +92,7 @@ function describe(metrics: Metrics): void {
   metrics.describe('bascule_rate_limited_total', 'Calls refused by a rate limit.');
   metrics.describe('bascule_attempts_total', 'Attempts beside the first, by why there was one.');
   metrics.describe('bascule_breaker_changes_total', 'Times that a breaker came into a state.');
+  metrics.describe('bascule_cache_uses_total', 'Calls that a kept answer might serve, by how they were answered.');
+  metrics.describe('bascule_mirror_diffs_total', 'Copies of calls whose answer differed, by the first difference.');
+  metrics.describe('bascule_mirrored_total', 'Calls that were copied, by what became of the copy.');
 }

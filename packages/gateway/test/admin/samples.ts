@@ -16,6 +16,7 @@ export const PLACES: EndpointViewData = {
   zone: '',
   cause: '',
   sinceMs: 1_700_000_000_000.25,
+  latencyMs: 12.5,
 };
 
 /** What the routes show when these endpoints are all there is. */

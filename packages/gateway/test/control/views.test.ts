@@ -24,6 +24,8 @@ function reportOf(endpoint: Endpoint, overrides: Partial<MemberReport> = {}): Me
     endpoint,
     state: 'ready',
     sinceMs: 0,
+    standing: 'in',
+    latencyMs: undefined,
     problem: '',
     openCalls: 0,
     calls: 0,
@@ -82,7 +84,29 @@ describe('the view of discovery', () => {
         source: 'a',
         cause: '',
         sinceMs: NOW_MS,
+        latencyMs: 0,
       },
+    ]);
+  });
+
+  it('shows who is ejected by all threads, and says it of who is by some', () => {
+    const { membership, tell } = rig();
+    tell(one);
+    const ejected = { standing: 'ejected', problem: '5 failures in a row' } as const;
+    const seen = (...reports: Partial<MemberReport>[]): unknown => {
+      const { endpoints } = viewDiscovery(
+        reports.map((report) => ({ members: [reportOf(one, report)] })),
+        membership,
+      );
+      return [endpoints[0]?.state, endpoints[0]?.cause, endpoints[0]?.latencyMs];
+    };
+    expect(seen(ejected, { ...ejected, latencyMs: 7 })).toEqual(['ejected', '5 failures in a row', 7]);
+    expect(seen(ejected, {})).toEqual(['ready', 'in 1 of 2 threads: 5 failures in a row', 0]);
+    expect(seen({ standing: 'probing', problem: 'one call at a time' })).toEqual(['probing', 'one call at a time', 0]);
+    expect(seen({ standing: 'unused', state: 'connecting', problem: 'outside the subset' })).toEqual([
+      'unused',
+      'outside the subset',
+      0,
     ]);
   });
 

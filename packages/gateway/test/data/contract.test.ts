@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createBalancer, resolveBalancing } from '@bascule/balancer';
 import { createPick } from '@bascule/client';
 import { systemClock, type RequestHead, type Service } from '@bascule/core';
-import { createMetrics } from '@bascule/layers';
+import { createLocalLimits, createMetrics } from '@bascule/layers';
 import { createHead, describeServiceContract } from '@bascule/testing';
 import { afterAll } from 'vitest';
 import { createBudgets } from '../../src/data/budgets.ts';
@@ -70,17 +70,21 @@ function createWholeStack(callee: Service): Service {
     maxPending: () => 100,
   });
   const metrics = createMetrics();
+  const localLimits = createLocalLimits({ clock: systemClock });
   const treatment = createTreatment({
     clock: systemClock,
     metrics,
     budgets: createBudgets(systemClock),
     limitsOf: () => ({ maxCalls: 100, maxPending: 100 }),
+    localLimits,
+    sharedLimits: localLimits,
     pick: pick.service,
   });
   return createStack({
     clock: systemClock,
     policies: POLICIES,
     treatment,
+    identify: undefined,
     observer: metrics,
     table: () => table,
     other: notFound,
