@@ -8,6 +8,7 @@ import {
   type Endpoint,
   type Idempotency,
   type RetryPolicy,
+  type Service,
 } from '@bascule/core';
 import { startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
@@ -337,24 +338,44 @@ describe('createRetryThrottle', () => {
 });
 
 describe('endpoints of attempts', () => {
-  it('shows the endpoint of the attempt that answered', () => {
+  const endpoints = ['a', 'b', 'c'].map((instanceId) => ({ instanceId, incarnation: 1 }) as Endpoint);
+
+  /** Three attempts at once, whose endpoints are lent when they start or when the test says so. */
+  function startHedged(lends: 'at once' | 'later') {
     const clock = createBiasedClock(0.5);
-    const endpoints = ['a', 'b', 'c'].map((instanceId) => ({ instanceId, incarnation: 1 }) as Endpoint);
     const callee = createCallee();
     const layer = createRetryLayer({ clock, budgetOf: () => ({ deposit() {}, tryWithdraw: () => true }) });
-    const head = knownHead('idempotent', 'unary', { policy: { hedge: { maxAttempts: 3, delayMs: 10 } } });
-    const call = startCall(
-      layer((attempt, reply) => {
-        const endpoint = endpoints[attempt.call.attempts++] as Endpoint;
-        attempt.call.tried.push(endpointKey(endpoint));
-        attempt.call.endpoint = endpoint;
-        return callee.service(attempt, reply);
-      }),
-      head,
-    );
+    const head = knownHead('idempotent', 'server_stream', { policy: { hedge: { maxAttempts: 3, delayMs: 10 } } });
+    const lend = (n: number): void => {
+      head.call.attempts++;
+      head.call.tried.push(endpointKey(endpoints[n] as Endpoint));
+      head.call.endpoint = endpoints[n];
+    };
+    const service: Service = (attempt, reply) => {
+      if (lends === 'at once') lend(callee.calls.length);
+      return callee.service(attempt, reply);
+    };
+    const call = startCall(layer(service), head);
     clock.advance(25);
+    return { clock, call, head, lend, calls: callee.calls };
+  }
+
+  it('shows the endpoint of the attempt that answered', () => {
+    const { call, head, calls } = startHedged('at once');
     expect(head.call).toMatchObject({ attempts: 3, tried: ['a#1', 'b#1', 'c#1'], endpoint: { instanceId: 'c' } });
-    callee.calls[1]?.reply.end(OK);
+    calls[1]?.reply.end(OK);
     expect([call.trailers, head.call.endpoint?.instanceId]).toEqual([OK, 'b']);
+  });
+
+  it('knows it of attempts that have waited, by what is shown when they answer', () => {
+    const { clock, head, lend, calls } = startHedged('later');
+    for (const n of [0, 1, 2]) lend(n);
+    head.call.endpoint = endpoints[1];
+    calls[1]?.reply.head(OK_HEAD);
+    head.call.endpoint = endpoints[2];
+    calls[2]?.reply.end(UNAVAILABLE);
+    // The head of the second has been held for long enough: its answer is the call's.
+    clock.advance(20);
+    expect([head.call.endpoint?.instanceId, calls[0]?.cancels]).toEqual(['b', ['superseded']]);
   });
 });

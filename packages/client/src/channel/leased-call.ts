@@ -59,6 +59,7 @@ export class LeasedReply extends MemberLease implements Reply {
   head(head: ResponseHead): void {
     if (this.over) return;
     this.#head = head;
+    this.#showEndpoint();
     this.#reply.head(head);
   }
 
@@ -75,12 +76,14 @@ export class LeasedReply extends MemberLease implements Reply {
   end(trailers: Fields): void {
     if (this.over) return;
     this.#readLoad?.(this.#lease.endpoint, trailers);
+    this.#showEndpoint();
     this.#giveBack(outcomeOfEnd(this.#head, trailers));
     this.#reply.end(trailers);
   }
 
   fail(error: CallError): void {
     if (this.over) return;
+    this.#showEndpoint();
     this.#giveBack(outcomeOfFail(error));
     this.#reply.fail(error);
   }
@@ -110,6 +113,11 @@ export class LeasedReply extends MemberLease implements Reply {
   #hadTime(): boolean {
     const { startedMs = 0, deadlineMs = 0 } = this.#call ?? {};
     return deadlineMs - startedMs >= FAIR_TIMEOUT_MS;
+  }
+
+  /** Of several attempts at once, the one that answers need not be the one that was picked last. */
+  #showEndpoint(): void {
+    if (this.#call !== undefined) this.#call.endpoint = this.#lease.endpoint;
   }
 
   #giveBack(outcome: Outcome): void {

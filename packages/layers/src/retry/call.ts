@@ -99,6 +99,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
       this.parts.reply.head(head);
       return;
     }
+    this.#learnEndpoint(attempt);
     attempt.heldHead = head;
     if (!this.isReplaceable()) this.#commit(attempt);
     else if (!this.#isUnary()) this.#holdHead(attempt);
@@ -114,6 +115,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
   }
 
   onEnd(attempt: Attempt, trailers: Fields): void {
+    this.#learnEndpoint(attempt);
     const failure = failureOfEnd(attempt.heldHead, trailers);
     this.attempts.drop(attempt, failure?.outcome ?? OK_OUTCOME);
     if (failure === undefined) {
@@ -131,6 +133,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
   }
 
   onFail(attempt: Attempt, error: CallError): void {
+    this.#learnEndpoint(attempt);
     const failure = failureOfError(error);
     this.attempts.drop(attempt, failure.outcome);
     this.#fail(attempt, error, failure);
@@ -252,6 +255,11 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     this.attempts.cancel(reason);
     this.attempts.releasePlaces();
     if (answer !== undefined) this.#showEndpoint(answer);
+  }
+
+  /** An attempt that has waited for an endpoint has got it by now, and whoever lent it shows it as the call's. */
+  #learnEndpoint(attempt: Attempt): void {
+    attempt.endpoint ??= this.parts.head.call.endpoint;
   }
 
   /** With several attempts, the last one that was picked need not be the one that answered. */
