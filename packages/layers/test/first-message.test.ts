@@ -192,6 +192,9 @@ describe('createFirstMessageLayer', () => {
 
 const SEED = Number(process.env['SEED'] ?? 20_261_122);
 
+/** Bytes by their place, so that one at a wrong place shows. */
+const PATTERN = Buffer.from(Array.from({ length: 150_000 }, (_, i) => (i * 7 + (i >> 8)) & 255));
+
 /** One call with a seed of its own: the caller writes as it may, the callee grants as it likes. */
 async function walk(seed: number): Promise<void> {
   const random = createRandom(seed);
@@ -199,10 +202,7 @@ async function walk(seed: number): Promise<void> {
   const said = `SEED=${seed}`;
   const clock = createVirtualClock(seed);
   const first = frame(int(3) === 0 ? int(200_000) : int(300), int(8) === 0 ? 1 : 0);
-  const all = Buffer.concat([
-    first,
-    Buffer.from(Array.from({ length: int(150_000) }, (_, i) => (i * 7 + (i >> 8)) & 255)),
-  ]);
+  const all = Buffer.concat([first, PATTERN.subarray(0, int(PATTERN.length))]);
   let credit = INITIAL_CREDIT_BYTES;
   let written = 0;
   let hasEnded = false;
