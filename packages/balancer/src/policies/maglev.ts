@@ -2,9 +2,9 @@ import { hash64Into } from '@bascule/core';
 import type { Candidate, Picker, PolicyFactory } from '../policy.ts';
 import { HashCache } from './hash-cache.ts';
 import { jumpHigh, jumpLow } from './hash-jump.ts';
-import { sortHashes } from './hash-order.ts';
 import { HashPicker, type HashTable } from './hash-picker.ts';
 import { Work } from './hash-work.ts';
+import { orderById } from './id-order.ts';
 import { maglevTurns } from './maglev-turns.ts';
 import { primeFrom } from './prime.ts';
 
@@ -24,8 +24,9 @@ interface Preference {
 /**
  * Maglev: each member has its own order of preference over a table, and they take places turn by turn, the heaviest in
  * each round, lighter ones as often as their weight says. The table is as even as can be, and a pick is one look; when
- * the set changes, about twice as many keys move as must. A `tableSize` that is no prime counts as the next prime above,
- * at most 5,000,011; it should be a hundred times the members. Source: the Maglev paper, 3.4, and Envoy's weights.
+ * the set changes, up to twice as many keys move as must. A `tableSize` that is no prime counts as the next prime above,
+ * at most 5,000,011; it should be a hundred times the members. Ids that are addresses give the table that Envoy has for
+ * them. Source: the Maglev paper, 3.4, and Envoy's `MaglevTable` for weights.
  */
 export const createMaglev: PolicyFactory<'maglev'> = ({ tableSize, boundPercent }) => {
   const cache = new HashCache<Preference>();
@@ -57,7 +58,8 @@ function* fillTable(
   const work = new Work();
   const table = new Uint32Array(size);
   if (members.length === 0) return table;
-  const order = yield* orderOf(members, cache, work);
+  // Who comes first in a round matters, and must not depend on the order in which members were heard of.
+  const order = yield* orderById(members, work);
   const ordered = [...order].map((owner) => members[owner] as Candidate);
   const places = new Float64Array(members.length);
   const skips = new Float64Array(members.length);
@@ -65,7 +67,7 @@ function* fillTable(
     const { high, low, skipHigh, skipLow } = preferenceOf(id, cache);
     places[index] = placeOf(high, low, size);
     skips[index] = placeOf(skipHigh, skipLow, size - 1) + 1;
-    if (work.spend(3)) yield undefined;
+    if (work.spend(16)) yield undefined;
   }
   const turns = yield* maglevTurns(
     ordered.map(({ weight }) => weight),
@@ -86,25 +88,6 @@ function* fillTable(
     if (work.spend(probes / 4)) yield undefined;
   }
   return table;
-}
-
-/** Members in an order that depends on their ids alone: who comes first in a round matters. */
-function* orderOf(
-  members: readonly Candidate[],
-  cache: HashCache<Preference>,
-  work: Work,
-): Generator<undefined, Uint32Array> {
-  const highs = new Uint32Array(members.length);
-  const lows = new Uint32Array(members.length);
-  yield* work.over(members.length, 20, (from, to) => {
-    for (let index = from; index < to; index++) {
-      const { high, low } = preferenceOf((members[index] as Candidate).id, cache);
-      highs[index] = high;
-      lows[index] = low;
-    }
-  });
-  const { owners } = yield* sortHashes(highs, lows, Uint32Array.from(members.keys()), work);
-  return owners;
 }
 
 function preferenceOf(id: string, cache: HashCache<Preference>): Preference {

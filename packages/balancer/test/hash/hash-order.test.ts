@@ -3,20 +3,19 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { findHash, sortHashes, type HashOrder } from '../../src/policies/hash-order.ts';
 import { Work } from '../../src/policies/hash-work.ts';
+import { runToEnd } from './rig.ts';
 
 const wide = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low);
 
 function sorted(hashes: readonly (readonly [number, number])[]): HashOrder {
-  const steps = sortHashes(
-    Uint32Array.from(hashes, ([high]) => high),
-    Uint32Array.from(hashes, ([, low]) => low),
-    Uint32Array.from(hashes.keys()),
-    new Work(),
+  return runToEnd(
+    sortHashes(
+      Uint32Array.from(hashes, ([high]) => high),
+      Uint32Array.from(hashes, ([, low]) => low),
+      Uint32Array.from(hashes.keys()),
+      new Work(),
+    ),
   );
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
 }
 
 // Halves that are equal or at the ends, which random hashes never are.

@@ -16,13 +16,12 @@ function naiveTable(members: readonly Backend[], size: number): Backend[] {
   const entries = members
     .map((member) => ({
       member,
-      hash: wide(member.id, 0),
       offset: Number(wide(member.id, 0) % BigInt(size)),
       skip: Number(wide(member.id, 1) % BigInt(size - 1)) + 1,
       next: 0,
       target: 0,
     }))
-    .sort((a, b) => (a.hash < b.hash ? -1 : 1));
+    .sort((a, b) => (a.member.id < b.member.id ? -1 : 1));
   const table: (Backend | undefined)[] = Array.from({ length: size });
   let filled = 0;
   for (let round = 1; filled < size; round++) {
@@ -60,6 +59,25 @@ it.each([
   [655_360, 655_373],
 ])('takes %i entries as the prime %i', (atLeast, prime) => {
   expect(primeFrom(atLeast)).toBe(prime);
+});
+
+// From the tests of Envoy's MaglevLoadBalancer; entries are last digits of ports.
+it.each([
+  { ports: [95, 94, 93, 92, 91, 90], weights: [1, 1, 1, 1, 1, 1], table: '2401503' },
+  { ports: [90, 91, 92, 93, 94, 95], weights: [127, 127, 127, 127, 127, 127], table: '2401503' },
+  { ports: [91, 90], weights: [1, 1], table: '10010110010100101' },
+  { ports: [90, 91], weights: [1, 2], table: '10010110111110101' },
+  { ports: [90, 91], weights: [8, 2], table: '10000010010100000' },
+])('fills a table for $ports of weights $weights as Envoy does', ({ ports, weights, table }) => {
+  const members = ports.map((port, index) => backend(`127.0.0.1:${port}`, weights[index] as number));
+  const entries = tableOf(members, table.length).map((member) => member?.id.at(-1));
+  expect(entries.join('')).toBe(table);
+});
+
+it('gives all but one entry each to a member that outweighs a thousand others', () => {
+  const members = backends(1_024, (index) => (index === 0 ? 127 * 1_023 : 1));
+  const owners = tableOf(members, 65_537).map((member) => member?.id ?? 'nobody');
+  expect(countsOf(owners, members)).toEqual([65_537 - 1_023, ...Array.from({ length: 1_023 }, () => 1)]);
 });
 
 it('fills the table as the rounds one by one do', () => {

@@ -27,12 +27,15 @@ export function backends(count: number, weightOf: (index: number) => number = ()
 export const policyOf = (spec: PolicySpec): Policy => createPolicy(spec, createVirtualClock());
 
 /** All steps at once. */
-export function build<T extends Candidate>(policy: Policy, members: readonly T[]): Picker<T> {
-  const steps = policy.prepare(members);
+export function runToEnd<T>(steps: Generator<undefined, T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
   }
+}
+
+export function build<T extends Candidate>(policy: Policy, members: readonly T[]): Picker<T> {
+  return runToEnd(policy.prepare(members));
 }
 
 export const pickerOf = (spec: PolicySpec, members: readonly Backend[]): Picker<Backend> =>

@@ -47,6 +47,35 @@ it.each([
   expect([...countEntries(Float64Array.from(weights), min, max)]).toEqual(counts);
 });
 
+it("has Envoy's entries for Envoy's endpoints", () => {
+  // From the tests of its RingHashLoadBalancer, with at least 12 entries.
+  const ring: (readonly [bigint, number])[] = [
+    [833437586790550860n, 94],
+    [928266305478181108n, 92],
+    [1033482794131418490n, 90],
+    [3551244743356806947n, 95],
+    [3851675632748031481n, 93],
+    [5583722120771150861n, 91],
+    [6311230543546372928n, 91],
+    [7700377290971790572n, 93],
+    [13144177310400110813n, 95],
+    [13444792449719432967n, 92],
+    [15516499411664133160n, 94],
+    [16117243373044804889n, 90],
+  ];
+  const members = [90, 91, 92, 93, 94, 95].map((port) => backend(`127.0.0.1:${port}`));
+  const picker = pickerOf({ name: 'ring-hash', minRingSize: 12, maxRingSize: 8_388_608 }, members);
+  const ownerOf = (hash: bigint): string | undefined =>
+    picker.pick({ hashHigh: Number(hash >> 32n), hashLow: Number(hash & 0xffff_ffffn), nowMs: 0, isOut: undefined })
+      ?.id;
+  for (const [index, [hash, port]] of ring.entries()) {
+    expect(ownerOf(hash)).toBe(`127.0.0.1:${port}`);
+    expect(ownerOf(hash + 1n)).toBe(`127.0.0.1:${ring[(index + 1) % ring.length]?.[1]}`);
+  }
+  expect(ownerOf(0n)).toBe('127.0.0.1:94');
+  expect(ownerOf(0xffff_ffff_ffff_ffffn)).toBe('127.0.0.1:94');
+});
+
 it('gives a key to the first entry that is not below, or the next that is not out', () => {
   const sets = fc.uniqueArray(fc.tuple(fc.string({ maxLength: 6 }), fc.integer({ min: 1, max: 9 })), {
     minLength: 1,

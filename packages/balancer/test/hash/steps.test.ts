@@ -1,9 +1,11 @@
+import { hash64 } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
 import type { PolicySpec } from '../../src/balancing-policy.ts';
 import { HashCache } from '../../src/policies/hash-cache.ts';
 import { STEP_UNITS, Work } from '../../src/policies/hash-work.ts';
+import { orderById } from '../../src/policies/id-order.ts';
 import type { Candidate } from '../../src/policy.ts';
-import { backends, build, HASHING, keys, policyOf, requestOf, RING, type Backend } from './rig.ts';
+import { backends, build, HASHING, keys, policyOf, requestOf, RING, runToEnd, SEED, type Backend } from './rig.ts';
 
 const LARGE: PolicySpec[] = [...HASHING, { ...RING, minRingSize: 200_000 } as PolicySpec];
 
@@ -31,7 +33,7 @@ it('pauses as soon as a step has cost its part, and never runs over it by more t
 describe.each(LARGE)('10,000 members of $name', (spec) => {
   it('are prepared in many short steps', () => {
     const members = backends(10_000);
-    // Every look at an id is a hash or a search for one: no step may do that for all members.
+    // Every look at an id is a hash, or a search for one, or a copy: no step may do that for all members.
     let looks = 0;
     let most = 0;
     const watched = members.map((member) => ({
@@ -101,4 +103,13 @@ it('hashes who is known only once', () => {
   const cold = count(members);
   // Nobody has more entries than before, so nothing is left but to sort.
   expect(count(members.toReversed())).toBeLessThan(cold / 2);
+});
+
+it('sorts ids in steps, from any order', () => {
+  const members = backends(5_000);
+  const shuffled = members.toSorted((a, b) => hash64(a.id, SEED).low - hash64(b.id, SEED).low);
+  for (const list of [members, shuffled, members.toReversed(), members.slice(0, 1), []]) {
+    const order = [...runToEnd(orderById(list, new Work()))].map((index) => list[index]?.id);
+    expect(order).toEqual(list.map(({ id }) => id).sort());
+  }
 });
