@@ -1,11 +1,23 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Code } from '@connectrpc/connect';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { EchoService } from './rig/echo-schema.ts';
 import { eventually } from './rig/eventually.ts';
 import { failureOf } from './rig/failure.ts';
+import { viewOf } from './rig/endpoints.ts';
+import type { Moody } from './rig/moody.ts';
 import { startMoodWorld, type MoodWorld } from './rig/mood-world.ts';
 
 const SERVICE = EchoService.typeName;
+const RETRY = {
+  maxAttempts: 3,
+  initialBackoff: '0.01s',
+  maxBackoff: '0.1s',
+  backoffMultiplier: 2,
+  retryableStatusCodes: ['UNAVAILABLE'],
+};
 
 /** With a hundred different values, to which of the backends each goes. */
 async function placesOf({ client }: MoodWorld): Promise<string[]> {
@@ -57,5 +69,81 @@ describe.each([0, 2])('policies of calls with %i workers', { timeout: 30_000 }, 
     expect((await failureOf(say({ 'x-tier': 'free', 'x-user': 'one' }))).code).toBe(Code.ResourceExhausted);
     await world.configure({});
     await say({ 'x-tier': 'free', 'x-user': 'one' });
+  });
+});
+
+describe('what the configuration brings beside policies', { timeout: 60_000 }, () => {
+  it('reads a gRPC service config, and says what is wrong with one', async () => {
+    const methodConfig = [{ name: [{ service: SERVICE }], timeout: '0.2s', retryPolicy: RETRY }];
+    const config = { services: { [SERVICE]: { serviceConfig: 'service.json' } } };
+    const good = JSON.stringify({ methodConfig, loadBalancingConfig: [{ round_robin: {} }] });
+    await using world = await startMoodWorld({
+      workers: 0,
+      names: ['a', 'b'],
+      config,
+      files: { 'service.json': good },
+    });
+    const [a, b] = world.moods;
+    for (let i = 0; i < 10; i++) await world.client.say({ value: 'x' });
+    expect([a?.calls, b?.calls]).toEqual([5, 5]);
+    await writeFile(join(world.folder.path, 'service.json'), '{"methodConfig": [{"timeout": "soon"}]}');
+    await eventually(async () => {
+      const { configError } = await world.gateway.operator.admin.getStatus({});
+      expect(configError).toMatch(/serviceConfig: holds something wrong: .*timeout/);
+    });
+    await world.client.say({ value: 'x' });
+  });
+
+  it('answers from the cache, and makes identical calls one', async () => {
+    const services = { [SERVICE]: { methods: { Say: { cache: { ttl: '60s' } } } } };
+    await using world = await startMoodWorld({ workers: 0, names: ['a'], config: { services } });
+    await Promise.all(Array.from({ length: 20 }, () => world.client.say({ value: 'same' })));
+    await world.client.say({ value: 'same' });
+    expect(world.moods[0]?.calls).toBe(1);
+    await world.client.say({ value: 'other' });
+    expect(world.moods[0]?.calls).toBe(2);
+  });
+
+  it('knows callers by their tokens', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256');
+    const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k' }] });
+    const tokenOf = (subject: string): Promise<string> =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+        .setSubject(subject)
+        .setAudience('bascule')
+        .setExpirationTime('1h')
+        .sign(privateKey);
+    const services = {
+      [SERVICE]: { calls: { rateLimits: [{ perSecond: 0.001, burst: 1, key: { claim: 'sub' } }] } },
+    };
+    const identity = { jwksFile: 'keys.json', audience: 'bascule', required: true };
+    const options = { workers: 0, names: ['a'], config: { services, identity }, files: { 'keys.json': jwks } };
+    await using world = await startMoodWorld(options);
+    const say = (token?: string) =>
+      world.client.say({ value: 'x' }, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
+    const ann = await tokenOf('ann');
+    await say(ann);
+    expect((await failureOf(say(ann))).code).toBe(Code.ResourceExhausted);
+    await say(await tokenOf('bob'));
+    expect((await failureOf(say())).code).toBe(Code.Unauthenticated);
+    expect((await failureOf(say(`${ann}x`))).code).toBe(Code.Unauthenticated);
+  });
+
+  it('shows who is ejected', async () => {
+    const services = { [SERVICE]: { policy: 'POLICY_ROUND_ROBIN', calls: { retry: { maxAttempts: 2 } } } };
+    await using world = await startMoodWorld({ workers: 0, names: ['a', 'b'], config: { services } });
+    const [a] = world.moods as [Moody, Moody];
+    a.fails = true;
+    await eventually(async () => {
+      await world.client.say({ value: 'x' });
+      expect(await viewOf(world.gateway, a.address)).toMatchObject({
+        state: 'ejected',
+        cause: expect.stringMatching(/5 .*(failures|failed)/),
+      });
+    });
+    const { calls } = a;
+    for (let i = 0; i < 10; i++) await world.client.say({ value: 'x' });
+    expect(a.calls).toBe(calls);
   });
 });

@@ -25,14 +25,17 @@ export interface MoodWorldOptions {
   readonly names: readonly string[];
   /** The rest of the configuration. */
   readonly config: object;
+  /** Files beside it. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Starts all of it, and waits until every backend can take calls. */
-export async function startMoodWorld({ workers, names, config }: MoodWorldOptions): Promise<MoodWorld> {
+export async function startMoodWorld({ workers, names, config, files = {} }: MoodWorldOptions): Promise<MoodWorld> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await makeFolder());
   const moods = await Promise.all(names.map(async (name) => stack.use(await startMoody(name))));
   await writeFile(join(folder.path, 'echo.binpb'), (moods[0] as Moody).schema);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder.path, name), text);
   const services = [EchoService.typeName];
   const endpoints = moods.map(({ address }) => ({ address, services, schema: 'echo.binpb' }));
   const whole = (part: object): object => ({ discovery: { endpoints }, ...part });

@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { systemClock } from '@bascule/core';
 import { createKit } from '@bascule/kit';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@bascule/schema/gen/grpc/health/v1/health_pb.ts';
@@ -17,6 +18,8 @@ export interface Moody extends AsyncDisposable {
   calls: number;
   /** What the last call of Say came with. */
   headers: Headers | undefined;
+  /** Answers of Say are `unavailable`. */
+  fails: boolean;
   /** Answers of its health service. */
   serves: boolean;
   /** Told in the trailers of answers; undefined says nothing. */
@@ -38,6 +41,7 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
           moody.calls++;
           moody.headers = context.requestHeader;
           if (moody.load !== undefined) context.responseTrailer.set('endpoint-load-metrics-bin', reportOf(moody.load));
+          if (moody.fails) throw new ConnectError('not today', Code.Unavailable);
           return { value: name };
         },
         async *count(_request, { signal }) {
@@ -66,6 +70,7 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
     schema: kit.schema,
     calls: 0,
     headers: undefined,
+    fails: false,
     serves: true,
     load: undefined,
     tell() {
