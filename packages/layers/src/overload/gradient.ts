@@ -41,6 +41,8 @@ export class Gradient {
   limit = MIN_LIMIT;
   /** Median of the last window, in ms; 0 before the first. */
   sampleMs = 0;
+  /** What nine of ten calls of the last window took at most, in ms; 0 before the first. */
+  slowMs = 0;
   readonly #clock: Clock;
   #minMs = 0;
   #phase: Phase;
@@ -85,7 +87,7 @@ export class Gradient {
   }
 
   #follow(limit: number, nowMs: number): void {
-    this.#minMs = this.#takeMedian();
+    this.#minMs = medianOf(this.#takeSorted());
     this.limit = limit;
     const jitterMs = this.#clock.random() * JITTER * MEASURE_INTERVAL_MS;
     this.#phase = { name: 'following', measureAtMs: nowMs + MEASURE_INTERVAL_MS + jitterMs };
@@ -95,16 +97,22 @@ export class Gradient {
   #endWindow(nowMs: number, maxLimit: number): void {
     this.#windowEndMs = nowMs + WINDOW_MS;
     if (this.#sampleCount === 0) return;
-    this.sampleMs = this.#takeMedian();
+    const samples = this.#takeSorted();
+    this.sampleMs = medianOf(samples);
+    this.slowMs = samples[Math.floor(samples.length * 0.9)] as number;
     const before = this.limit;
     this.limit = nextLimit(before, this.#minMs, this.sampleMs, maxLimit);
     this.#windowsAtMin = before === MIN_LIMIT && this.limit === MIN_LIMIT ? this.#windowsAtMin + 1 : 0;
   }
 
-  /** A call that took no time by a coarse clock still took some: 0 would make every other one infinitely slow. */
-  #takeMedian(): number {
+  #takeSorted(): Float64Array {
     const samples = this.#samples.subarray(0, Math.min(this.#sampleCount, MAX_SAMPLES)).sort();
     this.#sampleCount = 0;
-    return Math.max(0.001, samples[samples.length >> 1] as number);
+    return samples;
   }
+}
+
+/** A call that took no time by a coarse clock still took some: 0 would make every other one infinitely slow. */
+function medianOf(sorted: Float64Array): number {
+  return Math.max(0.001, sorted[sorted.length >> 1] as number);
 }

@@ -53,9 +53,10 @@ export class Places {
   whyNot(waiting: Waiting, nowMs: number): CallError | undefined {
     const { maxQueue = 0 } = this.#policy;
     if (maxQueue === 0) return tooMany(this.gradient.limit, 0);
-    const { sampleMs, limit } = this.gradient;
+    const { sampleMs, slowMs, limit } = this.gradient;
     const waitMs = ((this.#queue.countBefore(waiting) + 1) * sampleMs) / limit;
-    if (nowMs + waitMs + sampleMs > waiting.deadlineMs) return tooLate(waitMs + sampleMs);
+    // By the slower ones: under overload all that are served come close to their deadline, and every second would miss it.
+    if (nowMs + waitMs + slowMs > waiting.deadlineMs) return tooLate(waitMs + slowMs);
     if (this.#queue.size < maxQueue) return undefined;
     const victim = this.#queue.dropBelow(waiting.criticality);
     if (victim === undefined) return tooMany(limit, this.#queue.size);
@@ -86,10 +87,10 @@ export class Places {
     while (this.#taken < this.gradient.limit) {
       const visitor = this.#queue.shift();
       if (visitor === undefined) break;
-      const { sampleMs } = this.gradient;
+      const { slowMs } = this.gradient;
       // What would be thrown away when it is done takes nobody's place.
-      if (nowMs + sampleMs > visitor.deadlineMs) {
-        visitor.refuse(tooLate(sampleMs));
+      if (nowMs + slowMs > visitor.deadlineMs) {
+        visitor.refuse(tooLate(slowMs));
         continue;
       }
       this.#taken++;
