@@ -20,6 +20,8 @@ export function createDial(clock: Clock): (baseUrl: string, credentials: DialCre
       ...(tls !== undefined && { tls }),
       // Discovery waits by itself, longer and longer; and a start must hear at once that nobody is there.
       connectWaitMs: 0,
+      // Whoever began it, even a handler: a watch must not end with the first call that made it necessary.
+      inheritDeadline: false,
     });
 }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { isIP } from 'node:net';
 import { resolveBalancing } from '@bascule/balancer';
 import { callError, Code, type CallError, type Service } from '@bascule/core';
@@ -44,6 +45,8 @@ export class DiscoveryBackend implements Backend {
   readonly #pick: EndpointPick;
   readonly #stack: Service;
   readonly #early = new Set<PendingCall>();
+  /** Where the transport was made: what goes on for all calls must not count as part of the first one. */
+  readonly #outside = AsyncLocalStorage.snapshot();
   #state: State = { name: 'new' };
   #following: Promise<Following | undefined> = Promise.resolve(undefined);
   #followed: Following | undefined = undefined;
@@ -135,7 +138,7 @@ export class DiscoveryBackend implements Backend {
 
   #ask(): void {
     this.#state = { name: 'asking' };
-    this.#following = this.#follow();
+    this.#following = this.#outside(() => this.#follow());
   }
 
   async #follow(): Promise<Following | undefined> {

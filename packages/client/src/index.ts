@@ -4,6 +4,13 @@ export { createPick, type EndpointPick, type Lender } from './channel/pick.ts';
 export { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';
 export { processedOf } from './failures.ts';
-export type { NodeTransport, NodeTransportOptions, Protocol } from './options.ts';
+export type {
+  BalancingOverrides,
+  DiscoverySource,
+  NodeTransport,
+  NodeTransportOptions,
+  Protocol,
+  TransportDiscovery,
+} from './options.ts';
 export { balancingOfServiceConfig } from './service-config.ts';
 export { createNodeTransport } from './transport.ts';

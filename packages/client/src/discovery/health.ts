@@ -60,6 +60,7 @@ function dialEndpoint(endpoint: Endpoint, clock: Clock, tls: LinkTls | undefined
     ...(tls !== undefined && { tls }),
     // What waits for an answer is the check, and it has a limit of its own.
     connectWaitMs: 0,
+    inheritDeadline: false,
     readMaxBytes: MAX_ANSWER_BYTES,
   });
 }

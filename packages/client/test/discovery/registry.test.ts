@@ -1,8 +1,8 @@
-import { systemClock, type Endpoint } from '@bascule/core';
+import { getField, systemClock, type Endpoint, type RequestHead, type Service } from '@bascule/core';
 import { createRegistry, registerWithAll, type Registrar } from '@bascule/discovery';
 import { createKit } from '@bascule/kit';
 import { listen } from '@bascule/wire';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createDial } from '../../src/index.ts';
 import { endpointOf } from '../channel/support.ts';
 import { connect } from '../support/calls.ts';
@@ -15,7 +15,12 @@ import { startTraffic } from '../support/traffic.ts';
 async function startScene() {
   const registry = createRegistry({ clock: systemClock });
   const kit = createKit({ routes: registry.routes });
-  const listener = await listen({ host: '127.0.0.1', port: 0, service: kit.service, clock: systemClock });
+  const heads: RequestHead[] = [];
+  const service: Service = (head, reply) => {
+    heads.push(head);
+    return kit.service(head, reply);
+  };
+  const listener = await listen({ host: '127.0.0.1', port: 0, service, clock: systemClock });
   const url = `http://127.0.0.1:${listener.port}`;
   const members: FleetMember[] = [];
   const registrars: Registrar[] = [];
@@ -39,6 +44,8 @@ async function startScene() {
   return {
     url,
     join,
+    /** Of calls to the registry. */
+    heads,
     stopRegistry: () => listener.close(0),
     async [Symbol.asyncDispose]() {
       await Promise.all(registrars.map((registrar) => registrar.close()));
@@ -83,6 +90,25 @@ describe('calls to who is registered', () => {
     const discovery = { sources: [scene.url], service: 'other.v1.OtherService' };
     await using named = connect(undefined, { discovery });
     expect((await named.client.say({ value: 'a' })).value).toBe('a');
+  });
+
+  it('begin in a handler, and what follows the registry does not end with it', async () => {
+    await using scene = await startScene();
+    await scene.join('only');
+    await using inner = connect(undefined, { discovery: { sources: [scene.url] } });
+    const before = scene.heads.length;
+    const kit = createKit({
+      routes: (router) => {
+        router.service(TestService, { say: ({ value }) => inner.client.say({ value }) });
+      },
+    });
+    const listener = await listen({ host: '127.0.0.1', port: 0, service: kit.service, clock: systemClock });
+    onTestFinished(() => listener.close(0));
+    await using ours = connect(`http://127.0.0.1:${listener.port}`);
+    await ours.client.say({ value: 'a' }, { timeoutMs: 10_000 });
+    const asked = scene.heads.slice(before);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.map(({ fields }) => getField(fields, 'grpc-timeout'))).toEqual(asked.map(() => undefined));
   });
 
   it('go on when the registry is gone', async () => {
