@@ -40,6 +40,11 @@ it.each([
     max: 4_096,
     counts: Array.from({ length: 10 }, () => 102),
   },
+  { weights: [65_535, 1], min: 1, max: 8_388_608, counts: [65_535, 1] },
+  // Nearly nothing has no entry of its own; two are the mean's ratio to what counts still.
+  { weights: [1, 1e-9], min: 1, max: 8_388_608, counts: [131_072, 0] },
+  { weights: [1, 0], min: 1, max: 8_388_608, counts: [131_072, 0] },
+  { weights: [], min: 1_024, max: 4_096, counts: [] },
   // Cut by the maximum: 1.5 for each, so 2, 1, 2, 1.
   { weights: [1, 1, 1, 1], min: 6, max: 6, counts: [2, 1, 2, 1] },
   { weights: [1, 1, 1, 1, 1], min: 1, max: 2, counts: [1, 0, 1, 0, 0] },
