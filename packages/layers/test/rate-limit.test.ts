@@ -2,6 +2,7 @@ import { Code, createVirtualClock, type RateLimit, type RequestHead } from '@bas
 import { fuzzing, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createLocalLimits } from '../src/rate-limit/local.ts';
+import { networkOf } from '../src/rate-limit/peer-network.ts';
 import { createRateLimitLayer } from '../src/rate-limit/rate-limit.ts';
 import type { LimitStore, Taken } from '../src/rate-limit/store.ts';
 import { bytesOf, createCallee, knownHead, OK, OK_HEAD, turn } from './rig.ts';
@@ -115,6 +116,23 @@ describe('createLocalLimits', () => {
   });
 });
 
+describe('networkOf', () => {
+  it.each([
+    ['10.0.0.1', '10.0.0.1'],
+    ['', ''],
+    ['::ffff:10.0.0.1', '::ffff:10.0.0.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2:ffff::1', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+  ])('%s belongs to %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});
+
 describe('createRateLimitLayer', () => {
   it('passes calls without limits as they are', () => {
     const clock = createVirtualClock();
@@ -162,9 +180,11 @@ describe('createRateLimitLayer', () => {
     startCall(rated, headWith([byPeer], 'a'));
     startCall(rated, headWith([byPeer], 'b'));
     startCall(rated, headWith([byPeer], 'a'));
+    startCall(rated, headWith([byPeer], '2001:db8::1'));
+    startCall(rated, headWith([byPeer], '2001:db8::2'));
     for (let i = 0; i < 3; i++) startCall(rated, headWith([byHeader]));
     await turn();
-    expect(calls).toHaveLength(4);
+    expect(calls).toHaveLength(5);
   });
 
   it('takes what the proto asks for, unless the configuration says otherwise', async () => {

@@ -13,6 +13,7 @@ import {
 import { callKeyOf } from '../call-key.ts';
 import { PausedCall } from '../paused-call.ts';
 import { refuseCall } from '../refusal.ts';
+import { networkOf } from './peer-network.ts';
 import { encodeRetryInfo } from './retry-info.ts';
 import type { LimitStore, Taken } from './store.ts';
 
@@ -84,9 +85,11 @@ function storeOf(options: RateLimitOptions, limit: RateLimit): LimitStore {
   return limit.shared === true ? (options.shared ?? options.local) : options.local;
 }
 
-/** Calls without the key share one bucket. */
+/** Calls without the key share one bucket, and so do those of one IPv6 network. */
 function keyOf(head: RequestHead, { key }: RateLimit): string {
-  return key === undefined ? '' : (callKeyOf(head, key) ?? '');
+  if (key === undefined) return '';
+  const value = callKeyOf(head, key) ?? '';
+  return key.from === 'peer' ? networkOf(value) : value;
 }
 
 /** Undefined lets the call through. */
