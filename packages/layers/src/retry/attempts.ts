@@ -3,9 +3,12 @@ import type { Attempt } from './attempt.ts';
 import type { RetryBudget } from './budget.ts';
 import type { RetryFacts } from './facts.ts';
 
+/** Shared, so never pushed to. */
+const NONE: Attempt[] = [];
+
 /** The attempts of one call that run, and what they hold of what all calls share. */
 export class Attempts {
-  readonly running: Attempt[] = [];
+  #running: Attempt[] = NONE;
   readonly #head: RequestHead;
   readonly #facts: RetryFacts;
   /** Places of repeats that run or are due. */
@@ -16,8 +19,14 @@ export class Attempts {
     this.#facts = facts;
   }
 
+  get running(): readonly Attempt[] {
+    return this.#running;
+  }
+
   add(attempt: Attempt): void {
-    this.running.push(attempt);
+    // A literal holds one; what is pushed to an empty array makes room for seventeen.
+    if (this.#running.length === 0) this.#running = [attempt];
+    else this.#running.push(attempt);
     const { explanation } = this.#head.call;
     if (explanation === undefined) return;
     const note: AttemptNote = {
@@ -34,9 +43,8 @@ export class Attempts {
   /** The attempt is over: nothing that it says is heard, and what it held goes back. */
   drop(attempt: Attempt, outcome: Outcome): void {
     attempt.leave();
-    const { running } = this;
-    // By far the most frequent case, without the array that splice makes.
-    if (running.length === 1 && running[0] === attempt) running.pop();
+    const running = this.#running;
+    if (running.length === 1 && running[0] === attempt) this.#running = NONE;
     else running.splice(running.indexOf(attempt), 1);
     if (attempt.note !== undefined) {
       attempt.note.endedMs = this.#sinceStartMs();
@@ -47,32 +55,36 @@ export class Attempts {
 
   /** Cancels all attempts, or all others. */
   cancel(reason: Cancel, but?: Attempt): void {
-    const { length } = this.running;
-    if (length === 0 || (length === 1 && this.running[0] === but)) return;
-    for (const attempt of this.running.slice()) {
+    const running = this.#running;
+    if (running.length === 0 || (running.length === 1 && running[0] === but)) return;
+    for (const attempt of running.slice()) {
       if (attempt === but || attempt.isOver) continue;
       this.drop(attempt, CANCELED_OUTCOME);
       attempt.body?.cancel(reason);
     }
   }
 
+  /** The one that runs, where there is exactly one: the way of nearly all calls. */
+  get only(): Attempt | undefined {
+    return this.#running.length === 1 ? this.#running[0] : undefined;
+  }
+
   /** Runs over the attempts as they are now: what one of them says meanwhile may end others. */
   forEach(fn: (attempt: Attempt) => void): void {
-    if (this.running.length === 1) return fn(this.running[0] as Attempt);
-    for (const attempt of this.running.slice()) if (!attempt.isOver) fn(attempt);
+    for (const attempt of this.#running.slice()) if (!attempt.isOver) fn(attempt);
   }
 
   /** The attempt that was sent most: the one to go on with. Source: gRFC A6, Memory Management. */
   farthest(): Attempt | undefined {
     let farthest: Attempt | undefined;
-    for (const attempt of this.running) if (farthest === undefined || attempt.sent > farthest.sent) farthest = attempt;
+    for (const attempt of this.#running) if (farthest === undefined || attempt.sent > farthest.sent) farthest = attempt;
     return farthest;
   }
 
   /** Request bytes that the most generous of them has granted. */
   mostGranted(): number {
     let most = 0;
-    for (const { granted } of this.running) if (granted > most) most = granted;
+    for (const { granted } of this.#running) if (granted > most) most = granted;
     return most;
   }
 

@@ -90,7 +90,9 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
   grant(bytes: number): void {
     if (this.#isDone()) return;
     this.#replyGranted += bytes;
-    this.attempts.forEach((attempt) => attempt.body?.grant(bytes));
+    const { only } = this.attempts;
+    if (only === undefined) this.attempts.forEach((attempt) => attempt.body?.grant(bytes));
+    else only.body?.grant(bytes);
   }
 
   onHead(attempt: Attempt, head: ResponseHead): void {

@@ -26,8 +26,7 @@ export class Upload {
 
   write(bytes: Uint8Array): void {
     if (this.#state === 'ended' || bytes.length === 0) return;
-    const { running } = this.#attempts;
-    const only = running.length === 1 ? running[0] : undefined;
+    const { only } = this.#attempts;
     if (only?.body !== undefined && bytes.length <= only.credit && !this.#buffer.hasMore(only)) {
       this.#buffer.appendTaken(only, bytes);
       only.credit -= bytes.length;
@@ -36,14 +35,14 @@ export class Upload {
     } else {
       // What another attempt has not granted yet, although one did; and what several get.
       this.#buffer.append(bytes);
-      this.#attempts.forEach((attempt) => this.pump(attempt));
+      this.#pumpAll();
     }
   }
 
   end(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#attempts.forEach((attempt) => this.pump(attempt));
+    this.#pumpAll();
   }
 
   /** Gives the attempt what it lacks of the request, within its credit. */
@@ -88,5 +87,11 @@ export class Upload {
 
   clear(): void {
     this.#buffer.clear();
+  }
+
+  #pumpAll(): void {
+    const { only } = this.#attempts;
+    if (only === undefined) this.#attempts.forEach((attempt) => this.pump(attempt));
+    else this.pump(only);
   }
 }
