@@ -123,6 +123,23 @@ describe.each([0, 2])('failover with %i workers', { timeout: 40_000 }, (workers)
     expect(new Set(executed.map(({ callId }) => callId)).size).toBe(executed.length);
   });
 
+  it('fails no idempotent call when a backend stands still', async () => {
+    await using world = await startWorld(workers);
+    const { places, children } = world;
+    const load = startLoad(CALLERS, (query) => places.search({ query }));
+    await untilLoaded(world, load, 'b');
+    const pid = children[1]?.pid as number;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await untilMore(load);
+      // Those that it had would else hang until their deadline, and fail.
+      await load.stop();
+      expect(load.failures()).toEqual([]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   it('fails no call when a backend stops gracefully', async () => {
     await using world = await startWorld(workers);
     const { gateway, places, ranking, children } = world;
