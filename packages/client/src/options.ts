@@ -108,6 +108,11 @@ export interface TransportDiscovery {
   readonly healthCheck?: Partial<CheckSettings>;
   /** Longest that an endpoint is kept which answers but is not known any more, in ms. Default: no limit. */
   readonly absentLimitMs?: number;
+  /**
+   * Folder for what each source told last, up to 7 days old, so that a program starts while its sources are away: it is
+   * used as long as it answers. Programs must not share one. Default: nothing is kept.
+   */
+  readonly lastKnownDir?: string;
   /** For `env:` sources: give `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Where relative names of `file:` sources begin. Default: the working directory. */

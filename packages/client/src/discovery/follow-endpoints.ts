@@ -12,6 +12,7 @@ import type { LinkTls } from '@bascule/wire';
 import { createDial } from '../dial.ts';
 import type { DiscoverySource, TransportDiscovery } from '../options.ts';
 import { createEndpointHealth } from './health.ts';
+import { createKnownSets } from './known-sets.ts';
 
 export interface FollowOptions {
   readonly discovery: TransportDiscovery;
@@ -51,7 +52,10 @@ export async function followEndpoints(options: FollowOptions): Promise<Following
     clock,
     ...(absentLimitMs !== undefined && { absentLimitMs }),
     onChange: (changes) => options.onChange(changes),
-    onNews: (keys) => keys.length > 0 && health.changed(keys),
+    onNews(keys) {
+      if (keys.length > 0) health.changed(keys);
+      knownSets.saveSoon();
+    },
   });
   const health = createEndpointHealth({
     membership,
@@ -59,6 +63,12 @@ export async function followEndpoints(options: FollowOptions): Promise<Following
     check: options.check,
     tls: options.tls,
     onWarning: (message) => warn(message, 'health checks'),
+  });
+  const knownSets = createKnownSets({
+    folder: discovery.lastKnownDir,
+    membership,
+    clock,
+    onError: (url, error) => warn(`what it told cannot be kept: ${error.message}`, url),
   });
   const specs = discovery.sources.map((source) => (typeof source === 'string' ? { url: source } : source));
   const opened = await openAll(specs, options).catch(async (error: unknown) => {
@@ -68,14 +78,20 @@ export async function followEndpoints(options: FollowOptions): Promise<Following
   });
   const heard = opened.map(({ source, spec }) => {
     const answered = Promise.withResolvers<void>();
+    const known = knownSets.before(spec.url);
     const { listener } = membership.join({
       name: spec.url,
       rank: spec.rank ?? 0,
+      known,
       schemaFor: (digest) => source.schemaFor(digest),
-      onStatus: ({ state }) => state === 'connected' && answered.resolve(),
+      onStatus({ state }) {
+        if (state === 'connected') knownSets.heard(spec.url);
+        // One that cannot be reached says no more for now; what it said last will do.
+        if (state === 'connected' || (state === 'stale' && known.length > 0)) answered.resolve();
+      },
       onWarning: (message) => warn(message, spec.url),
     });
-    source.start(listener);
+    source.start(listener, known);
     return answered.promise;
   });
   return {
@@ -92,6 +108,7 @@ export async function followEndpoints(options: FollowOptions): Promise<Following
         source.close().catch((error: Error) => warn(`closing it failed: ${error.message}`, spec.url)),
       );
       await Promise.race([Promise.all(closed), sleep(clock, CLOSE_MS)]);
+      await knownSets.close();
       await health.close();
       membership.close();
     },

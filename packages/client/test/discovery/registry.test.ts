@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { getField, systemClock, type Endpoint, type RequestHead, type Service } from '@bascule/core';
 import { createRegistry, registerWithAll, type Registrar } from '@bascule/discovery';
 import { createKit } from '@bascule/kit';
@@ -118,5 +121,37 @@ describe('calls to who is registered', () => {
     await ours.client.say({ value: 'a' });
     await scene.stopRegistry();
     for (let i = 0; i < 20; i++) await ours.client.say({ value: 'b' });
+  });
+
+  it('begin while the registry is gone, with what was known last', async () => {
+    await using scene = await startScene();
+    const lastKnownDir = await mkdtemp(join(tmpdir(), 'bascule-known-'));
+    onTestFinished(() => rm(lastKnownDir, { recursive: true }));
+    const kept = await scene.join('kept');
+    const discovery = { sources: [scene.url], lastKnownDir };
+    const before = connect(undefined, { discovery });
+    await before.client.say({ value: 'a' });
+    await before.transport.close();
+    await scene.stopRegistry();
+    await using after = connect(undefined, { discovery });
+    const { calls } = kept.member;
+    for (let i = 0; i < 20; i++) await after.client.say({ value: 'b' });
+    expect(kept.member.calls).toBe(calls + 20);
+    // Who closes without a word of the registry has nothing newer to keep.
+    await after.transport.close();
+    await using again = connect(undefined, { discovery });
+    await again.client.say({ value: 'c' });
+  });
+
+  it('are not stopped by a folder that cannot be written', async () => {
+    await using scene = await startScene();
+    await scene.join('only');
+    const warnings: string[] = [];
+    const lastKnownDir = '/dev/null/nowhere';
+    const onWarning = (message: string): void => void warnings.push(message);
+    const ours = connect(undefined, { discovery: { sources: [scene.url], lastKnownDir, onWarning } });
+    await ours.client.say({ value: 'a' });
+    await ours.transport.close();
+    expect(warnings[0]).toContain('cannot be kept');
   });
 });
