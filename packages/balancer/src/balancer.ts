@@ -59,6 +59,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     pickedMs: 0,
     decayMs: DEFAULT_DECAY_MS,
     messagesPerCall: 1,
+    reportGapMs: undefined,
     maxOpenCalls: Infinity,
     onRoom() {
       // Once for all that end in a moment: each of them would ask all who wait.
@@ -81,6 +82,8 @@ export function createBalancer(options: BalancerOptions): Balancer {
     ledger.isTimed = needsLatency || detector.needsLatency;
     ledger.decayMs = decayMs > 0 ? decayMs : DEFAULT_DECAY_MS;
     ledger.messagesPerCall = balancing.messagesPerCall;
+    const { policy } = balancing;
+    ledger.reportGapMs = policy.name === 'orca-weighted-round-robin' ? policy.expirationMs : undefined;
     ledger.maxOpenCalls = balancing.maxOpenCallsPerEndpoint ?? Infinity;
     for (const { latency } of pool.members()) latency.decayMs = ledger.decayMs;
     pool.configure(balancing);
@@ -108,7 +111,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
       const kind = head.call.method?.kind;
       return slot.take(member, ledger, kind !== 'unary' && kind !== 'client_stream');
     },
-    report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs()),
+    report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs(), ledger.reportGapMs),
     members: () => pool.views(),
     canLend: () => pool.lendable > 0,
     onReady: (listener) => void pool.listeners.push(listener),

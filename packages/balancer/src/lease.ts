@@ -14,6 +14,8 @@ export interface Ledger {
   /** Decay of latency averages, in ms. */
   decayMs: number;
   messagesPerCall: number;
+  /** Silence after which an endpoint's reports of its load count as new, in ms; undefined is as usual. */
+  reportGapMs: number | undefined;
   /** Calls open on one member at once; Infinity is without limit. */
   maxOpenCalls: number;
   /** A member that was full is not any more. */

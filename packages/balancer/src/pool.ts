@@ -26,6 +26,7 @@ export class Pool {
   #use: UsePolicy = {};
   /** Some may be without a way. */
   #isPartial = false;
+  #unused = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -34,8 +35,14 @@ export class Pool {
     });
   }
 
+  /** Those that a way is opened to. */
   get size(): number {
-    return this.#members.size;
+    return this.#members.size - this.#unused;
+  }
+
+  /** Those that a way is opened to: the others are none of this process' business. */
+  used(): Member[] {
+    return [...this.#members.values()].filter(({ unusedBecause }) => unusedBecause === '');
   }
 
   members(): MapIterator<Member> {
@@ -164,11 +171,14 @@ export class Pool {
     if (!isPartial && !this.#isPartial) return;
     this.#isPartial = isPartial;
     chooseUsed([...this.#members.values()], this.#use);
+    this.#unused = 0;
     for (const member of this.#members.values()) {
       const { link, unusedBecause } = member;
-      if (unusedBecause === '' && link === undefined) this.#open(member);
+      if (unusedBecause !== '') this.#unused++;
+      else if (link === undefined) this.#open(member);
       if (unusedBecause === '' || link === undefined) continue;
       member.link = undefined;
+      this.#options.ledger.detector.forget(member);
       this.#turn(member, 'connecting');
       this.#closing.close(link, undefined);
     }

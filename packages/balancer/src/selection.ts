@@ -36,7 +36,7 @@ export class Selection {
     this.#balancing = balancing;
     const { ledger, pool } = options;
     const { clock } = ledger;
-    this.#planner = new Planner(balancing, { clock, members: () => pool.members(), size: () => pool.size });
+    this.#planner = new Planner(balancing, { clock, members: () => pool.used(), size: () => pool.size });
   }
 
   get policy(): Policy {
@@ -92,9 +92,9 @@ export class Selection {
     const request = this.#request;
     const { ledger } = this.#options;
     const { clock } = ledger;
-    const { policy } = this.#planner;
-    if (policy.needsLatency) request.nowMs = ledger.pickedMs;
-    if (!policy.hashes) return;
+    const { inUse } = this.#planner;
+    if (inUse.needsLatency) request.nowMs = ledger.pickedMs;
+    if (!inUse.hashes) return;
     const hash = call.affinity?.hash;
     // Two branches: a number that may come from either would be allocated.
     if (hash === undefined) {
@@ -148,7 +148,7 @@ export class Selection {
     const total = sums.at(-1) ?? 0;
     if (total === 0) return 0;
     const { hashHigh, hashLow } = this.#request;
-    const part = this.#planner.policy.hashes ? mix(hashHigh, hashLow, salt) : this.#options.ledger.clock.random();
+    const part = this.#planner.inUse.hashes ? mix(hashHigh, hashLow, salt) : this.#options.ledger.clock.random();
     return indexAt(sums, part * total);
   }
 

@@ -28,8 +28,10 @@ export class Planner {
   plan: Plan = EMPTY_PLAN;
   /** Members may have left, or become unusable, or come, since `plan` was made. */
   isStale = true;
-  /** With its settings; places have policies of their own. */
+  /** The one that plans are made with from now on; places have policies of their own. */
   policy: Policy;
+  /** The one that `plan` was made with. */
+  inUse: Policy;
   readonly #options: PlannerOptions;
   #balancing: BalancingPolicy;
   #policies = new Map<string, Policy>();
@@ -44,7 +46,7 @@ export class Planner {
   constructor(balancing: BalancingPolicy, options: PlannerOptions) {
     this.#balancing = balancing;
     this.#options = options;
-    this.policy = createPolicy(balancing.policy, options.clock);
+    this.policy = this.inUse = createPolicy(balancing.policy, options.clock);
   }
 
   configure(balancing: BalancingPolicy): void {
@@ -115,6 +117,7 @@ export class Planner {
     if (step.done !== true) return;
     this.#build = undefined;
     this.plan = step.value;
+    this.inUse = this.policy;
     this.isStale = this.#changed;
     this.#wait();
   }

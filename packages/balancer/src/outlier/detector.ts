@@ -92,7 +92,7 @@ export class Detector<T extends Suspect> {
     if (member.standing !== probe || probe.name !== 'probing') return;
     member.failuresInARow = 0;
     if (isFailure === false) this.#apply(member, { type: 'probe-succeeded' });
-    else if (isFailure === undefined || !this.#eject(member, probe.cause))
+    else if (isFailure === undefined || !this.#eject(member, 'its probe failed'))
       this.#apply(member, { type: 'probe-dropped' });
   }
 

@@ -204,6 +204,17 @@ describe('subsets and connections', () => {
     expect([links.length, balancer.members().every(({ state }) => state === 'ready')]).toEqual([20, true]);
   });
 
+  it('counts none of those outside: neither for panic nor for priorities', () => {
+    const endpoints = [...group('a', 10, 10), ...group('b', 10, 10, FAR)];
+    const { balancer, links } = setUp(endpoints, { subset: { kind: 'random', size: 4, seed: 3 } });
+    const isUsed = new Set(links.map(({ endpoint }) => endpoint.instanceId));
+    const isNear = [...isUsed].some((id) => id.startsWith('a'));
+    for (let i = 0; i < 50; i++) {
+      const id = balancer.pick(headOf())?.endpoint.instanceId ?? '';
+      expect([isUsed.has(id), id.startsWith('a')]).toEqual([true, isNear]);
+    }
+  });
+
   it('moves one way when one endpoint of a subset leaves', () => {
     const { balancer, links } = setUp(group('a', 20, 20), { subset: { kind: 'random', size: 5, seed: 3 } });
     const key = `${links[0]?.endpoint.instanceId}#1`;
