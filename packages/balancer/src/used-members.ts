@@ -12,9 +12,11 @@ export function chooseUsed(members: readonly Member[], { subset, maxConnections 
     member.share = 1;
   }
   if (subset !== undefined) {
-    for (const { member, share } of subsetOf(members, subset)) {
-      member.unusedBecause = '';
-      member.share = share;
+    // By weights as configured: a member's own has its share in it, which would feed on itself.
+    const placed = members.map((member) => ({ id: member.id, weight: member.endpoint.weight, member }));
+    for (const { member: place, share } of subsetOf(placed, subset)) {
+      place.member.unusedBecause = '';
+      place.member.share = share;
     }
   }
   if (maxConnections === undefined) return;

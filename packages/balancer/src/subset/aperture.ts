@@ -19,7 +19,8 @@ export function apertureSubset<T extends Subsettable>(members: readonly T[], pol
   const total = ring.reduce((sum, { weight }) => sum + weight, 0);
   const peerCount = Math.max(1, Math.floor(policy.peerCount));
   const aperture = Math.max(1, Math.floor(policy.minAperture));
-  const width = aperture < ring.length ? longestRun(ring, aperture) / total : 1;
+  // Without any weight there is nothing to go by.
+  const width = aperture < ring.length && total > 0 ? longestRun(ring, aperture) / total : 1;
   const units = Math.ceil(width * peerCount - NOTHING);
   if (units >= peerCount) return ring.map((member) => ({ member, share: 1 }));
   const peerIndex = ((Math.floor(policy.peerIndex) % peerCount) + peerCount) % peerCount;

@@ -98,3 +98,11 @@ it('loads all backends by their weight, whatever the numbers', () => {
     fuzzing(200),
   );
 });
+
+it('takes all when none has a weight, and leaves out one without', () => {
+  expect(apertureOf(backends([0, 0, 0, 0]), 1, 4, 1)).toHaveLength(4);
+  const ids = [0, 1, 2, 3]
+    .flatMap((peer) => apertureOf(backends([1, 0, 1, 1]), peer, 4, 1))
+    .map(({ member }) => member.id);
+  expect(new Set(ids)).toEqual(new Set(['b-0', 'b-2', 'b-3']));
+});
