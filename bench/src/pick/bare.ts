@@ -43,11 +43,13 @@ export function build<T extends Candidate>(
   { spec }: Case,
   nodes: readonly T[],
 ): Build & { readonly picker: Picker<T> } {
-  const steps = createPolicy(spec, systemClock).prepare(nodes);
+  const policy = createPolicy(spec, systemClock);
   let totalMs = 0;
   let longestStepMs = 0;
+  let steps: ReturnType<typeof policy.prepare<T>> | undefined;
   for (;;) {
     const beganMs = performance.now();
+    steps ??= policy.prepare(nodes);
     const step = steps.next();
     const elapsedMs = performance.now() - beganMs;
     totalMs += elapsedMs;

@@ -12,3 +12,6 @@ export {
 } from './balancing-policy.ts';
 export { MemberLease } from './lease.ts';
 export type { MemberView } from './member.ts';
+export { createLatency } from './load/latency.ts';
+export { createPolicy } from './policies/index.ts';
+export type { Candidate, LatencyView, LoadReport, Picker, PickRequest, Policy } from './policy.ts';

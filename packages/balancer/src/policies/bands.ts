@@ -26,32 +26,21 @@ export class Bands<T extends Candidate> implements Picker<T> {
   readonly #swings: Float64Array;
   readonly #total: number;
 
-  constructor(
-    members: readonly T[],
-    seats: readonly Seat[],
-    queues: ReadonlyMap<number, number[]>,
-    chance: () => number,
-  ) {
+  constructor(members: readonly T[], seats: readonly Seat[], weights: Float64Array, chance: () => number) {
     this.#members = members;
     this.#seats = seats;
-    const groups = toBands(queues);
-    this.#weights = Float64Array.from(groups, (group) => sumOf(group, ([weight, queue]) => weight * queue.length));
-    this.#total = sumOf(this.#weights, (weight) => weight);
+    const groups = toBands(weights);
+    this.#weights = Float64Array.from(groups, (indices) => sumAt(weights, indices));
+    this.#total = this.#weights.reduce((sum, weight) => sum + weight, 0);
     this.#swings = new Float64Array(groups.length);
     const isFirst = handOver(seats, this);
-    groups.forEach((group, k) => {
-      const highest = Math.max(...group.map(([weight]) => weight));
-      const scaled = group.flatMap(([weight, queue]) =>
-        queue.map((index) => ({ index, weight: Math.round((weight / highest) * MAX_STRIDE_WEIGHT) })),
-      );
-      const indices = Int32Array.from(scaled, ({ index }) => index);
-      const weights = Uint16Array.from(scaled, ({ weight }) => weight);
-      this.#bands.push({ indices, stride: new Stride(weights, Math.floor(chance() * 0x1_0000_0000)) });
+    for (const [k, indices] of groups.entries()) {
+      this.#bands.push({ indices, stride: new Stride(scale(weights, indices), Math.floor(chance() * 0x1_0000_0000)) });
+      let swing = 0;
+      for (const index of indices) swing += (seats[index] as Seat).swing;
       // A set that is prepared often must not begin with the heavy ones each time.
-      this.#swings[k] = isFirst
-        ? chance() * (this.#weights[k] as number)
-        : sumOf(indices, (index) => (seats[index] as Seat).swing) * this.#total;
-    });
+      this.#swings[k] = isFirst ? chance() * (this.#weights[k] as number) : swing * this.#total;
+    }
   }
 
   pick({ isOut }: PickRequest): T | undefined {
@@ -142,27 +131,36 @@ export class Bands<T extends Candidate> implements Picker<T> {
   }
 }
 
-type Queues = [weight: number, queue: number[]][];
-
-/** Weights by like size: from one band to the next they grow by the same factor. */
-function toBands(queues: ReadonlyMap<number, number[]>): Queues[] {
+/** Indices by like weight: from one band to the next weights grow by the same factor. */
+function toBands(weights: Float64Array): Int32Array[] {
   let lowest = Infinity;
   let highest = 0;
-  for (const weight of queues.keys()) {
+  for (const weight of weights) {
     lowest = Math.min(lowest, weight);
     highest = Math.max(highest, weight);
   }
   const width = Math.log(highest / lowest) / MAX_BANDS;
-  const bands: Queues[] = Array.from({ length: MAX_BANDS }, () => []);
-  for (const [weight, queue] of queues) {
-    const k = Math.min(MAX_BANDS - 1, Math.floor(Math.log(weight / lowest) / width));
-    (bands[k] as Queues).push([weight, queue]);
+  const bands: number[][] = Array.from({ length: MAX_BANDS }, () => []);
+  for (let index = 0; index < weights.length; index++) {
+    const k = Math.min(MAX_BANDS - 1, Math.floor(Math.log((weights[index] as number) / lowest) / width));
+    (bands[k] as number[]).push(index);
   }
-  return bands.filter((band) => band.length > 0);
+  return bands.filter((band) => band.length > 0).map((band) => Int32Array.from(band));
 }
 
-function sumOf<V>(values: Iterable<V>, read: (value: V) => number): number {
+/** Weights of a band's members for its stride. */
+function scale(weights: Float64Array, indices: Int32Array): Uint16Array {
+  let highest = 0;
+  for (const index of indices) highest = Math.max(highest, weights[index] as number);
+  const scaled = new Uint16Array(indices.length);
+  for (let place = 0; place < indices.length; place++) {
+    scaled[place] = Math.round(((weights[indices[place] as number] as number) / highest) * MAX_STRIDE_WEIGHT);
+  }
+  return scaled;
+}
+
+function sumAt(weights: Float64Array, indices: Int32Array): number {
   let sum = 0;
-  for (const value of values) sum += read(value);
+  for (const index of indices) sum += weights[index] as number;
   return sum;
 }

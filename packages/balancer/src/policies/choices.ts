@@ -3,6 +3,7 @@ import type { Candidate, Picker, PickRequest } from '../policy.ts';
 import { AliasTable } from './alias-table.ts';
 import { Chance } from './chance.ts';
 import { Costs, type Cost } from './costs.ts';
+import { isEven } from './upkeep.ts';
 
 /** What is compared. */
 export interface Comparison {
@@ -38,12 +39,11 @@ export class Choices<T extends Candidate> implements Picker<T> {
   readonly #comparesAll: boolean;
   readonly #drawn: Int32Array;
 
-  constructor(members: readonly T[], comparison: Comparison) {
+  constructor(members: readonly T[], weights: Float64Array, comparison: Comparison) {
     this.#members = members;
     this.#chance = new Chance(comparison.clock);
     this.#comparison = comparison;
-    const weights = Float64Array.from(members, ({ weight }) => weight);
-    this.#table = weights.every((weight) => weight === weights[0]) ? undefined : new AliasTable(weights);
+    this.#table = isEven(weights) ? undefined : new AliasTable(weights);
     this.#costs = new Costs(members, weights, comparison.cost);
     this.#count = Math.max(2, Math.min(10, comparison.choiceCount));
     this.#comparesAll = members.length <= Math.max(2, comparison.fullScanUpTo);

@@ -3,6 +3,7 @@ import { prepareTurns } from './prepare-turns.ts';
 import { Seats } from './seats.ts';
 import { StridePicker } from './stride-picker.ts';
 import { toStrideWeights } from './stride.ts';
+import { numbersOf, STEP_MEMBERS } from './upkeep.ts';
 
 /** Reports older than this do not count. Source: gRFC A58's expiration. */
 const EXPIRATION_MS = 180_000;
@@ -40,13 +41,19 @@ export const createDynamicWeight: PolicyFactory<'dynamic-weight'> = ({ updateMs,
     refreshMs: updateMs,
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
       const nowMs = clock.nowMs();
-      const own = members.map((member) => {
+      const own: Follower[] = [];
+      for (const [index, member] of members.entries()) {
+        if (index % STEP_MEMBERS === STEP_MEMBERS - 1) yield;
         let follower = followers.get(member);
         if (follower === undefined) followers.set(member, (follower = { factor: 1, steppedMs: nowMs }));
-        return follower;
-      });
+        own.push(follower);
+      }
       follow(members, own, gain, (follower) => nowMs - follower.steppedMs >= updateMs * PUNCTUAL, nowMs);
-      const raw = Float64Array.from(members, ({ weight }, index) => weight * (own[index] as Follower).factor);
+      yield;
+      const raw = yield* numbersOf(members, ({ weight }) => weight);
+      for (let index = 0; index < raw.length; index++) {
+        raw[index] = (raw[index] as number) * (own[index] as Follower).factor;
+      }
       const weights = toStrideWeights(raw);
       if (weights === undefined) return yield* prepareTurns(members, ({ weight }) => weight, seats, clock);
       return new StridePicker(members, weights, clock, (index) => {

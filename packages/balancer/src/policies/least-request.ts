@@ -1,7 +1,7 @@
 import type { Candidate, Picker, PolicyFactory } from '../policy.ts';
 import { Choices } from './choices.ts';
 import { Waits } from './deadlines.ts';
-import { NO_UPKEEP } from './upkeep.ts';
+import { isEven, NO_UPKEEP, numbersOf } from './upkeep.ts';
 
 /**
  * Fewest open calls, of some drawn by chance: O(choiceCount), with all compared where they are few. With unequal weights
@@ -15,10 +15,9 @@ export const createLeastRequest: PolicyFactory<'least-request'> = (spec, clock) 
   return {
     ...NO_UPKEEP,
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
-      if (members.some(({ weight }) => weight !== members[0]?.weight)) {
-        return yield* waits.continued(members, spec.activeRequestBias, clock);
-      }
-      return new Choices(members, {
+      const weights = yield* numbersOf(members, ({ weight }) => weight);
+      if (!isEven(weights)) return yield* waits.continued(members, spec.activeRequestBias, clock);
+      return new Choices(members, weights, {
         clock,
         choiceCount: spec.choiceCount,
         fullScanUpTo: spec.fullScanUpTo,

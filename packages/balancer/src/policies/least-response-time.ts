@@ -1,6 +1,6 @@
-import type { PolicyFactory } from '../policy.ts';
+import type { Candidate, Picker, PolicyFactory } from '../policy.ts';
 import { Choices } from './choices.ts';
-import { atOnce } from './upkeep.ts';
+import { numbersOf } from './upkeep.ts';
 
 /** Samples older than this fade: who was slow once is tried again. */
 const DECAY_MS = 10_000;
@@ -17,17 +17,17 @@ export const createLeastResponseTime: PolicyFactory<'least-response-time'> = ({ 
   decayMs: DECAY_MS,
   hashes: false,
   refreshMs: 0,
-  prepare: (members) =>
-    atOnce(
-      new Choices(members, {
-        clock,
-        choiceCount,
-        fullScanUpTo: 0,
-        cost: { kind: 'mean-latency' },
-        reason({ latency, openCalls }, count) {
-          const ms = latency.count === 0 ? 'no answer yet' : `${latency.meanMs(clock.nowMs()).toFixed(1)} ms`;
-          return `shortest time to answer by open calls of ${count} (${ms}, ${openCalls} open)`;
-        },
-      }),
-    ),
+  *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
+    const weights = yield* numbersOf(members, ({ weight }) => weight);
+    return new Choices(members, weights, {
+      clock,
+      choiceCount,
+      fullScanUpTo: 0,
+      cost: { kind: 'mean-latency' },
+      reason({ latency, openCalls }, count) {
+        const ms = latency.count === 0 ? 'no answer yet' : `${latency.meanMs(clock.nowMs()).toFixed(1)} ms`;
+        return `shortest time to answer by open calls of ${count} (${ms}, ${openCalls} open)`;
+      },
+    });
+  },
 });

@@ -3,6 +3,7 @@ import { prepareTurns } from './prepare-turns.ts';
 import { Seats } from './seats.ts';
 import { StridePicker } from './stride-picker.ts';
 import { toStrideWeights } from './stride.ts';
+import { numbersOf } from './upkeep.ts';
 
 /** Lower update periods count as this. Source: gRFC A58. */
 const LEAST_UPDATE_MS = 100;
@@ -30,7 +31,7 @@ export const createOrcaWeightedRoundRobin: PolicyFactory<'orca-weighted-round-ro
     refreshMs: Math.max(LEAST_UPDATE_MS, spec.updateMs),
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
       const nowMs = clock.nowMs();
-      const raw = Float64Array.from(members, (member) => orcaWeight(member, spec, nowMs));
+      const raw = yield* numbersOf(members, (member) => orcaWeight(member, spec, nowMs));
       const weights = toStrideWeights(raw);
       if (weights === undefined) return yield* prepareTurns(members, () => 1, seats, clock);
       return new StridePicker(members, weights, clock, (index) => {

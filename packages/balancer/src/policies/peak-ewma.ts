@@ -1,6 +1,6 @@
-import type { PolicyFactory } from '../policy.ts';
+import type { Candidate, Picker, PolicyFactory } from '../policy.ts';
 import { Choices } from './choices.ts';
-import { atOnce } from './upkeep.ts';
+import { numbersOf } from './upkeep.ts';
 
 /**
  * Lowest `latency * (load + 1)` of some drawn by chance, where latency rises to each peak at once and decays by time,
@@ -14,17 +14,17 @@ export const createPeakEwma: PolicyFactory<'peak-ewma'> = ({ decayMs, initialMs,
   decayMs,
   hashes: false,
   refreshMs: 0,
-  prepare: (members) =>
-    atOnce(
-      new Choices(members, {
-        clock,
-        choiceCount,
-        fullScanUpTo: 0,
-        cost: { kind: 'peak-latency', decayMs, initialMs },
-        reason({ latency, openCalls }, count) {
-          const ms = latency.count === 0 ? 'no answer yet' : `${latency.peakMs(clock.nowMs()).toFixed(1)} ms`;
-          return `lowest peak latency by open calls of ${count} (${ms}, ${openCalls} open)`;
-        },
-      }),
-    ),
+  *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
+    const weights = yield* numbersOf(members, ({ weight }) => weight);
+    return new Choices(members, weights, {
+      clock,
+      choiceCount,
+      fullScanUpTo: 0,
+      cost: { kind: 'peak-latency', decayMs, initialMs },
+      reason({ latency, openCalls }, count) {
+        const ms = latency.count === 0 ? 'no answer yet' : `${latency.peakMs(clock.nowMs()).toFixed(1)} ms`;
+        return `lowest peak latency by open calls of ${count} (${ms}, ${openCalls} open)`;
+      },
+    });
+  },
 });

@@ -65,8 +65,13 @@ export function toStrideWeights(weights: Float64Array): Uint16Array | undefined 
   }
   if (known < 2) return undefined;
   const mean = Math.round((MAX_STRIDE_WEIGHT * sum) / known / highest);
-  const scaled = Uint16Array.from(weights, (weight) =>
-    weight === 0 ? mean : Math.round((MAX_STRIDE_WEIGHT * weight) / highest),
-  );
-  return scaled.every((weight) => weight === mean) ? undefined : scaled;
+  const scaled = new Uint16Array(weights.length);
+  let isEven = true;
+  for (let place = 0; place < weights.length; place++) {
+    const weight = weights[place] as number;
+    const own = weight === 0 ? mean : Math.round((MAX_STRIDE_WEIGHT * weight) / highest);
+    scaled[place] = own;
+    if (own !== mean) isEven = false;
+  }
+  return isEven ? undefined : scaled;
 }

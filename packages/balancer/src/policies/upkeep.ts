@@ -6,10 +6,17 @@ export const NO_UPKEEP: Omit<Policy, 'prepare'> = { needsLatency: false, decayMs
 /** Members that a table is built for between two steps: well below a millisecond. */
 export const STEP_MEMBERS = 2_048;
 
-const NO_STEPS: readonly undefined[] = [];
+/** A number of each member, in steps. */
+export function* numbersOf<T>(members: readonly T[], read: (member: T) => number): Generator<undefined, Float64Array> {
+  const numbers = new Float64Array(members.length);
+  for (let index = 0; index < members.length; index++) {
+    if (index % STEP_MEMBERS === STEP_MEMBERS - 1) yield;
+    numbers[index] = read(members[index] as T);
+  }
+  return numbers;
+}
 
-/** A preparation that is done with its first step. */
-export function* atOnce<P>(picker: P): Generator<undefined, P> {
-  yield* NO_STEPS;
-  return picker;
+/** Whether all are the same. */
+export function isEven(numbers: Float64Array): boolean {
+  return numbers.every((number) => number === numbers[0]);
 }
