@@ -8,5 +8,5 @@ const run = (command, args) => spawnSync(command, args, { stdio: 'inherit', env 
 const node = nodeOfWorkspace();
 const check = run(node, ['scripts/check.ts']);
 const prepared = run(node, ['scripts/test/prepare.ts']);
-const tests = prepared === 0 ? run(node, ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)]) : 1;
+const tests = prepared === 0 ? run(node, ['scripts/test/run.ts', ...process.argv.slice(2)]) : 1;
 process.exitCode = check === 0 && tests === 0 ? 0 : 1;
