@@ -49,7 +49,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     clock,
     members: () => pool.members(),
     count: () => pool.size,
-    usable: () => pool.usable,
+    usable: () => pool.census.usable,
     onChange: (member) => pool.judgeAnew(member),
   });
   const ledger: Ledger = {
@@ -102,7 +102,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     configure(balancing) {
       selection.configure(balancing);
       follow(balancing);
-      if (pool.lendable > 0) pool.tell();
+      if (pool.census.lendable > 0) pool.tell();
     },
     pick(head, slot = new MemberLease()) {
       if (ledger.isTimed) ledger.pickedMs = clock.nowMs();
@@ -113,7 +113,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     },
     report: (key, load) => pool.byKey(key)?.reports.book(load, clock.nowMs(), ledger.reportGapMs),
     members: () => pool.views(),
-    canLend: () => pool.lendable > 0,
+    canLend: () => pool.census.lendable > 0,
     onReady: (listener) => void pool.listeners.push(listener),
     async close() {
       await pool.close();

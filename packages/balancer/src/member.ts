@@ -56,7 +56,7 @@ export class Member implements Candidate {
   share = 1;
   /** Why no way is opened; empty where one is. */
   unusedBecause = '';
-  /** A call could be sent: what panic looks at. Set by the pool, with `usable`. */
+  /** A call could be sent: what panic looks at. Set by the census, with `usable`. */
   lendable = false;
   /** And nothing speaks against it. */
   usable = false;

@@ -1,4 +1,5 @@
 import { endpointKey, type Change, type Endpoint, type Link } from '@bascule/core';
+import { Census } from './census.ts';
 import { ClosingLinks } from './closing-links.ts';
 import type { Ledger } from './lease.ts';
 import { Member, type MemberView } from './member.ts';
@@ -15,9 +16,7 @@ export interface PoolOptions {
 /** Members and their links. */
 export class Pool {
   readonly listeners: (() => void)[] = [];
-  /** How many are `lendable`, and how many `usable`. */
-  lendable = 0;
-  usable = 0;
+  readonly census: Census;
   readonly #options: PoolOptions;
   readonly #members = new Map<string, Member>();
   /** Newest incarnation by instance id. */
@@ -30,6 +29,7 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.census = new Census(options.ledger.clock);
     this.#closing = new ClosingLinks(({ key }) => {
       if (!this.#members.has(key)) options.onDrained?.(key);
     });
@@ -79,21 +79,9 @@ export class Pool {
     this.#changed();
   }
 
-  /** Looks anew at whether a member can take calls. */
-  judge(member: Member): void {
-    const { weight, health = 'healthy' } = member.endpoint;
-    const lendable = member.state === 'ready' && weight > 0 && health !== 'draining';
-    const usable = lendable && health === 'healthy' && member.standing.name !== 'ejected';
-    this.lendable += Number(lendable) - Number(member.lendable);
-    this.usable += Number(usable) - Number(member.usable);
-    if (usable && !member.usable) member.readySinceMs = this.#options.ledger.clock.nowMs();
-    member.lendable = lendable;
-    member.usable = usable;
-  }
-
   /** Outlier detection has changed its mind of a member. */
   judgeAnew(member: Member): void {
-    this.judge(member);
+    this.census.judge(member);
     this.#changed();
   }
 
@@ -119,7 +107,7 @@ export class Pool {
 
   #changed(): void {
     this.#options.onChange();
-    if (this.lendable > 0) this.tell();
+    if (this.census.lendable > 0) this.tell();
   }
 
   #put(endpoint: Endpoint): void {
@@ -145,7 +133,7 @@ export class Pool {
       this.#closing.close(old, undefined);
       member.reports.forget();
     }
-    this.judge(member);
+    this.census.judge(member);
   }
 
   #remove(key: string): void {
@@ -162,7 +150,7 @@ export class Pool {
   #turn(member: Member, state: Member['state']): void {
     member.state = state;
     member.sinceMs = this.#options.ledger.clock.wallMs();
-    this.judge(member);
+    this.census.judge(member);
   }
 
   /** Opens and closes ways where not all members get one. */

@@ -78,7 +78,7 @@ export class Selection {
     this.#fill(head);
     const { tried } = head.call;
     let member = this.#attempt(tried, true);
-    if (member !== undefined || this.#options.pool.lendable === 0) return member;
+    if (member !== undefined || this.#options.pool.census.lendable === 0) return member;
     if (planner.isStale) {
       planner.finish();
       member = this.#attempt(tried, true);
