@@ -43,7 +43,7 @@ export function createDataPlane(clock: Clock): DataPlane {
   const metrics = createMetrics();
   metrics.describe(
     'bascule_shared_limits_up',
-    'Whether Redis counts the shared limits (1), or each thread for itself.',
+    'Data threads whose shared limits Redis counts; the others count for themselves.',
   );
   metrics.describe('bascule_peer_abuse_total', 'Peers disconnected, or streams refused, by what they did.');
   let table = NO_TABLE;
