@@ -1,4 +1,5 @@
 import type { Candidate, PickRequest } from '../policy.ts';
+import { isEven } from './upkeep.ts';
 
 /** What an endpoint costs; lower is better. */
 export type Cost =
@@ -21,22 +22,25 @@ export class Costs {
   readonly values = new Float64Array(2);
   readonly #members: readonly Candidate[];
   readonly #cost: Cost;
-  /** Mean weight over a member's own; kept here, since a look at one more object costs more than all else. */
-  readonly #scales: Float64Array;
+  /**
+   * Mean weight over a member's own; undefined with equal weights. Kept here, since a look at one more object costs more
+   * than all else.
+   */
+  readonly #scales: Float64Array | undefined;
   readonly #latency = new Float64Array(2);
 
   constructor(members: readonly Candidate[], weights: Float64Array, cost: Cost) {
     const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
     this.#members = members;
     this.#cost = cost;
-    this.#scales = weights.map((weight) => mean / weight);
+    this.#scales = isEven(weights) ? undefined : weights.map((weight) => mean / weight);
   }
 
   /** Puts a member's cost at `place`, with its load as of one of mean weight. */
   put(place: 0 | 1, index: number, request: PickRequest): void {
     const member = this.#members[index] as Candidate;
     const cost = this.#cost;
-    const load = member.load * (this.#scales[index] as number);
+    const load = this.#scales === undefined ? member.load : member.load * (this.#scales[index] as number);
     if (cost.kind === 'load') {
       this.values[place] = load;
       return;
