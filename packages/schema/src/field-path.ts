@@ -50,7 +50,8 @@ function typeOf(field: DescField): SchemaFieldPath['type'] | undefined {
     case ScalarType.FIXED64:
     case ScalarType.SFIXED64:
       return 'fixed64';
-    default:
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
       return undefined;
   }
 }

@@ -63,7 +63,7 @@ function readKey({ key }: MethodRateLimit, method: DescMethod): SchemaKey | unde
       const field = findFieldPath(method.input, key.value);
       return field && { from: 'field', field };
     }
-    default:
+    case undefined:
       return undefined;
   }
 }

@@ -125,7 +125,7 @@ function resolveKey({ from }: pb.Key): CallKey[] {
       const { name, ttl, path } = from.value;
       return [{ from: 'cookie', name, ...(ttl && { ttlMs: toMs(ttl, 0) }), ...(path !== undefined && { path }) }];
     }
-    default:
+    case undefined:
       return [];
   }
 }

@@ -64,7 +64,7 @@ function compileCluster(service: string, endpoints: readonly Endpoint[], input: 
       settings: input.settings,
       service,
       methods,
-      grpcPolicyOf: config.policyOf,
+      grpcPolicyOf: (method) => config.policyOf(method),
       fieldOf: (method, path) => findField(service, method, path, endpoints, input),
     }),
     ...(config.retryThrottling && { retryThrottling: config.retryThrottling }),

@@ -72,8 +72,8 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         endpoints: discovery.endpoints(),
         groups: rollouts.groups(),
         operatorTokenDigest,
-        methodsOf: schemas.methodsOf,
-        fieldOf: schemas.fieldOf,
+        methodsOf: (digest) => schemas.methodsOf(digest),
+        fieldOf: (digest, service, method, path) => schemas.fieldOf(digest, service, method, path),
         schemaOf,
       }),
     openPort(key) {

@@ -49,7 +49,8 @@ export interface Treatment {
 const MAX_FIRST_MESSAGE_BYTES = 65_536;
 
 export function createTreatment(options: TreatmentOptions): Treatment {
-  const { clock, metrics, budgets, limitsOf } = options;
+  const { clock, metrics, budgets } = options;
+  const limitsOf = (head: RequestHead): ServiceLimits => options.limitsOf(head);
   describe(metrics);
   return {
     fault: createFaultLayer({ clock }),

@@ -120,24 +120,24 @@ describe('compile', () => {
 describe('schema cache', () => {
   it('treats a schema that cannot be read as one without methods, and says so once', () => {
     const said: string[] = [];
-    const { methodsOf } = createSchemaCache(
+    const schemas = createSchemaCache(
       () => Uint8Array.of(255, 255, 255),
       (message) => said.push(message),
     );
-    expect(methodsOf('sha256:x')).toEqual([]);
-    expect(methodsOf('sha256:x')).toEqual([]);
+    expect(schemas.methodsOf('sha256:x')).toEqual([]);
+    expect(schemas.methodsOf('sha256:x')).toEqual([]);
     expect(said).toHaveLength(1);
     expect(said[0]).toContain('sha256:x');
   });
 
   it('asks again for a schema that was not known yet', () => {
     let known = false;
-    const { methodsOf } = createSchemaCache(
+    const schemas = createSchemaCache(
       () => (known ? new Uint8Array() : undefined),
       () => {},
     );
-    expect(methodsOf('sha256:x')).toBeUndefined();
+    expect(schemas.methodsOf('sha256:x')).toBeUndefined();
     known = true;
-    expect(methodsOf('sha256:x')).toEqual([]);
+    expect(schemas.methodsOf('sha256:x')).toEqual([]);
   });
 });

@@ -18,7 +18,8 @@ export interface SharedLimitsOptions {
   onChange(state: 'up' | 'down'): void;
 }
 
-export function createSharedLimits({ clock, local, onChange }: SharedLimitsOptions): SharedLimits {
+export function createSharedLimits(options: SharedLimitsOptions): SharedLimits {
+  const { clock, local } = options;
   let known: SharedLimitFacts | undefined;
   let redis: RedisLimits | undefined;
   return {
@@ -31,7 +32,14 @@ export function createSharedLimits({ clock, local, onChange }: SharedLimitsOptio
       if (isSame) return;
       known = facts;
       redis?.close();
-      redis = facts && createRedisLimits({ clock, url: urlOf(facts), timeoutMs: facts.timeoutMs, onChange });
+      redis =
+        facts &&
+        createRedisLimits({
+          clock,
+          url: urlOf(facts),
+          timeoutMs: facts.timeoutMs,
+          onChange: (state) => options.onChange(state),
+        });
     },
     close: () => redis?.close(),
   };
