@@ -169,6 +169,22 @@ describe('probation', () => {
     expect(standings()).toEqual(['in', 'probing']);
   });
 
+  it('hears nothing late: neither does a probe from before another ejection', () => {
+    const { bad, run, call, clock, balancer, standings } = setUp(2);
+    bad.add('b');
+    run(10);
+    clock.advance(30_000);
+    const probe = [call(), call()].find(({ id }) => id === 'b');
+    for (const health of ['failing', 'healthy'] as const) {
+      balancer.apply([{ type: 'update', endpoint: endpointOf('b', { health }) }]);
+    }
+    run(10);
+    clock.advance(60_000);
+    expect(standings()).toEqual(['in', 'probing']);
+    probe?.end(OK_OUTCOME);
+    expect(standings()).toEqual(['in', 'probing']);
+  });
+
   it('gives more than one when nobody else can take calls', () => {
     const { bad, run, call, clock, balancer, standings } = setUp(2);
     bad.add('b');
@@ -248,6 +264,7 @@ describe('sweeps', () => {
     balancer.apply([{ type: 'insert', endpoint: endpointOf('e') }]);
     bad.add('c');
     run(40);
-    expect(ejected()).toBe(2);
+    const standing = (id: string) => balancer.members().find(({ key }) => key === keyOf(id))?.standing;
+    expect([standing('b'), standing('c')]).toEqual(['ejected', 'ejected']);
   });
 });
