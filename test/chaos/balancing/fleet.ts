@@ -43,6 +43,8 @@ export async function startFleet({ scene, chance, start }: FleetOptions): Promis
   const windows: LossWindow[] = [];
   const came = new Set<string>();
   const running = new Set<Promise<void>>();
+  /** What a short run has as well. */
+  const first: Action[] = ['kill', 'pause'];
   let lastName = 0;
 
   async function add(): Promise<Backend> {
@@ -101,6 +103,8 @@ export async function startFleet({ scene, chance, start }: FleetOptions): Promis
     const all = states.size;
     const actions: Action[] = ['kill', 'kill', 'pause', 'pause', 'restart'];
     if (up <= LEAST_UP) return 'scale-up';
+    const next = first.shift();
+    if (next !== undefined) return next;
     if (all < MOST) actions.push('scale-up');
     if (all > START) actions.push('scale-down');
     return chance.pick(actions);

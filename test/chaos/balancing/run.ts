@@ -107,7 +107,7 @@ async function shake(scene: Scene, { policy, workers, seconds }: Shape): Promise
     const ready = endpoints.filter(({ state }) => state === 'ready').map(({ instanceId }) => instanceId);
     return fleet.alive().every((instanceId) => ready.includes(instanceId));
   });
-  const traffic = startTraffic(gateway.baseUrl, createChance(chance.int(2 ** 31)));
+  const traffic = await startTraffic(gateway.baseUrl, createChance(chance.int(2 ** 31)));
   stack.defer(() => traffic.stop());
   await fleet.shake(performance.now() + seconds * 1000);
   await traffic.stop();

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { createCallers } from '../callers.ts';
-import { pause, type Chance } from '../chance.ts';
+import { createChance, pause, type Chance } from '../chance.ts';
 import type { Plan, Word } from '../schema.ts';
 
 /** One call through the gateway, with how it ended. */
@@ -33,12 +33,15 @@ const DEADLINE_MS = 12_000;
 /** A call that takes longer than its deadline and this hangs, whatever comes then. */
 const LATE_MS = 1_500;
 const CANCELLED_SHARE = 0.08;
+const WARM_UPS = 20;
 
 type Caller = ReturnType<typeof createCallers>[number];
 
-export function startTraffic(baseUrl: string, chance: Chance): Traffic {
+/** Resolves when every caller has been answered once, and calls come. */
+export async function startTraffic(baseUrl: string, chance: Chance): Promise<Traffic> {
   const calls: Call[] = [];
   const callers = createCallers(baseUrl);
+  await Promise.all(callers.map(warmUp));
   const stopping = new AbortController();
   let lastId = 0;
 
@@ -96,6 +99,21 @@ export function startTraffic(baseUrl: string, chance: Chance): Traffic {
       for (const caller of callers) caller.close();
     },
   };
+}
+
+/** On a starved machine a caller may take longer than it allows itself to connect: that is not what is tested here. */
+async function warmUp(caller: Caller): Promise<void> {
+  const own = createChance(1);
+  const options = { timeoutMs: DEADLINE_MS, signal: new AbortController().signal, onHeader: () => undefined };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await make(caller, { id: 0, method: 'get', own, options });
+      return;
+    } catch (error) {
+      if (attempt === WARM_UPS) throw error;
+      await pause(100);
+    }
+  }
 }
 
 interface Making {
