@@ -53,5 +53,7 @@ function typeOf(field: DescField): SchemaFieldPath['type'] | undefined {
     case ScalarType.DOUBLE:
     case ScalarType.FLOAT:
       return undefined;
+    default:
+      return field.scalar satisfies never;
   }
 }

@@ -65,5 +65,7 @@ function readKey({ key }: MethodRateLimit, method: DescMethod): SchemaKey | unde
     }
     case undefined:
       return undefined;
+    default:
+      return key satisfies never;
   }
 }

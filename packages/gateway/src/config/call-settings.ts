@@ -127,6 +127,8 @@ function resolveKey({ from }: pb.Key): CallKey[] {
     }
     case undefined:
       return [];
+    default:
+      return from satisfies never;
   }
 }
 
