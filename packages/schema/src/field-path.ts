@@ -54,6 +54,6 @@ function typeOf(field: DescField): SchemaFieldPath['type'] | undefined {
     case ScalarType.FLOAT:
       return undefined;
     default:
-      return field.scalar satisfies never;
+      return field satisfies never;
   }
 }
