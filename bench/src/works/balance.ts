@@ -36,13 +36,9 @@ export const runBalance: Work = async (context) => {
   const faultMs = (flags.seconds ?? 8) * 1_000;
   print(`${REAL_SHAPE}; ${faultMs / 1_000} s each`);
   const wanted = REAL_POLICIES.filter((policy) => flags.subjects?.includes(policy) ?? true);
-  const real = new Map<string, Round[]>();
-  for (let round = 0; round < (flags.quick ? 1 : 3); round++) {
-    for (const policy of wanted) {
-      real.set(policy, [...(real.get(policy) ?? []), await playReal(context.folder, policy, faultMs)]);
-    }
+  for (const policy of wanted) {
+    addRealRows(context, policy, [await playReal(context.folder, policy, faultMs)]);
   }
-  for (const [policy, rounds] of real) addRealRows(context, policy, rounds);
   return wrong;
 };
 
