@@ -13,7 +13,7 @@ import { createRingHash } from './ring-hash.ts';
 import { createRoundRobin } from './round-robin.ts';
 
 /** All policies by name. */
-const FACTORIES: { readonly [Name in PolicyName]?: PolicyFactory<Name> } = {
+const FACTORIES: { readonly [Name in PolicyName]: PolicyFactory<Name> } = {
   'round-robin': createRoundRobin,
   random: createRandom,
   'least-request': createLeastRequest,
@@ -28,7 +28,6 @@ const FACTORIES: { readonly [Name in PolicyName]?: PolicyFactory<Name> } = {
 
 /** Makes the policy of a spec. */
 export function createPolicy(spec: PolicySpec, clock: Clock): Policy {
-  const factory = FACTORIES[spec.name] as PolicyFactory | undefined;
-  if (factory === undefined) throw new Error(`there is no policy ${spec.name}`);
+  const factory = FACTORIES[spec.name] as PolicyFactory;
   return factory(spec, clock);
 }
