@@ -7,37 +7,40 @@ import type { Chance } from './chance.ts';
  * Source: Walker's alias method, built as Vose does.
  */
 export class AliasTable {
-  readonly #shares: Float64Array;
-  readonly #others: Int32Array;
+  /** Of each place what it keeps, in parts of 2^32, and who gets the rest: side by side, for one look at memory. */
+  readonly #places: Uint32Array;
 
   /** Weights above 0. */
   constructor(weights: Float64Array) {
     const count = weights.length;
     const mean = weights.reduce((sum, weight) => sum + weight, 0) / count;
-    this.#shares = weights.map((weight) => weight / mean);
-    this.#others = Int32Array.from(weights, (_, index) => index);
+    const shares = weights.map((weight) => weight / mean);
     const below: number[] = [];
     const above: number[] = [];
-    for (let index = 0; index < count; index++) ((this.#shares[index] as number) < 1 ? below : above).push(index);
+    this.#places = new Uint32Array(2 * count);
+    for (let index = 0; index < count; index++) {
+      // Until it is known better a place gives to itself, so that what it keeps does not matter.
+      this.#places[2 * index + 1] = index;
+      ((shares[index] as number) < 1 ? below : above).push(index);
+    }
+    // Sums of fractions round: whoever is left in the end keeps its place whole.
     while (below.length > 0 && above.length > 0) {
       const poor = below.pop() as number;
       const rich = above.at(-1) as number;
-      this.#others[poor] = rich;
-      const left = (this.#shares[rich] as number) - (1 - (this.#shares[poor] as number));
-      this.#shares[rich] = left;
+      const kept = shares[poor] as number;
+      this.#places[2 * poor] = Math.floor(kept * 0x1_0000_0000);
+      this.#places[2 * poor + 1] = rich;
+      const left = (shares[rich] as number) - (1 - kept);
+      shares[rich] = left;
       if (left >= 1) continue;
       above.pop();
       below.push(rich);
     }
-    // Sums of fractions round: whoever is left keeps its place whole.
-    for (const index of [...below, ...above]) this.#shares[index] = 1;
   }
 
   draw(chance: Chance): number {
-    const index = chance.below(this.#others.length);
+    const index = chance.below(this.#places.length >> 1);
     // Two numbers: the digits that one leaves behind the point are too few for small shares of many places.
-    return (chance.bits() >>> 0) / 0x1_0000_0000 < (this.#shares[index] as number)
-      ? index
-      : (this.#others[index] as number);
+    return chance.bits() >>> 0 < (this.#places[2 * index] as number) ? index : (this.#places[2 * index + 1] as number);
   }
 }
