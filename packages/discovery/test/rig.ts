@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Endpoint } from '@bascule/core';
 import { digestOf, schemaOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { endpointOf } from '@bascule/testing';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { createRegistry, type RegistryOptions } from '../src/registry/registry.ts';
@@ -13,22 +14,7 @@ export const SCHEMA = schemaOf([RegistryService]);
 export const DIGEST = digestOf(SCHEMA);
 
 export function createEndpoint(overrides: Partial<Endpoint> = {}): Endpoint {
-  return {
-    instanceId: 'places-1',
-    incarnation: 1,
-    host: '127.0.0.1',
-    port: 50_051,
-    protocol: 'grpc',
-    codecs: ['proto'],
-    weight: 1,
-    priority: 0,
-    zone: '',
-    services: ['demo.places.v1.PlacesService'],
-    schemaDigest: '',
-    moduleVersion: '',
-    labels: {},
-    ...overrides,
-  };
+  return endpointOf({ port: 50_051, ...overrides });
 }
 
 /** What a test opened; closed in reverse order by {@link closeAll}. */

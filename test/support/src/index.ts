@@ -1,3 +1,4 @@
 export * from './fuzz.ts';
 export * from './recorder.ts';
+export * from './samples.ts';
 export * from './service-contract.ts';

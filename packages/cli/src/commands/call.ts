@@ -1,18 +1,9 @@
-import { createNodeTransport } from '@bascule/client';
 import type { Command } from 'commander';
 import { parseHeader, parseHttpUrl, parseTimeout } from '../arguments.ts';
-import { findApi } from '../call/api.ts';
-import { splitDocuments } from '../call/documents.ts';
-import { findMethod, parseMethodName } from '../call/method.ts';
+import { openCall, type CallOptions } from '../call/open-call.ts';
 import { runCall } from '../call/run.ts';
-import { openOperator, type CliContext, type GlobalOptions } from '../context.ts';
+import type { CliContext } from '../context.ts';
 import { CliFailure, ExitCode, isUnreachable } from '../failure.ts';
-
-interface CallOptions extends GlobalOptions {
-  readonly header?: readonly (readonly [string, string])[];
-  readonly api?: string;
-  readonly timeout?: number;
-}
 
 const HELP = `
 Types come from the gateway, so no .proto file is needed. Each answer is one line of JSON. A stream of answers is printed
@@ -41,36 +32,16 @@ export function addCallCommand(program: Command, context: CliContext): void {
     .addHelpText('after', HELP)
     .action(async (name: string, json: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<CallOptions>();
-      const methodName = parseMethodName(name);
-      const operator = openOperator(context, options);
-      const { schema } = await operator.admin.getServiceSchema({ service: methodName.service });
-      const known = findMethod(schema, methodName);
-      const api = options.api ?? (await findApi(operator));
-      const transport = createNodeTransport({ baseUrl: api, connectWaitMs: 0 });
-      const stopped = new AbortController();
-      context.onStop(() => stopped.abort());
+      const { run, transport, baseUrl, stopped } = await openCall(context, options, { name, json });
       try {
-        const answers = runCall({
-          transport,
-          known,
-          documents: splitDocuments(json === '-' ? context.stdin : inline(json)),
-          headers: options.header ?? [],
-          timeoutMs: options.timeout,
-          signal: stopped.signal,
-        });
-        for await (const answer of answers) context.terminal.print(JSON.stringify(answer));
+        for await (const answer of runCall(run)) context.terminal.print(JSON.stringify(answer));
       } catch (thrown) {
-        if (stopped.signal.aborted) return;
+        if (stopped.aborted) return;
         if (!isUnreachable(thrown)) throw thrown;
         const advice = 'Is the gateway still running? Another address can be named with --api.';
-        throw new CliFailure(ExitCode.unreachable, `nobody takes calls at ${api}`, advice);
+        throw new CliFailure(ExitCode.unreachable, `nobody takes calls at ${baseUrl}`, advice);
       } finally {
-        // An open connection would keep the process alive.
         await transport.close();
       }
     });
-}
-
-async function* inline(json: string): AsyncGenerator<string> {
-  yield json;
 }

@@ -1,20 +1,14 @@
-import { createNodeTransport } from '@bascule/client';
 import { ConnectError } from '@connectrpc/connect';
 import type { Command } from 'commander';
 import { parseHeader, parseHttpUrl, parseTimeout } from '../arguments.ts';
-import { findApi } from '../call/api.ts';
-import { splitDocuments } from '../call/documents.ts';
-import { findMethod, parseMethodName } from '../call/method.ts';
+import { openCall, type CallOptions } from '../call/open-call.ts';
 import { runCall } from '../call/run.ts';
-import { openOperator, readOperatorToken, type CliContext, type GlobalOptions } from '../context.ts';
+import { readOperatorToken, type CliContext } from '../context.ts';
 import { printExplanation } from '../explain/print.ts';
 import { createExplanationReader } from '../explain/run.ts';
 import { CliFailure, ExitCode } from '../failure.ts';
 
-interface ExplainOptions extends GlobalOptions {
-  readonly header?: readonly (readonly [string, string])[];
-  readonly api?: string;
-  readonly timeout?: number;
+interface ExplainOptions extends CallOptions {
   readonly call?: boolean;
 }
 
@@ -41,29 +35,18 @@ export function addExplainCommand(program: Command, context: CliContext): void {
     .addHelpText('after', HELP)
     .action(async (name: string, json: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExplainOptions>();
-      const methodName = parseMethodName(name);
-      const operator = openOperator(context, options);
-      const { schema } = await operator.admin.getServiceSchema({ service: methodName.service });
-      const known = findMethod(schema, methodName);
-      const baseUrl = options.api ?? (await findApi(operator));
       const reader = createExplanationReader();
-      const transport = createNodeTransport({ baseUrl, connectWaitMs: 0, interceptors: [reader.interceptor] });
-      const stopped = new AbortController();
-      context.onStop(() => stopped.abort());
+      const { run, transport, baseUrl } = await openCall(context, options, {
+        name,
+        json,
+        headers: [
+          ['bascule-explain', options.call === true ? '1' : 'dry-run'],
+          ['bascule-explain-token', readOperatorToken(context, options)],
+        ],
+        interceptors: [reader.interceptor],
+      });
       try {
-        const answers = runCall({
-          transport,
-          known,
-          documents: splitDocuments(json === '-' ? context.stdin : inline(json)),
-          headers: [
-            ...(options.header ?? []),
-            ['bascule-explain', options.call === true ? '1' : 'dry-run'],
-            ['bascule-explain-token', readOperatorToken(context, options)],
-          ],
-          timeoutMs: options.timeout,
-          signal: stopped.signal,
-        });
-        for await (const _answer of answers);
+        for await (const _answer of runCall(run));
       } catch (thrown) {
         // How it ended is part of the explanation.
         if (!(thrown instanceof ConnectError) || reader.explanation() === undefined) throw thrown;
@@ -78,8 +61,4 @@ export function addExplainCommand(program: Command, context: CliContext): void {
       if (options.json === true) context.terminal.print(JSON.stringify(explanation));
       else printExplanation(context.terminal, explanation);
     });
-}
-
-async function* inline(json: string): AsyncGenerator<string> {
-  yield json;
 }

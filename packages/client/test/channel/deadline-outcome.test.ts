@@ -1,7 +1,7 @@
 import { Code, createCallContext, OK_OUTCOME, type Lease, type Outcome, type RequestHead } from '@bascule/core';
 import { expect, it } from 'vitest';
 import { LeasedReply } from '../../src/channel/leased-call.ts';
-import { endpointOf } from './support.ts';
+import { endpointOf } from '@bascule/testing';
 
 /** What an endpoint is booked for a call that is cancelled with this deadline. */
 function bookedFor(reason: 'deadline' | 'caller-gone', timeoutMs: number): Outcome {

@@ -13,7 +13,7 @@ import { createHead, describeServiceContract, startCall } from '@bascule/testing
 import { describe, expect, it } from 'vitest';
 import { LeasedReply } from '../../src/channel/leased-call.ts';
 import type { ReadLoad } from '../../src/channel/loads.ts';
-import { endpointOf, SEARCH } from './support.ts';
+import { endpointOf, SEARCH } from '@bascule/testing';
 
 /** A lease that writes down what it is told. */
 function leaseOf(service: Service): { lease: Lease; words: (string | Outcome)[] } {

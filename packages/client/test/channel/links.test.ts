@@ -3,7 +3,7 @@ import { createHead, startCall } from '@bascule/testing';
 import { createDialectLayer, listen } from '@bascule/wire';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLinks } from '../../src/channel/links.ts';
-import { endpointOf } from './support.ts';
+import { endpointOf } from '@bascule/testing';
 
 /** Sends each message back, and keeps the heads it got. */
 function createEcho(): { service: Service; heads: RequestHead[] } {

@@ -4,7 +4,7 @@ import { createVirtualClock, type Fields, type VirtualClock } from '@bascule/cor
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
 import { describe, expect, it } from 'vitest';
 import { createLoads, wantsLoad, type EndpointLoad, type Loads, type PolicyLoad } from '../../src/channel/loads.ts';
-import { endpointOf } from './support.ts';
+import { endpointOf } from '@bascule/testing';
 
 const KEY = 'places-1#1';
 

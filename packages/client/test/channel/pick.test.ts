@@ -12,7 +12,7 @@ import {
 import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createPick } from '../../src/channel/pick.ts';
-import { endpointOf, SEARCH } from './support.ts';
+import { endpointOf, SEARCH } from '@bascule/testing';
 
 /** A link whose readiness the test decides. */
 function linkTo(service: Service, ready: boolean): Link & { setReady(ready: boolean): void } {

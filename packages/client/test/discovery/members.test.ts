@@ -8,7 +8,7 @@ import { createLoads } from '../../src/channel/loads.ts';
 import { LeasedReply } from '../../src/channel/leased-call.ts';
 import type { Links } from '../../src/channel/links.ts';
 import { ServiceClusters } from '../../src/discovery/clusters.ts';
-import { endpointOf } from '../channel/support.ts';
+import { endpointOf } from '@bascule/testing';
 import { connect } from '../support/calls.ts';
 import { seeError } from '../support/scenarios.ts';
 import { TestService } from '../support/schema.ts';

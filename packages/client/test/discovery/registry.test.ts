@@ -7,7 +7,7 @@ import { createKit } from '@bascule/kit';
 import { listen } from '@bascule/wire';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createDial } from '../../src/index.ts';
-import { endpointOf } from '../channel/support.ts';
+import { endpointOf } from '@bascule/testing';
 import { connect } from '../support/calls.ts';
 import { FleetMember } from '../support/fleet.ts';
 import { seeError } from '../support/scenarios.ts';

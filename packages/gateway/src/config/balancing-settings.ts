@@ -107,8 +107,9 @@ function resolveLocality({ locality }: Balancing, ownZone: string): BalancingSet
     return { locality: { kind: 'weights', weights: { ...locality.value.weights } } };
   }
   if (locality.case !== 'zoneAware') return {};
-  const { minEndpoints = 6, enabledPercent = 100 } = locality.value;
-  return { locality: { kind: 'zone-aware', ownZone, minEndpoints, enabledPercent } };
+  const { minEndpoints = 6, enabledPercent = 100, peersByZone } = locality.value;
+  const peers = Object.keys(peersByZone).length > 0 ? { peersByZone: { ...peersByZone } } : {};
+  return { locality: { kind: 'zone-aware', ownZone, minEndpoints, enabledPercent, ...peers } };
 }
 
 function resolveSubset({ subset }: Balancing): BalancingSettings {

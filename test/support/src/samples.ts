@@ -20,6 +20,7 @@ export function endpointOf(overrides: Partial<Endpoint> = {}): Endpoint {
   };
 }
 
+/** A method that may be repeated. */
 export const SEARCH: MethodFacts = {
   service: 'demo.places.v1.PlacesService',
   method: 'Search',
