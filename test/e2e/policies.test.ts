@@ -7,7 +7,7 @@ import { EchoService } from './rig/echo-schema.ts';
 import { eventually } from './rig/eventually.ts';
 import { failureOf } from './rig/failure.ts';
 import { viewOf } from './rig/endpoints.ts';
-import type { Moody } from './rig/moody.ts';
+import { startMoody, type Moody } from './rig/moody.ts';
 import { startMoodWorld, type MoodWorld } from './rig/mood-world.ts';
 
 const SERVICE = EchoService.typeName;
@@ -145,5 +145,38 @@ describe('what the configuration brings beside policies', { timeout: 60_000 }, (
     const { calls } = a;
     for (let i = 0; i < 10; i++) await world.client.say({ value: 'x' });
     expect(a.calls).toBe(calls);
+  });
+});
+
+describe('streams', { timeout: 30_000 }, () => {
+  it('are asked to resume where there is more room, if their callers can', async () => {
+    const respread = { perSecond: 1000, tolerancePercent: 0 };
+    const services = { [SERVICE]: { balancing: { respread } } };
+    await using world = await startMoodWorld({ workers: 0, names: ['a', 'b'], config: { services } });
+    const [a, b] = world.moods as [Moody, Moody];
+    b.serves = false;
+    await b.kill();
+    await eventually(async () => expect((await viewOf(world.gateway, b.address))?.state).toBe('connecting'));
+    const leaving = new AbortController();
+    const begin = (headers: Record<string, string>) => {
+      const { signal } = leaving;
+      const stream = world.client.count({ value: -1 }, { headers, signal })[Symbol.asyncIterator]();
+      return { first: stream.next(), rest: stream };
+    };
+    const able = Array.from({ length: 6 }, () => begin({ 'bascule-resumable': '1' }));
+    const others = Array.from({ length: 2 }, () => begin({}));
+    for (const { first } of [...able, ...others]) expect((await first).value).toMatchObject({ value: 'a' });
+
+    await using again = await startMoody('b', Number(b.address.split(':')[1]));
+    const ended = able.map(({ rest }) => failureOf(rest.next()));
+    const resumed = await Promise.any(ended);
+    expect(resumed.code).toBe(Code.Unavailable);
+    expect(resumed.metadata.get('bascule-resume')).toBe('1');
+    await eventually(async () => expect((await viewOf(world.gateway, again.address))?.state).toBe('ready'));
+    const { first, rest } = begin({ 'bascule-resumable': '1' });
+    expect((await first).value).toMatchObject({ value: 'b' });
+    expect((await viewOf(world.gateway, a.address))?.openCalls).toBeGreaterThanOrEqual(2);
+    leaving.abort();
+    await Promise.allSettled([...ended, rest.next(), ...others.map((other) => other.rest.next())]);
   });
 });

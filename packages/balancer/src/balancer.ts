@@ -5,6 +5,7 @@ import type { Member, MemberView } from './member.ts';
 import { Detector } from './outlier/detector.ts';
 import type { LoadReport } from './policy.ts';
 import { Pool } from './pool.ts';
+import { Respreader } from './respread.ts';
 import { Selection } from './selection.ts';
 
 export interface BalancerOptions {
@@ -68,7 +69,9 @@ export function createBalancer(options: BalancerOptions): Balancer {
         pool.tell();
       });
     },
+    onMovable: () => respreader.wake(),
   };
+  const respreader = new Respreader(clock, () => pool.members());
   const pool: Pool = new Pool({ ...options, ledger, onChange: () => selection.invalidate() });
   const selection: Selection = new Selection(options.balancing, {
     ledger,
@@ -78,6 +81,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
 
   function follow(balancing: BalancingPolicy): void {
     detector.configure(balancing.outlier);
+    respreader.configure(balancing.respread);
     const { needsLatency, decayMs } = selection.policy;
     ledger.isTimed = needsLatency || detector.needsLatency;
     ledger.decayMs = decayMs > 0 ? decayMs : DEFAULT_DECAY_MS;
@@ -92,6 +96,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
   function rest(): void {
     detector.close();
     selection.close();
+    respreader.close();
     room?.cancel();
     room = undefined;
   }

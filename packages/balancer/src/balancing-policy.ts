@@ -12,6 +12,8 @@ export interface BalancingPolicy {
   /** Weights of zones, or calls kept in the own zone; undefined looks at no zone. */
   readonly locality?: LocalityPolicy;
   readonly slowStart?: SlowStartPolicy;
+  /** Asks streams that can move to do so when others have fewer; undefined leaves them where they are. */
+  readonly respread?: RespreadPolicy;
   /** Undefined ejects nobody. */
   readonly outlier?: OutlierPolicy;
   /** Undefined uses all endpoints. */
@@ -91,6 +93,14 @@ export type LocalityPolicy =
       /** Share of calls, in percent, to which it applies. Default 100. */
       readonly enabledPercent: number;
     };
+
+/** Only of calls whose callers have said that they can resume elsewhere. */
+export interface RespreadPolicy {
+  /** Calls asked per second, over all endpoints, above 0. Default 10. */
+  readonly perSecond: number;
+  /** How far above its share an endpoint may be, in percent. Default 20. */
+  readonly tolerancePercent: number;
+}
 
 /** Source: Envoy's slow start. */
 export interface SlowStartPolicy {

@@ -1,6 +1,7 @@
 import { Code, type Clock, type Endpoint, type Lease, type Outcome, type Service } from '@bascule/core';
 import type { Member } from './member.ts';
 import type { Detector } from './outlier/detector.ts';
+import type { Movable } from './respread.ts';
 import type { Standing } from './outlier/standing.ts';
 
 /** What leases of a balancer are booked by. Settings change with its policy. */
@@ -20,10 +21,12 @@ export interface Ledger {
   maxOpenCalls: number;
   /** A member that was full is not any more. */
   onRoom(): void;
+  /** A call that can move has begun. */
+  onMovable(): void;
 }
 
 /** A lent member. Can be lent again once it has been released, by whoever holds it. */
-export class MemberLease implements Lease {
+export class MemberLease implements Lease, Movable {
   #member: Member | undefined = undefined;
   #ledger: Ledger | undefined = undefined;
   #endpoint: Endpoint | undefined = undefined;
@@ -33,6 +36,7 @@ export class MemberLease implements Lease {
   #streams = false;
   /** The standing whose probe this call is. */
   #probe: Standing | undefined = undefined;
+  #onMove: (() => void) | undefined = undefined;
 
   /**
    * Books the call on a member that has a link. `streams`: its answer is a stream, whose speed its first message shows.
@@ -73,6 +77,22 @@ export class MemberLease implements Lease {
     if (this.#streams) this.#member?.moved();
   }
 
+  /** The call can go on elsewhere, and `onMove` asks it to, at most once. Only while it is lent. */
+  movable(onMove: () => void): void {
+    const member = this.#member;
+    if (member === undefined) return;
+    this.#onMove = onMove;
+    member.movable.add(this);
+    this.#ledger?.onMovable();
+  }
+
+  askToMove(): void {
+    const onMove = this.#onMove;
+    this.#onMove = undefined;
+    this.#member?.movable.delete(this);
+    onMove?.();
+  }
+
   release(outcome: Outcome): void {
     const member = this.#member;
     if (member === undefined) throw new Error(`the lease of ${this.#endpoint?.instanceId} was released twice`);
@@ -84,6 +104,10 @@ export class MemberLease implements Lease {
       this.#ledger?.detector.record(member, isFailure);
     }
     this.#endProbe(member, isByCaller ? undefined : isFailure);
+    if (this.#onMove !== undefined) {
+      member.movable.delete(this);
+      this.#onMove = undefined;
+    }
     this.#member = undefined;
     this.#startedMs = -1;
     member.giveBack(isFailure);

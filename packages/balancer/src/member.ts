@@ -6,6 +6,7 @@ import { GOOD_STANDING, type Standing } from './outlier/standing.ts';
 import { Tally } from './outlier/tally.ts';
 import type { Ledger } from './lease.ts';
 import type { Candidate, LoadReport } from './policy.ts';
+import type { Crowd, Movable } from './respread.ts';
 
 /** What an operator sees of a member. Plain data. */
 export interface MemberView {
@@ -37,7 +38,7 @@ export interface MemberView {
 }
 
 /** An endpoint in a balancer, with its load and history. */
-export class Member implements Candidate {
+export class Member implements Candidate, Crowd {
   readonly key: string;
   readonly id: string;
   endpoint: Endpoint;
@@ -62,6 +63,7 @@ export class Member implements Candidate {
   usable = false;
   standing: Standing = GOOD_STANDING;
   failuresInARow = 0;
+  readonly movable = new Set<Movable>();
   readonly tally = new Tally();
   readonly latency: Latency;
   readonly reports = createReportBook();

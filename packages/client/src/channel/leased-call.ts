@@ -2,8 +2,11 @@ import { MemberLease } from '@bascule/balancer';
 import {
   CANCELED_OUTCOME,
   Code,
+  callError,
+  getField,
   outcomeOfEnd,
   outcomeOfFail,
+  trailersOf,
   type Body,
   type CallContext,
   type CallError,
@@ -20,6 +23,15 @@ import { MessageCounter } from './message-counter.ts';
 
 /** Callers with less patience must not be able to have endpoints taken out. */
 const FAIR_TIMEOUT_MS = 1_000;
+
+/** Request field of streams whose callers can resume: they may be asked to, see `BalancingPolicy.respread`. */
+const RESUMABLE = 'bascule-resumable';
+
+const MOVED: Fields = [
+  ...trailersOf(callError(Code.unavailable, 'the stream should be resumed: others have more room for it')),
+  'bascule-resume',
+  '1',
+];
 
 const DEADLINE_OUTCOME: Outcome = Object.freeze({ code: Code.deadlineExceeded, by: 'wire', message: '' });
 
@@ -53,7 +65,9 @@ export class LeasedReply extends MemberLease implements Reply {
     this.#readLoad = readLoad;
     if (head.call.method?.kind === 'unary') return new LeasedBody(this, lease.service(head, this), undefined);
     this.#answers = new MessageCounter();
-    return new LeasedBody(this, lease.service(head, this), new MessageCounter());
+    const body = lease.service(head, this);
+    if (getField(head.fields, RESUMABLE) !== undefined) this.movable(() => this.#moveOn(body));
+    return new LeasedBody(this, body, new MessageCounter());
   }
 
   head(head: ResponseHead): void {
@@ -93,6 +107,14 @@ export class LeasedReply extends MemberLease implements Reply {
     if (this.over) return;
     this.#giveBack(reason === 'deadline' && this.#hadTime() ? DEADLINE_OUTCOME : CANCELED_OUTCOME);
     body.cancel(reason);
+  }
+
+  /** Asks the caller to resume elsewhere, where the balancer has more room. */
+  #moveOn(body: Body): void {
+    if (this.over) return;
+    this.#giveBack(CANCELED_OUTCOME);
+    body.cancel('superseded');
+    this.#reply.end(MOVED);
   }
 
   /** Messages of the stream have passed, in either direction. */

@@ -79,7 +79,7 @@ function boundOf(details: Balancing | undefined): { readonly boundPercent?: numb
 }
 
 function resolveDetails(balancing: Balancing, ownZone: string): BalancingSettings {
-  const { slowStart, outlier } = balancing;
+  const { slowStart, outlier, respread } = balancing;
   const { panicPercent, overprovisioningPercent, messagesPerCall } = balancing;
   const { maxOpenCallsPerEndpoint, maxConnections } = balancing;
   return {
@@ -95,6 +95,9 @@ function resolveDetails(balancing: Balancing, ownZone: string): BalancingSetting
         aggression: slowStart.aggression ?? 1,
         minWeightPercent: slowStart.minWeightPercent ?? 10,
       },
+    }),
+    ...(respread !== undefined && {
+      respread: { perSecond: respread.perSecond ?? 10, tolerancePercent: respread.tolerancePercent ?? 20 },
     }),
     ...resolveSubset(balancing),
     // Without the key the default would hold: to switch it off is to say so.

@@ -86,13 +86,16 @@ export function readRequestFields(fields: Fields, names: SlotNames, innerType: s
   return read;
 }
 
-/** `:status` and the like, `connect-*`, and `bascule-*` but for the one by which callers ask why. */
+/** By which callers ask why, and say that their stream can go on elsewhere. */
+const FROM_CALLERS: ReadonlySet<string> = new Set(['bascule-explain', 'bascule-explain-token', 'bascule-resumable']);
+
+/** `:status` and the like, `connect-*`, and `bascule-*` but for what is said to a gateway. */
 function isReserved(name: string): boolean {
   switch (name.charCodeAt(0)) {
     case 0x3a:
       return true;
     case 0x62:
-      return name.startsWith('bascule-') && name !== 'bascule-explain' && name !== 'bascule-explain-token';
+      return name.startsWith('bascule-') && !FROM_CALLERS.has(name);
     case 0x63:
       return name.startsWith('connect-');
     default:
