@@ -39,7 +39,7 @@ export function createServiceClient(service: Service): UniversalClientFn {
           toHeaders(trailers).forEach((value, name) => trailer.append(name, value));
           finish();
         },
-        fail: () => finish(new Error('the dialect layer let a failure through')),
+        fail: ({ message }) => finish(new Error(`the dialect layer let a failure through: ${message}`)),
         grant: (bytes) => credit.grant(bytes),
       },
     );
