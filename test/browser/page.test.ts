@@ -122,7 +122,7 @@ describe('page', { timeout: 60_000 }, () => {
         expect(Math.min(...Object.values(await readBackends(page)))).toBeGreaterThan(3);
         expect(await readNumber(page, 'rate')).toBeGreaterThan(1);
         expect(await readNumber(page, 'p50')).toBeGreaterThan(0);
-      });
+      }, 45_000);
       await eventually(async () => {
         expect(await readNumber(page, 'p99')).toBeGreaterThanOrEqual(await readNumber(page, 'p50'));
       }, 45_000);

@@ -117,7 +117,7 @@ describe('the window of a response', () => {
   test('grows while its reader keeps up, to its bound', async () => {
     await open({ maxStreamWindowBytes: 300_000 });
     const reader = await read(1);
-    for (let i = 0; i < 12; i++) await fill(1);
+    for (let i = 0; i < 24; i++) await fill(1);
     expect(window(1)).toBe(300_000);
     expect(reader.count).toBe(sent.get(1));
     checkBytes(reader);
