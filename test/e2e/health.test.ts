@@ -79,7 +79,9 @@ describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) =
 
   it('leaves open streams alone, and answers unavailable when nobody is left', async () => {
     const healthCheck = { interval: '0.1s', unhealthyThreshold: 1, healthyThreshold: 1 };
-    await using world = await startWithMoods(workers, ['a'], { healthCheck }, { connectTimeout: '0.2s' });
+    // Else checks would not be believed any more when all fail.
+    const policy = { healthCheck, balancing: { panicPercent: 0 } };
+    await using world = await startWithMoods(workers, ['a'], policy, { connectTimeout: '0.2s' });
     const { gateway, client, moods } = world;
     const [a] = moods as [Moody];
     const leaving = new AbortController();
@@ -95,6 +97,19 @@ describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) =
     expect((await viewOf(gateway, a.address))?.openCalls).toBe(1);
     leaving.abort();
     await stream.next().catch(() => undefined);
+  });
+
+  it('does not believe checks any more when most fail', async () => {
+    const healthCheck = { interval: '0.1s', unhealthyThreshold: 1, healthyThreshold: 1 };
+    await using world = await startWithMoods(workers, ['a'], { healthCheck });
+    const { gateway, moods, client } = world;
+    const [a] = moods as [Moody];
+    const load = startLoad(4, (value) => client.say({ value }));
+    a.serves = false;
+    await eventually(async () => expect((await viewOf(gateway, a.address))?.state).toBe('failing'));
+    await untilMore(load);
+    await load.stop();
+    expect(load.failures()).toEqual([]);
   });
 
   it('gives no calls to a backend that says it is too busy', async () => {
