@@ -88,7 +88,8 @@ export class Member implements Candidate, Crowd {
     const { clock, messagesPerCall } = this.#ledger;
     const perSecond = this.#messages.perSecond(clock.nowMs());
     this.#talks = !this.#messages.isIdle;
-    return this.openCalls + perSecond / messagesPerCall;
+    // Whole calls only: a part of one, left of a stream that has ended, would lose every comparison with who is idle.
+    return this.openCalls + Math.floor(perSecond / messagesPerCall);
   }
 
   /** A message of a stream has passed. */

@@ -4,6 +4,7 @@ import { createBalancer, resolveBalancing, type BalancingPolicy } from '../src/i
 import { createLinks, endpointOf, headOf, keyOf } from './rig.ts';
 
 const TIMED = { policy: { name: 'peak-ewma', decayMs: 10_000, initialMs: 30, choiceCount: 2 } } as const;
+const LEAST_REQUEST = { name: 'least-request', choiceCount: 2, fullScanUpTo: 0, activeRequestBias: 1 } as const;
 const FAILED: Outcome = { code: Code.unavailable, by: 'wire', message: '' };
 const LEFT: Outcome = { code: Code.canceled, by: 'caller', message: '' };
 
@@ -84,8 +85,7 @@ describe('latency', () => {
 
 describe('load', () => {
   it('counts messages of streams: the stream that talks is avoided', () => {
-    const leastRequest = { name: 'least-request', choiceCount: 2, fullScanUpTo: 0, activeRequestBias: 1 } as const;
-    const { clock, pick } = setUp({ policy: leastRequest, messagesPerCall: 100 }, ['a', 'b']);
+    const { clock, pick } = setUp({ policy: LEAST_REQUEST, messagesPerCall: 100 }, ['a', 'b']);
     const streams = [pick('bidi_stream'), pick('bidi_stream')];
     const loud = streams[0];
     for (let ms = 0; ms < 2_000; ms += 10) {
@@ -95,6 +95,21 @@ describe('load', () => {
     // 1,000 messages per second are about ten calls.
     const taken = Array.from({ length: 6 }, () => pick().endpoint.instanceId);
     expect(new Set(taken)).toEqual(new Set([streams[1]?.endpoint.instanceId]));
+  });
+
+  it('of a stream that has ended loses no comparison with who is idle', () => {
+    const { clock, pick } = setUp({ messagesPerCall: 100, policy: LEAST_REQUEST }, ['a', 'b']);
+    const stream = pick('bidi_stream');
+    const { instanceId } = stream.endpoint;
+    for (let i = 0; i < 50; i++) stream.moved();
+    stream.release(OK_OUTCOME);
+    clock.advance(500);
+    const picked = Array.from({ length: 200 }, () => {
+      const lease = pick();
+      lease.release(OK_OUTCOME);
+      return lease.endpoint.instanceId;
+    });
+    expect(picked.filter((id) => id === instanceId).length).toBeGreaterThan(50);
   });
 
   it('takes what an endpoint says of itself, by its key', () => {
