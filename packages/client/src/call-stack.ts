@@ -19,9 +19,6 @@ import type { NodeTransportOptions } from './options.ts';
 import type { TransportSettings } from './settings.ts';
 
 const DEFAULT_MAX_PENDING = 1_024;
-/** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
-const MAX_FIRST_MESSAGE_BYTES = 65_536;
-
 /** Limits of each service, with defaults for what the options do not say. */
 export function limitsOf({ limits }: NodeTransportOptions): ServiceLimits {
   return { maxCalls: Infinity, maxPending: DEFAULT_MAX_PENDING, ...limits };
@@ -48,7 +45,7 @@ export function createCallStack(
   return compose(
     [
       createFaultLayer({ clock }),
-      createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
+      createFirstMessageLayer({ clock }),
       createRateLimitLayer({ clock, local: createLocalLimits({ clock }) }),
       createAffinityLayer({ clock }),
       ...(isLimited(limits) ? [createAdmitLayer({ limitsOf: () => limits })] : []),

@@ -13,13 +13,16 @@ import {
 import { HeldCall, type HeldParts } from './held-call.ts';
 
 export interface FirstMessageOptions {
-  /** Longest message looked into, in bytes, without its prefix; calls with a longer one go on without a key. */
-  readonly maxBytes: number;
+  /** Longest message looked into, in bytes, without its prefix; calls with a longer one go on without a key. Default 65,536. */
+  readonly maxBytes?: number;
   /** Longest wait for the message, in ms; after it the call goes on without a key. Default 5,000. */
   readonly maxWaitMs?: number;
   /** Default: real time. */
   readonly clock?: Clock;
 }
+
+/** Keys of limits and hashes stand at the beginning of messages. */
+const DEFAULT_MAX_BYTES = 65_536;
 
 /**
  * Sets `call.firstMessage` for calls whose policy has a key that is a field of the message: holds them until the whole
@@ -28,7 +31,7 @@ export interface FirstMessageOptions {
  * the answer's head before it speaks must not hang. The message is let go of when the answer begins.
  */
 export function createFirstMessageLayer(options: FirstMessageOptions): Layer {
-  const { maxBytes, maxWaitMs = 5_000, clock = systemClock } = options;
+  const { maxBytes = DEFAULT_MAX_BYTES, maxWaitMs = 5_000, clock = systemClock } = options;
   const settings = { maxBytes, maxWaitMs, clock };
   return (next) => (head, reply) => {
     if (!needsMessage(head.call)) return next(head, reply);

@@ -8,11 +8,10 @@ import {
   hash64,
   systemClock,
   type AffinityPolicy,
-  type Endpoint,
   type RequestHead,
   type Service,
 } from '@bascule/core';
-import { createHead, describeServiceContract, startCall } from '@bascule/testing';
+import { createHead, describeServiceContract, endpointOf, startCall } from '@bascule/testing';
 import { createDialectLayer } from '@bascule/wire';
 import { describe, expect, it } from 'vitest';
 import { createAffinityLayer } from '../src/affinity.ts';
@@ -22,24 +21,6 @@ import { createCallee, OK, OK_HEAD } from './rig.ts';
 const HOUR_MS = 3_600_000;
 const STICKY: AffinityPolicy = { keys: [], sticky: { cookie: 'at', ttlMs: HOUR_MS, path: '/' } };
 const BY_COOKIE: AffinityPolicy = { keys: [{ from: 'cookie', name: 'who', ttlMs: 60_001, path: '/a' }] };
-
-function endpoint(instanceId: string): Endpoint {
-  return {
-    instanceId,
-    incarnation: 1,
-    host: '10.0.0.1',
-    port: 1,
-    protocol: 'grpc',
-    codecs: ['proto'],
-    weight: 1,
-    priority: 0,
-    zone: '',
-    services: [],
-    schemaDigest: '',
-    moduleVersion: '',
-    labels: {},
-  };
-}
 
 function setUp(
   affinity: AffinityPolicy | undefined,
@@ -120,7 +101,7 @@ describe('a sticky session', () => {
     const fields = cookie === undefined ? [] : ['cookie', `at=${cookie}`];
     const { call, context, got } = setUp(STICKY, { fields }, clock);
     const wished = context.affinity?.instanceId;
-    if (answeredBy !== undefined) context.endpoint = endpoint(answeredBy);
+    if (answeredBy !== undefined) context.endpoint = endpointOf({ instanceId: answeredBy });
     got()?.reply.head(OK_HEAD);
     const set = getField(call.heads[0]?.fields ?? [], 'set-cookie');
     return { wished, set, value: set === undefined ? undefined : /^at=([^;]*);/.exec(set)?.[1] };
@@ -168,7 +149,7 @@ describe('a sticky session', () => {
 
 describe('cookies in every dialect', () => {
   const callee: Service = (head, reply) => {
-    head.call.endpoint = endpoint('a');
+    head.call.endpoint = endpointOf({ instanceId: 'a' });
     return {
       write() {},
       end() {

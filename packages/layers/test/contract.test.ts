@@ -6,9 +6,8 @@ import {
   type CallContext,
   type Layer,
   type RequestHead,
-  type Service,
 } from '@bascule/core';
-import { createHead, describeServiceContract } from '@bascule/testing';
+import { createHead, describeServiceContract, grantingLater } from '@bascule/testing';
 import {
   createAdmitLayer,
   createDeadlineLayer,
@@ -21,18 +20,6 @@ import {
   createTimeoutFieldLayer,
   createUploadLayer,
 } from '../src/index.ts';
-
-/** The suite's caller takes no grant inside its own `write`; the walk over retry has callers that do. */
-function grantingLater(callee: Service): Service {
-  return (head, reply) =>
-    callee(head, {
-      head: (h) => reply.head(h),
-      write: (bytes) => reply.write(bytes),
-      end: (trailers) => reply.end(trailers),
-      fail: (error) => reply.fail(error),
-      grant: (bytes) => queueMicrotask(() => reply.grant(bytes)),
-    });
-}
 
 const clock = systemClock;
 const budget = createRetryBudget({ clock, percent: 20, reservePerSecond: 10, windowMs: 10_000 });

@@ -1,25 +1,6 @@
-import {
-  createCallContext,
-  systemClock,
-  type CallPolicy,
-  type MethodKind,
-  type RequestHead,
-  type Service,
-} from '@bascule/core';
-import { createHead, describeServiceContract } from '@bascule/testing';
+import { createCallContext, systemClock, type CallPolicy, type MethodKind, type RequestHead } from '@bascule/core';
+import { createHead, describeServiceContract, grantingLater } from '@bascule/testing';
 import { createRetryLayer } from '../src/index.ts';
-
-/** The suite's caller takes no grant inside its own `write`; the walk has callers that do. */
-function grantingLater(callee: Service): Service {
-  return (head, reply) =>
-    callee(head, {
-      head: (h) => reply.head(h),
-      write: (bytes) => reply.write(bytes),
-      end: (trailers) => reply.end(trailers),
-      fail: (error) => reply.fail(error),
-      grant: (bytes) => queueMicrotask(() => reply.grant(bytes)),
-    });
-}
 
 const clock = systemClock;
 const layer = createRetryLayer({ clock, budgetOf: () => ({ deposit() {}, tryWithdraw: () => true }) });

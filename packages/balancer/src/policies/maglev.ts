@@ -7,6 +7,7 @@ import { Work } from './hash-work.ts';
 import { orderById } from './id-order.ts';
 import { maglevTurns } from './maglev-turns.ts';
 import { primeFrom } from './prime.ts';
+import { HASHES } from './upkeep.ts';
 
 /** Envoy's limit. A table takes 4 bytes per entry. */
 const MAX_TABLE_SIZE = 5_000_011;
@@ -32,10 +33,7 @@ export const createMaglev: PolicyFactory<'maglev'> = ({ tableSize, boundPercent 
   const cache = new HashCache<Preference>();
   const size = primeFrom(Math.min(tableSize, MAX_TABLE_SIZE));
   return {
-    needsLatency: false,
-    decayMs: 0,
-    hashes: true,
-    refreshMs: 0,
+    ...HASHES,
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
       cache.turn();
       const owners = yield* fillTable(members, size, cache);

@@ -5,6 +5,7 @@ import { HashPicker, type HashTable } from './hash-picker.ts';
 import { Work } from './hash-work.ts';
 import { runRace, type Winners } from './rendezvous-race.ts';
 import { Scores, slotOf } from './rendezvous-scores.ts';
+import { HASHES } from './upkeep.ts';
 
 /** Up to this many members, all are compared in each pick; for more there is a table. */
 const MAX_COMPARED = 16;
@@ -26,10 +27,7 @@ interface Hash {
 export const createRendezvous: PolicyFactory<'rendezvous'> = ({ boundPercent }) => {
   const cache = new HashCache<Hash>();
   return {
-    needsLatency: false,
-    decayMs: 0,
-    hashes: true,
-    refreshMs: 0,
+    ...HASHES,
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
       cache.turn();
       const work = new Work();

@@ -5,6 +5,7 @@ import { findHash, sortHashes, type HashOrder } from './hash-order.ts';
 import { HashPicker, type HashTable } from './hash-picker.ts';
 import { Work } from './hash-work.ts';
 import { countEntries } from './ring-size.ts';
+import { HASHES } from './upkeep.ts';
 
 /** Envoy's limit. A ring takes 16 bytes per entry. */
 const MAX_RING_SIZE = 8_388_608;
@@ -29,10 +30,7 @@ interface Points {
 export const createRingHash: PolicyFactory<'ring-hash'> = ({ minRingSize, maxRingSize, boundPercent }) => {
   const cache = new HashCache<Points>();
   return {
-    needsLatency: false,
-    decayMs: 0,
-    hashes: true,
-    refreshMs: 0,
+    ...HASHES,
     *prepare<T extends Candidate>(members: readonly T[]): Generator<undefined, Picker<T>> {
       cache.turn();
       const work = new Work();

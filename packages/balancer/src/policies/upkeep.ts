@@ -3,6 +3,9 @@ import type { Policy } from '../policy.ts';
 /** Traits of a policy that looks at weights and open calls only. */
 export const NO_UPKEEP: Omit<Policy, 'prepare'> = { needsLatency: false, decayMs: 0, hashes: false, refreshMs: 0 };
 
+/** Traits of a policy that looks at the key's hash only. */
+export const HASHES: Omit<Policy, 'prepare'> = { ...NO_UPKEEP, hashes: true };
+
 /** Members that a table is built for between two steps: well below a millisecond. */
 export const STEP_MEMBERS = 2_048;
 

@@ -15,6 +15,8 @@ const MAX_SCHEMAS = 512;
 interface Known {
   readonly methods: readonly MethodFacts[];
   readonly fields: Map<string, FieldPath | undefined>;
+  /** Made when the first field is asked for, and then for all: reading it costs as much as reading the methods. */
+  registry: ReturnType<typeof parseSchema> | undefined;
 }
 
 export function createSchemaCache(
@@ -28,7 +30,7 @@ export function createSchemaCache(
     if (before !== undefined) return before;
     const schema = schemaOf(digest);
     if (schema === undefined) return undefined;
-    const read: Known = { methods: readMethods(digest, schema, log), fields: new Map() };
+    const read: Known = { methods: readMethods(digest, schema, log), fields: new Map(), registry: undefined };
     known.set(digest, read);
     if (known.size > MAX_SCHEMAS) known.delete(known.keys().next().value as string);
     return read;
@@ -38,11 +40,15 @@ export function createSchemaCache(
     methodsOf: (digest) => find(digest)?.methods,
     fieldOf(digest, service, method, path) {
       const entry = find(digest);
-      const schema = schemaOf(digest);
       // A schema that could not be read has no methods, and must not be read again for each field.
-      if (entry === undefined || schema === undefined || entry.methods.length === 0) return undefined;
+      if (entry === undefined || entry.methods.length === 0) return undefined;
       const id = `${service}/${method} ${path}`;
-      if (!entry.fields.has(id)) entry.fields.set(id, requestFieldOf(parseSchema(schema), service, method, path));
+      if (!entry.fields.has(id)) {
+        const schema = schemaOf(digest);
+        if (schema === undefined) return undefined;
+        entry.registry ??= parseSchema(schema);
+        entry.fields.set(id, requestFieldOf(entry.registry, service, method, path));
+      }
       return entry.fields.get(id);
     },
   };

@@ -45,16 +45,13 @@ export interface Treatment {
   readonly mirror: Layer;
 }
 
-/** Keys of limits and hashes stand at the beginning of messages; longer ones are not looked into. */
-const MAX_FIRST_MESSAGE_BYTES = 65_536;
-
 export function createTreatment(options: TreatmentOptions): Treatment {
   const { clock, metrics, budgets } = options;
   const limitsOf = (head: RequestHead): ServiceLimits => options.limitsOf(head);
   describe(metrics);
   return {
     fault: createFaultLayer({ clock }),
-    firstMessage: createFirstMessageLayer({ maxBytes: MAX_FIRST_MESSAGE_BYTES, clock }),
+    firstMessage: createFirstMessageLayer({ clock }),
     rateLimit: createRateLimitLayer({
       clock,
       local: options.localLimits,

@@ -5,7 +5,7 @@ import { createBalancer, resolveBalancing } from '@bascule/balancer';
 import { createPick } from '@bascule/client';
 import { systemClock, type RequestHead, type Service } from '@bascule/core';
 import { createLocalLimits, createMetrics } from '@bascule/layers';
-import { createHead, describeServiceContract } from '@bascule/testing';
+import { createHead, describeServiceContract, grantingLater } from '@bascule/testing';
 import { afterAll } from 'vitest';
 import { createBudgets } from '../../src/data/budgets.ts';
 import { createTreatment } from '../../src/data/treatment.ts';
@@ -39,18 +39,6 @@ const POLICIES = {
   staticDir: undefined,
   accessLog: 'off',
 };
-
-/** The suite's caller takes no grant inside its own `write`. */
-function grantingLater(callee: Service): Service {
-  return (head, reply) =>
-    callee(head, {
-      head: (h) => reply.head(h),
-      write: (bytes) => reply.write(bytes),
-      end: (trailers) => reply.end(trailers),
-      fail: (error) => reply.fail(error),
-      grant: (bytes) => queueMicrotask(() => reply.grant(bytes)),
-    });
-}
 
 /** The whole way of a call through a data thread, with the callee in the place of a link. */
 function createWholeStack(callee: Service): Service {

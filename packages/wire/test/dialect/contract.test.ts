@@ -1,22 +1,10 @@
 import { systemClock, type Layer, type Reply, type Service } from '@bascule/core';
-import { describeServiceContract } from '@bascule/testing';
+import { describeServiceContract, grantingLater } from '@bascule/testing';
 import { createGrpcUpstream } from '../../src/dialect/grpc/upstream.ts';
 import { createDialectLayer } from '../../src/dialect/layer.ts';
 
 const other: Service = () => ({ write() {}, end() {}, cancel() {}, grant() {} });
 const dialect: Layer = createDialectLayer({ maxMessageBytes: 4 * 1024 * 1024, other, clock: systemClock });
-
-/** The suite's caller takes no grant inside its own `write`. */
-function grantingLater(callee: Service): Service {
-  return (head, reply) =>
-    callee(head, {
-      head: (h) => reply.head(h),
-      write: (bytes) => reply.write(bytes),
-      end: (trailers) => reply.end(trailers),
-      fail: (error) => reply.fail(error),
-      grant: (bytes) => queueMicrotask(() => reply.grant(bytes)),
-    });
-}
 
 /** What stands outside of the upstream in a gateway: a lease, which drops what comes after a cancel. */
 function droppingLate(next: Service): Service {
