@@ -1,4 +1,5 @@
 import { Code, createRandom, createVirtualClock, OK_OUTCOME, type Lease, type Outcome } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { isInPanic, priorityLoads } from '../src/groups/priority-loads.ts';
 import {
@@ -10,8 +11,7 @@ import {
 } from '../src/index.ts';
 import { createLinks, endpointOf, headOf, keyOf, type TestLink } from './rig.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_121);
-const STEPS = 20_000 * Number(process.env['FUZZ_RUNS'] ?? 1);
+const { seed: SEED, numRuns: STEPS } = fuzzing(20_000);
 
 const SPECS: readonly PolicySpec[] = [
   { name: 'round-robin', weighted: true },

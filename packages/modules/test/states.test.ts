@@ -1,4 +1,5 @@
 import { createRandom } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import type { VersionRecord } from '../src/history.ts';
 import { transitionRollout, type Live, type RolloutState } from '../src/rollout-state.ts';
@@ -36,7 +37,7 @@ describe('state of a worker', () => {
   });
 
   it('never comes back from its end, whatever happens', () => {
-    const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+    const seed = fuzzing(1).seed;
     const random = createRandom(seed);
     const types = ['loaded', 'died', 'restarting', 'retired', 'drained', 'closed'] as const;
     for (let walk = 0; walk < 500; walk++) {
@@ -45,9 +46,9 @@ describe('state of a worker', () => {
       for (let step = 0; step < 12; step++) {
         const type = types[Math.floor(random() * types.length)] ?? 'closed';
         const next = transitionWorker(state, type === 'died' ? { type, reason: 'why' } : { type });
-        if (over) expect(next, `seed ${seed}`).toBe(state);
+        if (over) expect(next, `FUZZ_SEED=${seed}`).toBe(state);
         // Restarts count starts after the first, and nothing else.
-        expect(next.restarts - state.restarts, `seed ${seed}`).toBe(
+        expect(next.restarts - state.restarts, `FUZZ_SEED=${seed}`).toBe(
           type === 'restarting' && state.state === 'crashed' ? 1 : 0,
         );
         state = next;

@@ -1,9 +1,10 @@
 import { createRandom, createVirtualClock, OK_OUTCOME, type Clock } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createBalancer, resolveBalancing, type BalancingPolicy, type PolicySpec } from '../../src/index.ts';
 import { createLinks, endpointOf, headOf, keyOf } from '../rig.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_121);
+const { seed: SEED } = fuzzing(1);
 
 /** A virtual clock on which looking at the time takes some of it, so that plans are made in many slices. */
 function createBusyClock(costMs: number) {

@@ -1,9 +1,10 @@
 import { createVirtualClock, OK_OUTCOME, type Endpoint } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createBalancer, resolveBalancing, type BalancingPolicy } from '../../src/index.ts';
 import { createLinks, endpointOf, headOf } from '../rig.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_121);
+const { seed: SEED } = fuzzing(1);
 
 function setUp(endpoints: readonly Endpoint[], overrides: Partial<BalancingPolicy> = {}) {
   const links = createLinks();

@@ -47,7 +47,7 @@ export function requestOf(key: string, ...out: readonly Candidate[]): PickReques
   return { hashHigh: high, hashLow: low, nowMs: 0, isOut };
 }
 
-/** Keys that differ from run to run, but for a FUZZ_SEED. */
+/** Keys that FUZZ_SEED changes. */
 export const SEED = fuzzing(1).seed;
 export const keys = (count: number): string[] => Array.from({ length: count }, (_, index) => `${SEED}:user-${index}`);
 

@@ -1,9 +1,10 @@
 import { Code, createRandom, createVirtualClock, OK_OUTCOME, type Outcome } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createBalancer, DEFAULT_OUTLIER, resolveBalancing, type OutlierPolicy } from '../../src/index.ts';
 import { createLinks, endpointOf, headOf } from '../rig.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_121);
+const { seed: SEED } = fuzzing(1);
 const FAILED: Outcome = { code: Code.unavailable, by: 'callee', message: '' };
 
 /** 50 calls per second for `seconds`, by the share of calls that each endpoint fails at that second. */

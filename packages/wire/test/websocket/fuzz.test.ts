@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { echoCallee } from '../../../../test/support/src/contract-callees.ts';
-import { createHead } from '@bascule/testing';
+import { createHead, fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import { call } from './client.ts';
 import { encode } from './frames.ts';
 import { startSockets } from './support.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const { seed: SEED } = fuzzing(1);
 const WAIT = { timeout: 5_000, interval: 2 };
 
 const id = fc.integer({ min: 0, max: 6 });
@@ -30,32 +30,36 @@ const messages = fc.array(
   { minLength: 1, maxLength: 6 },
 );
 
-it(`survives any frames, and ends all their calls (FUZZ_SEED=${SEED})`, { timeout: 60_000 }, async () => {
-  const { connect, listener } = await startSockets(echoCallee());
-  const unhandled: unknown[] = [];
-  const note = (error: unknown): void => void unhandled.push(error);
-  process.on('uncaughtException', note);
-  onTestFinished(() => void process.off('uncaughtException', note));
-  await fc.assert(
-    fc.asyncProperty(messages, async (sent) => {
-      const client = await connect();
-      for (const { frames, cut } of sent) {
-        const message = Buffer.concat(frames);
-        client.webSocket.send(cut === null ? message : message.subarray(0, cut));
-      }
-      // Whatever it made of them, it answers the close frame.
-      client.webSocket.close();
-      await client.closed;
-      await expect.poll(() => listener.openCalls(), WAIT).toBe(0);
-    }),
-    { seed: SEED, numRuns: 300 },
-  );
-  expect(unhandled).toEqual([]);
-  const good = await connect();
-  expect((await call(good, createHead(), new Uint8Array(0))).code).toBe(0);
-});
+it(
+  `survives any frames, and ends all their calls (FUZZ_SEED=${SEED})`,
+  { timeout: fuzzTimeoutMs(60_000) },
+  async () => {
+    const { connect, listener } = await startSockets(echoCallee());
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('uncaughtException', note);
+    onTestFinished(() => void process.off('uncaughtException', note));
+    await fc.assert(
+      fc.asyncProperty(messages, async (sent) => {
+        const client = await connect();
+        for (const { frames, cut } of sent) {
+          const message = Buffer.concat(frames);
+          client.webSocket.send(cut === null ? message : message.subarray(0, cut));
+        }
+        // Whatever it made of them, it answers the close frame.
+        client.webSocket.close();
+        await client.closed;
+        await expect.poll(() => listener.openCalls(), WAIT).toBe(0);
+      }),
+      fuzzing(300),
+    );
+    expect(unhandled).toEqual([]);
+    const good = await connect();
+    expect((await call(good, createHead(), new Uint8Array(0))).code).toBe(0);
+  },
+);
 
-it(`survives any bytes behind the handshake (FUZZ_SEED=${SEED})`, { timeout: 60_000 }, async () => {
+it(`survives any bytes behind the handshake (FUZZ_SEED=${SEED})`, { timeout: fuzzTimeoutMs(60_000) }, async () => {
   const { connect, listener } = await startSockets(echoCallee());
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
@@ -65,6 +69,6 @@ it(`survives any bytes behind the handshake (FUZZ_SEED=${SEED})`, { timeout: 60_
       await client.closed;
       await expect.poll(() => listener.openCalls(), WAIT).toBe(0);
     }),
-    { seed: SEED, numRuns: 150 },
+    fuzzing(150),
   );
 });

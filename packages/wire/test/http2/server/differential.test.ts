@@ -3,12 +3,11 @@ import { connect, type ClientHttp2Session } from 'node:http2';
 import * as fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock, type Service } from '@bascule/core';
+import { fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import { TEST_TLS } from '@bascule/testing/tls';
 import { listen } from '../../../src/listener.ts';
 
-/** Replay with FUZZ_SEED=<seed printed by the failure>. */
-const FIXED = process.env['FUZZ_SEED'];
-const SEED = FIXED === undefined ? Math.trunc(Math.random() * 1e9) : Number(FIXED);
+const FUZZING = fuzzing(30);
 
 /** Says back what it was sent: fields with an `x-` as head and as trailers, content as content. */
 const echoing: Service = (head, reply) => {
@@ -91,8 +90,8 @@ test.each([
   ['h2c without a table', {}, 0],
   ['TLS', { tls: TEST_TLS }, 4_096],
 ])(
-  `whatever nghttp2 sends comes back through it, %s (seed ${SEED})`,
-  { timeout: 60_000 },
+  `whatever nghttp2 sends comes back through it, %s (FUZZ_SEED=${FUZZING.seed})`,
+  { timeout: fuzzTimeoutMs(60_000) },
   async (_name, tls, table) => {
     const listener = await listen({ host: '127.0.0.1', port: 0, clock: systemClock, service: echoing, ...tls });
     onTestFinished(() => listener.close(0));
@@ -104,7 +103,7 @@ test.each([
       fc.asyncProperty(fc.array(exchange, { minLength: 1, maxLength: 12 }), async (exchanges) => {
         await Promise.all(exchanges.map((each) => ask(session, each)));
       }),
-      { seed: SEED, numRuns: 30 },
+      FUZZING,
     );
     expect(listener.openCalls()).toBe(0);
   },

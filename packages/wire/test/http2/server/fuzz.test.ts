@@ -4,15 +4,13 @@ import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createRandom, systemClock, type Reply, type Service } from '@bascule/core';
+import { fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import { listen } from '../../../src/listener.ts';
 import { frame, uint32 } from '../frame.ts';
 import { END_HEADERS, END_STREAM, Kind, open, PADDED, PRIORITY, request } from './rig.ts';
 
-const RUNS = 300;
+const FUZZING = fuzzing(300);
 const STREAMS = 6;
-/** Replay with FUZZ_SEED=<seed printed by the failure>. */
-const FIXED = process.env['FUZZ_SEED'];
-const SEED = FIXED === undefined ? Math.trunc(Math.random() * 1e9) : Number(FIXED);
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 /** What a service may do with a call, chosen by its path; it breaks the law as well. */
@@ -146,33 +144,37 @@ function checkFrames(all: Buffer): Set<number> {
   return kinds;
 }
 
-test(`no bytes of a client crash a listener or leave a call behind (seed ${SEED})`, { timeout: 60_000 }, async () => {
-  const notes = { doubleEnds: 0 };
-  const warnings: string[] = [];
-  const onWarning = (warning: Error): void => void warnings.push(String(warning.stack));
-  process.on('warning', onWarning);
-  const listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    clock: systemClock,
-    service: createWildService(notes),
-  });
-  const kinds = new Set<number>();
-  try {
-    await fc.assert(
-      fc.asyncProperty(conversation, async (each) => {
-        for (const kind of await talk(listener.port, each)) kinds.add(kind);
-      }),
-      { seed: SEED, numRuns: RUNS, endOnFailure: true },
-    );
-    await expect.poll(() => listener.openCalls(), { timeout: 10_000 }).toBe(0);
-    expect(notes.doubleEnds).toBe(0);
-    await nextTurn();
-    expect(warnings).toEqual([]);
-    // A fuzzer that only ever kills the connection tests nothing else.
-    expect([...kinds].toSorted((a, b) => a - b)).toEqual([0, 1, 3, 4, 6, 7, 8]);
-  } finally {
-    process.off('warning', onWarning);
-    await listener.close(0);
-  }
-});
+test(
+  `no bytes of a client crash a listener or leave a call behind (FUZZ_SEED=${FUZZING.seed})`,
+  { timeout: fuzzTimeoutMs(60_000) },
+  async () => {
+    const notes = { doubleEnds: 0 };
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(String(warning.stack));
+    process.on('warning', onWarning);
+    const listener = await listen({
+      host: '127.0.0.1',
+      port: 0,
+      clock: systemClock,
+      service: createWildService(notes),
+    });
+    const kinds = new Set<number>();
+    try {
+      await fc.assert(
+        fc.asyncProperty(conversation, async (each) => {
+          for (const kind of await talk(listener.port, each)) kinds.add(kind);
+        }),
+        { ...FUZZING, endOnFailure: true },
+      );
+      await expect.poll(() => listener.openCalls(), { timeout: 10_000 }).toBe(0);
+      expect(notes.doubleEnds).toBe(0);
+      await nextTurn();
+      expect(warnings).toEqual([]);
+      // A fuzzer that only ever kills the connection tests nothing else.
+      expect([...kinds].toSorted((a, b) => a - b)).toEqual([0, 1, 3, 4, 6, 7, 8]);
+    } finally {
+      process.off('warning', onWarning);
+      await listener.close(0);
+    }
+  },
+);
