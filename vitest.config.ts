@@ -14,8 +14,10 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // What a test waits for comes in milliseconds, and on a busy machine in seconds: only what never comes may fail.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     // A leaked rejection fails the run: it would be a lost error in production.
     dangerouslyIgnoreUnhandledErrors: false,
   },

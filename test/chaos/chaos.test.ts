@@ -40,7 +40,7 @@ it(`keeps its word under chaos (CHAOS_SEED=${SEED})`, { timeout: SECONDS * 1000 
     const leased = members.filter((member) => member.openCalls > 0).map(({ key, openCalls }) => `${key} ${openCalls}`);
     return { leased, openCalls, counted: series.map(({ labels, value }) => `${labels.join(' ')} ${value}`) };
   };
-  await expect.poll(openOf, { timeout: 6_000 }).toEqual({ leased: [], openCalls: 0, counted: [] });
+  await expect.poll(openOf).toEqual({ leased: [], openCalls: 0, counted: [] });
   const { started, ended, failed, cancelled } = rig.tally;
   const summary = `CHAOS_SEED=${SEED} ${JSON.stringify({ ...rig.tally, ...journal.ends, heapMb: maxHeap >> 20 })}`;
   process.stdout.write(`${summary}\n`);

@@ -37,10 +37,10 @@ describe.skipIf(!go)('a backend of grpc-go', { timeout: 240_000 }, () => {
     await using gateway = await startTestGateway({ workers: 0 });
     {
       await using _server = await startGrpcGo(program, await registrationAt(gateway));
-      await expect.poll(() => statesOf(gateway), { timeout: 10_000 }).toEqual(['echo-go ready']);
+      await expect.poll(() => statesOf(gateway)).toEqual(['echo-go ready']);
       expect(await callWithGrpcGo(program, gateway.apiPort)).toMatchObject(SEEN_BY_GRPC_GO);
     }
-    await expect.poll(() => statesOf(gateway), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => statesOf(gateway)).toEqual([]);
     expect(await causesOf(gateway)).toEqual(['echo-go deregistered']);
   });
 
@@ -49,7 +49,7 @@ describe.skipIf(!go)('a backend of grpc-go', { timeout: 240_000 }, () => {
     await using server = await startGrpcGo(program, await registrationAt(gateway));
     // Beyond its TTL of 3 s only renewals keep it.
     const { operator } = gateway;
-    await expect.poll(() => statesOf(gateway), { timeout: 10_000 }).toEqual(['echo-go ready']);
+    await expect.poll(() => statesOf(gateway)).toEqual(['echo-go ready']);
     const { endpoints } = await operator.admin.listEndpoints({});
     await expect
       .poll(async () => Date.now() - Number(endpoints[0]?.incarnation ?? 0n), { timeout: 20_000 })

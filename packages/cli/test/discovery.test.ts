@@ -90,10 +90,10 @@ describe('register', () => {
     const args = ['--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`, '--label', 'language=js'];
     const registered = begin('register', ...args, '--', process.execPath, '-e', PROGRAM, String(port));
     await expect
-      .poll(() => asJson(url), { timeout: 15_000 })
+      .poll(() => asJson(url))
       .toMatchObject([{ instanceId: `127.0.0.1:${port}`, labels: { language: 'js' } }]);
     registered.child.kill('SIGTERM');
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => asJson(url)).toEqual([]);
     const ended = await registered.ended;
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('asked to end') });
     expect(ended.stderr).toContain(`: deregistered 127.0.0.1:${port}`);
@@ -122,7 +122,7 @@ describe('register', () => {
     const port = await freePort();
     const args = ['--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`];
     const registered = begin('register', ...args, '--', process.execPath, '-e', PROGRAM, String(port));
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => asJson(url)).toHaveLength(1);
     registered.child.kill('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 50));
     registered.child.kill('SIGINT');
@@ -132,7 +132,7 @@ describe('register', () => {
   test('names an IPv6 address so that registries take it', async () => {
     const url = await startRegistry();
     begin('register', '--at', url, '--service', SERVICE, '--address', '[::1]:5001', '--check', 'none');
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
+    await expect.poll(() => asJson(url)).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
     expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' [::1]:5001 ');
   });
 
@@ -159,11 +159,11 @@ describe('register', () => {
     const port = await freePort();
     const listening = createServer().listen(port, '127.0.0.1');
     begin('register', '--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`);
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => asJson(url)).toHaveLength(1);
     await new Promise((resolve) => listening.close(resolve));
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toMatchObject([{ health: 'failing' }]);
+    await expect.poll(() => asJson(url)).toMatchObject([{ health: 'failing' }]);
     const again = createServer().listen(port, '127.0.0.1');
-    await expect.poll(async () => (await asJson(url))[0]?.health, { timeout: 15_000 }).toBeUndefined();
+    await expect.poll(async () => (await asJson(url))[0]?.health).toBeUndefined();
     await new Promise((resolve) => again.close(resolve));
   });
 
@@ -180,7 +180,7 @@ describe('register', () => {
       `console.log(process.pid);${PROGRAM}`,
       String(port),
     );
-    await expect.poll(() => asJson(url), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => asJson(url)).toHaveLength(1);
     process.kill(Number(killed.stdout().split('\n')[0]), 'SIGKILL');
     expect((await killed.ended).code).toBe(137);
     expect(await asJson(url)).toEqual([]);

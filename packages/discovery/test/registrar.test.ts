@@ -54,12 +54,12 @@ describe('a registrar', () => {
     const { registrar, types } = registerAt(first.port, clock);
     await expect.poll(() => types()).toContain('retrying');
     const second = await startRegistry({ clock: createVirtualClock(), port: first.port });
-    await expect.poll(() => (clock.advance(5_000), types()), { timeout: 5_000 }).toContain('registered');
+    await expect.poll(() => (clock.advance(5_000), types())).toContain('registered');
     await registrar.registered;
     await second.kill();
     await startRegistry({ clock: createVirtualClock(), port: first.port });
     await expect
-      .poll(() => (clock.advance(1_000), types().filter((type) => type !== 'retrying')), { timeout: 5_000 })
+      .poll(() => (clock.advance(1_000), types().filter((type) => type !== 'retrying')))
       .toEqual(['registered', 'lease-lost', 'registered']);
     expect(await ids(first.port)).toEqual(['places-1#1']);
   });

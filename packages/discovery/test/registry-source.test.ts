@@ -32,9 +32,8 @@ async function register(
 }
 
 const connected = (source: { status(): { state: string } }) =>
-  expect.poll(() => source.status().state, { timeout: 5_000 }).toBe('connected');
-const stale = (source: { status(): { state: string } }) =>
-  expect.poll(() => source.status().state, { timeout: 5_000 }).toBe('stale');
+  expect.poll(() => source.status().state).toBe('connected');
+const stale = (source: { status(): { state: string } }) => expect.poll(() => source.status().state).toBe('stale');
 
 describe('following a registry', () => {
   it('tells inserts, updates and removals with their cause', async () => {

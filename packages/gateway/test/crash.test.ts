@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startGateway, type Gateway, type LogEvent } from '../src/index.ts';
 
 const STUBS = fileURLToPath(new URL('../../../apps/backend/gen/demo/ranking/v1/ranking_pb.ts', import.meta.url));
@@ -72,14 +72,14 @@ describe.each([0, 2])('a module that exits in a handler, with %i workers', (work
     const { gateway, notes, runs } = await startWithModule(workers);
     expect(await call(gateway, 'Vote', 'before')).toEqual({ status: 200, body: { callId: 'before' } });
     const hanging = call(gateway, 'Vote', 'hang');
-    await vi.waitFor(async () => expect(await notes()).toContain('hang'));
+    await expect.poll(() => notes()).toContain('hang');
     const lost = { status: 503, body: expect.objectContaining({ code: 'unavailable' }) as object };
     expect(await call(gateway, 'Vote', 'exit')).toEqual(lost);
     expect(runs()).toBe(0);
     const after = ['a', 'b', 'c'].flatMap((id) => [call(gateway, 'Vote', `vote-${id}`), call(gateway, 'Rank', id)]);
     expect(await hanging).toEqual(lost);
     expect((await Promise.all(after)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);
-    await vi.waitFor(() => expect(runs()).toBe(1));
+    await expect.poll(() => runs()).toBe(1);
     expect((await notes()).sort()).toEqual(['before', 'exit', 'hang', 'vote-a', 'vote-b', 'vote-c']);
   });
 });

@@ -1,6 +1,6 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { makeFolder, makeRanking, rankingSource, writeFiles } from './support/fixtures.ts';
 import { startRig } from './support/rig.ts';
 import { countWorkers } from './support/threads.ts';
@@ -64,7 +64,7 @@ describe('restore', () => {
     const countPorts = (): number => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const settled = async (version: string): Promise<number> => {
       await rig.logged((event) => event.message === 'a module version ended' && event.version === version);
-      await vi.waitFor(() => expect(countWorkers()).toBe(1));
+      await expect.poll(() => countWorkers()).toBe(1);
       return countPorts();
     };
     for (const patch of [1, 2]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
@@ -72,7 +72,7 @@ describe('restore', () => {
     for (const patch of [3, 4, 5]) await rig.modules.deploy({ path: await makeRanking(`1.0.${patch}`), source: 'v' });
     await settled('1.0.4');
     // The ports of a worker close some turns after it has left: a leak is what stays.
-    await vi.waitFor(() => expect(countPorts()).toBeLessThanOrEqual(ports));
+    await expect.poll(() => countPorts()).toBeLessThanOrEqual(ports);
     expect(rig.modules.versions().map(({ version }) => version)).toEqual(['1.0.5', '1.0.4', '1.0.3']);
     expect((await readdir(join(stateDir, 'modules/store'))).length).toBeLessThanOrEqual(3);
   });
@@ -97,7 +97,7 @@ describe('close', () => {
     await rig.modules.deploy({ path: await makeRanking('1.0.0'), source: 'v1' });
     await rig.modules.deploy({ path: await makeRanking('2.0.0'), source: 'v2' });
     expect((await rig.rank('a')).response?.version).toBe('2.0.0');
-    await vi.waitFor(() => expect(countWorkers()).toBe(2));
+    await expect.poll(() => countWorkers()).toBe(2);
     await rig.close();
     expect(countWorkers()).toBe(0);
   });

@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import { systemClock } from '@bascule/core';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createBundler } from '../src/bundle.ts';
 import { DEFAULT_LIMITS } from '../src/limits.ts';
 import type { LogEvent } from '../src/log.ts';
@@ -10,7 +10,7 @@ import { buildWorkerCode } from '../src/worker-code.ts';
 import { makeFolder } from './support/fixtures.ts';
 import { countWorkers } from './support/threads.ts';
 
-const expectWorkers = (count: number): Promise<void> => vi.waitFor(() => expect(countWorkers()).toBe(count));
+const expectWorkers = (count: number): Promise<void> => expect.poll(() => countWorkers()).toBe(count);
 
 async function buildCode(folder: string, maxBytes: number): Promise<{ code: URL; log: LogEvent[] }> {
   const bundler = createBundler(maxBytes);

@@ -78,7 +78,7 @@ describe('a server with a registry', () => {
   it('registers by token only', async () => {
     const { client, url } = await startRegistry('s3cret');
     const { events, types } = await start({ routes: createDemo().routes, registry: { url, token: 'wrong' } });
-    await expect.poll(() => types(), { timeout: 10_000 }).toContain('retrying');
+    await expect.poll(() => types()).toContain('retrying');
     expect(events[0]).toMatchObject({ error: expect.stringMatching(/token/) as string });
     const { server } = await start({ routes: createDemo().routes, registry: { url, token: 's3cret' } });
     await server.registered;
@@ -89,7 +89,7 @@ describe('a server with a registry', () => {
     const { url, server: registryServer } = await startRegistry();
     await registryServer.close();
     const { server, types } = await start({ routes: createDemo().routes, registry: { url } });
-    await expect.poll(() => types(), { timeout: 10_000 }).toContain('retrying');
+    await expect.poll(() => types()).toContain('retrying');
     const client = createClient(RankingService, connectTo(server.port));
     expect(await client.rank({ callId: 'alone' })).toMatchObject({ callId: 'alone' });
     await server.close();
@@ -113,9 +113,7 @@ describe('the end of a server', () => {
     let isClosed = false;
     const closed = server.close().then(() => (isClosed = true));
     const refused = createClient(RankingService, connectTo(server.port));
-    await expect
-      .poll(() => refused.rank({}).then(String, ({ code }: { code: Code }) => code), { timeout: 5_000 })
-      .toBe(Code.Unavailable);
+    await expect.poll(() => refused.rank({}).then(String, ({ code }: { code: Code }) => code)).toBe(Code.Unavailable);
     expect(isClosed).toBe(false);
     proceed.resolve();
     expect((await stream.next()).value).toMatchObject({ ranked: { name: 'after' } });

@@ -1,7 +1,7 @@
 const PAUSE_MS = 15;
 
 /** How long a condition may take on a busy machine before it counts as never. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
 /** Tries `check` until it no longer throws, and gives its result; after `patienceMs` its last error is the failure. */
 export async function eventually<T>(check: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {

@@ -48,7 +48,7 @@ export interface ContractOptions {
   readonly largeBytes?: number;
 }
 
-const WAIT = { timeout: 5_000, interval: 2 };
+const WAIT = { interval: 2 };
 const TEST_TIMEOUT_MS = 10_000;
 
 /**

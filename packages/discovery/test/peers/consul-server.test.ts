@@ -89,7 +89,7 @@ describe.skipIf(!canStart('consul'))('a Consul of others', () => {
     ];
     for (const [path, body, expected] of steps) {
       await hand.put(path, body);
-      await expect.poll(state, { timeout: 10_000 }).toEqual(expected);
+      await expect.poll(state).toEqual(expected);
     }
     expect([seen.removals(), seen.broken]).toEqual([[], []]);
   });

@@ -132,11 +132,11 @@ describe.skipIf(!canStart('etcd'))('etcd', () => {
     await opened.register(url, createEndpoint(1), { ttlMs: 2_000 });
     const key = `${prefix}/endpoints/places-1`;
     const isThere = async (): Promise<boolean> => (await keys.get(key))?.value.includes('places-1') === true;
-    await expect.poll(isThere, { timeout: 10_000 }).toBe(true);
+    await expect.poll(isThere).toBe(true);
     await keys.erase(key);
-    await expect.poll(isThere, { timeout: 10_000 }).toBe(true);
+    await expect.poll(isThere).toBe(true);
     await keys.put(key, 'garbage');
-    await expect.poll(isThere, { timeout: 10_000 }).toBe(true);
+    await expect.poll(isThere).toBe(true);
   });
 
   it('leaves nothing but the word of who left', async () => {

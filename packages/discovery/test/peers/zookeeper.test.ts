@@ -89,7 +89,7 @@ describe.skipIf(!canStart('zookeeper'))('ZooKeeper', () => {
       await until('it is connected again', () => relay.connections === 1);
     }
     registrar.update({ weight: 3 });
-    await expect.poll(() => nodes.get(`${root}/endpoints/places-1`), { timeout: 10_000 }).toContain('"weight":3');
+    await expect.poll(() => nodes.get(`${root}/endpoints/places-1`)).toContain('"weight":3');
     expect(await ephemerals()).toEqual(before);
     expect(events.map(({ type }) => type)).not.toContain('lease-lost');
   });

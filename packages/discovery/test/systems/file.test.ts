@@ -123,9 +123,9 @@ function follow(options: { url?: string; baseDir?: string; clock?: Clock; servic
 }
 
 const sees = (seen: Recorded, ...endpoints: Endpoint[]) =>
-  expect.poll(() => seen.told(), { timeout: 10_000, interval: 10 }).toEqual(endpoints);
+  expect.poll(() => seen.told(), { interval: 10 }).toEqual(endpoints);
 const staleWith = (seen: Recorded, words: string) =>
-  expect.poll(() => seen.source.status().error ?? '', { timeout: 10_000, interval: 10 }).toContain(words);
+  expect.poll(() => seen.source.status().error ?? '', { interval: 10 }).toContain(words);
 
 describe('what a file may say', () => {
   it.each([

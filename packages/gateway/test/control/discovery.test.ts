@@ -93,7 +93,7 @@ describe('discovery', () => {
     expect(addressesOf(running)).toBe('a:1 b:2');
     await writeFile(`${file}.new`, listOf('b:2', 'c:3', 'd:4'));
     await rename(`${file}.new`, file);
-    await expect.poll(() => addressesOf(running), { timeout: 10_000 }).toBe('b:2 c:3 d:4');
+    await expect.poll(() => addressesOf(running)).toBe('b:2 c:3 d:4');
   });
 
   it('lets go of who was taken out of a file while nobody looked', async () => {
@@ -167,7 +167,7 @@ describe('discovery', () => {
     await running.update(settingsOf(of('url: "file:lists.yaml", name: one')));
     expect(addressesOf(running)).toBe('a:1 b:2');
     await writeFile(file, 'endpoints: [{address: "b:2", services: [a.B]}]');
-    await expect.poll(() => addressesOf(running), { timeout: 10_000 }).toBe('b:2');
+    await expect.poll(() => addressesOf(running)).toBe('b:2');
   });
 
   it('lets a source go at once when nobody takes its place', async () => {

@@ -2,7 +2,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { create } from '@bufbuild/protobuf';
 import { createVirtualClock, endpointKey, type Endpoint } from '@bascule/core';
 import { ConfigSchema } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { resolveSettings } from '../../src/config/settings.ts';
 import { compileSnapshot } from '../../src/control/compile.ts';
 import { createPublisher } from '../../src/control/publisher.ts';
@@ -210,7 +210,7 @@ describe('publisher', () => {
     await publisher.attach(async () => noteTaker(stuck, gate.promise));
     await publisher.attach(async () => noteTaker(other));
     const first = publisher.publish();
-    await vi.waitFor(() => expect(other).toHaveLength(1));
+    await expect.poll(() => other).toHaveLength(1);
     clock.advance(9_999);
     expect(late).toEqual([]);
     clock.advance(1);
@@ -221,7 +221,7 @@ describe('publisher', () => {
     expect(other.map((line) => Number.parseInt(line, 10))).toEqual([3, 4]);
     expect(stuck).toEqual([]);
     gate.resolve();
-    await vi.waitFor(() => expect(late).toEqual([true, false]));
+    await expect.poll(() => late).toEqual([true, false]);
     await publisher.publish();
     expect(stuck.map((line) => Number.parseInt(line, 10))).toEqual([3, 4, 5]);
     expect(clock.pending()).toBe(0);

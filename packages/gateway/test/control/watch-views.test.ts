@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { createVirtualClock } from '@bascule/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DiscoveryViewData } from '../../src/admin/views.ts';
 import { createViewWatch } from '../../src/control/watch-views.ts';
 import { PLACES, viewOf } from '../admin/samples.ts';
@@ -46,13 +46,13 @@ describe('watching views', () => {
     const { state, watch, news, advance, listeners, clock } = rig();
     const leaving = new AbortController();
     const { seen, ended } = follow(watch.watch(leaving.signal));
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     state.view = viewOf({ ...PLACES, state: 'failing' });
     news();
     await advance(249);
     expect(seen).toHaveLength(1);
     await advance(1);
-    await vi.waitFor(() => expect(seen.at(-1)?.endpoints[0]?.state).toBe('failing'));
+    await expect.poll(() => seen.at(-1)?.endpoints[0]?.state).toBe('failing');
     leaving.abort();
     await ended;
     expect([listeners.size, clock.pending()]).toEqual([0, 0]);
@@ -61,16 +61,16 @@ describe('watching views', () => {
   it('shows what nobody tells of within a second, and counts of calls alone are no change', async () => {
     const { state, watch, advance } = rig();
     const { seen, ended } = follow(watch.watch(new AbortController().signal));
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     state.view = viewOf({ ...PLACES, calls: 11, openCalls: 5, failures: 2 });
     await advance(250);
     await advance(750);
-    await vi.waitFor(() => expect(state.looks).toBe(2));
+    await expect.poll(() => state.looks).toBe(2);
     expect(seen).toHaveLength(1);
     state.view = viewOf({ ...PLACES, state: 'connecting' });
     await advance(250);
     await advance(750);
-    await vi.waitFor(() => expect(seen).toHaveLength(2));
+    await expect.poll(() => seen).toHaveLength(2);
     watch.close();
     await ended;
   });
@@ -78,11 +78,11 @@ describe('watching views', () => {
   it('wakes for news between two looks', async () => {
     const { state, watch, news, advance } = rig();
     const { seen, ended } = follow(watch.watch(new AbortController().signal));
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     await advance(250);
     state.view = viewOf();
     news();
-    await vi.waitFor(() => expect(seen).toHaveLength(2));
+    await expect.poll(() => seen).toHaveLength(2);
     watch.close();
     await ended;
   });
@@ -98,7 +98,7 @@ describe('watching views', () => {
       news();
       await advance(250);
     }
-    for (const { seen } of others) await vi.waitFor(() => expect(seen).toHaveLength(4));
+    for (const { seen } of others) await expect.poll(() => seen).toHaveLength(4);
     expect(state.looks).toBe(4);
     const second = (await slow.next()).value as DiscoveryViewData;
     expect(second.endpoints[0]?.state).toBe('draining');
@@ -110,7 +110,7 @@ describe('watching views', () => {
   it('ends for all who wait when it cannot look, and begins anew for the next', async () => {
     const { state, watch, advance, clock } = rig();
     const { seen, ended } = follow(watch.watch(new AbortController().signal));
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     state.view = new Error('a thread has ended');
     const failed = expect(ended).rejects.toThrow('a thread has ended');
     await advance(1_000);
@@ -118,7 +118,7 @@ describe('watching views', () => {
     expect(clock.pending()).toBe(0);
     state.view = viewOf(PLACES);
     const next = follow(watch.watch(new AbortController().signal));
-    await vi.waitFor(() => expect(next.seen).toHaveLength(1));
+    await expect.poll(() => next.seen).toHaveLength(1);
     watch.close();
     await next.ended;
   });
@@ -128,13 +128,13 @@ describe('watching views', () => {
     const leaving = new AbortController();
     const first = follow(watch.watch(leaving.signal));
     const others = Array.from({ length: 31 }, () => follow(watch.watch(new AbortController().signal)));
-    await vi.waitFor(() => expect(others.at(-1)?.seen).toHaveLength(1));
+    await expect.poll(() => others.at(-1)?.seen).toHaveLength(1);
     const refused = await follow(watch.watch(new AbortController().signal)).ended.catch((error: unknown) => error);
     expect(ConnectError.from(refused).code).toBe(Code.ResourceExhausted);
     leaving.abort();
     await first.ended;
     const next = follow(watch.watch(new AbortController().signal));
-    await vi.waitFor(() => expect(next.seen).toHaveLength(1));
+    await expect.poll(() => next.seen).toHaveLength(1);
     watch.close();
     await Promise.all([next.ended, ...others.map(({ ended }) => ended)]);
   });

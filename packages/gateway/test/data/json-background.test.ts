@@ -1,11 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { Code, createVirtualClock, type Body } from '@bascule/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DECODE_LIMITS } from '../../src/data/json/limits.ts';
 import { callee, frame, framesOf, headOf, MIB, nothing, rig } from './json-rig.ts';
-
-/** A worker may need long to start on a busy machine. */
-const PATIENCE = { timeout: 15_000 };
 
 describe('in the background', () => {
   const large = (text: string): Uint8Array => frame(JSON.stringify({ text: text.repeat(2 * MIB) }));
@@ -68,7 +65,7 @@ describe('in the background', () => {
     const { call } = rig();
     const calls = Array.from({ length: 20 }, () => call(callee(nothing()), headOf('Plain')));
     for (const one of calls) writeAll(one, large('x'));
-    await vi.waitFor(() => expect(calls.filter(({ error }) => error !== undefined)).toHaveLength(3), PATIENCE);
+    await expect.poll(() => calls.filter(({ error }) => error !== undefined)).toHaveLength(3);
     expect(calls.at(-1)?.error).toMatchObject({
       code: Code.resourceExhausted,
       message: expect.stringContaining('too many large JSON messages at once'),
@@ -87,7 +84,7 @@ describe('in the background', () => {
     writeAll(one, large('x'));
     one.body.cancel('caller-gone');
     expect(head.call.work).toBe(1);
-    await vi.waitFor(() => expect(head.call.work).toBe(0), PATIENCE);
+    await expect.poll(() => head.call.work).toBe(0);
   });
 
   it('ends its worker when it is idle, and starts another when needed', async () => {

@@ -16,7 +16,7 @@ import { call } from './client.ts';
 import { decode, encode } from './frames.ts';
 import { holdingService, startSockets } from './support.ts';
 
-const WAIT = { timeout: 5_000, interval: 2 };
+const WAIT = { interval: 2 };
 
 /** As a gateway has it: the dialect layer between socket and callee. */
 function behindDialect(callee: Service): Service {

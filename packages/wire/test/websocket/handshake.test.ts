@@ -7,7 +7,7 @@ import { judgeHandshake } from '../../src/websocket/handshake.ts';
 import { connectSocket } from './client.ts';
 import { holdingService, startSockets } from './support.ts';
 
-const WAIT = { timeout: 5_000, interval: 2 };
+const WAIT = { interval: 2 };
 
 /** A whole handshake; undefined leaves a field out. */
 function handshake(overrides: Readonly<Record<string, string | undefined>> = {}, line = 'GET /bascule.v1/ws'): string {

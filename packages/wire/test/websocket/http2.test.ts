@@ -11,7 +11,7 @@ import { listen } from '../../src/listener.ts';
 import { call, wrapSocket, type SocketClient } from './client.ts';
 import { holdingService, startSockets } from './support.ts';
 
-const WAIT = { timeout: 5_000, interval: 2 };
+const WAIT = { interval: 2 };
 
 interface Asked {
   readonly session: ClientHttp2Session;

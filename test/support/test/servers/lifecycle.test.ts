@@ -47,7 +47,7 @@ describe.each(SERVER_NAMES)('%s', (name: ServerName) => {
         expect(await has()).toBe(false);
         await put();
         // Some show what they were told a moment later.
-        await expect.poll(has, { timeout: 10_000 }).toBe(true);
+        await expect.poll(has).toBe(true);
 
         server.pause();
         let isAnswered = false;
@@ -99,7 +99,7 @@ describe('a server', () => {
     const pid = Number(line);
     expect(runs(pid)).toBe(true);
     parent.kill('SIGKILL');
-    await expect.poll(() => runs(pid), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => runs(pid)).toBe(false);
   });
 
   it('says what its program printed when it does not start', async () => {
