@@ -15,8 +15,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     // What a test waits for comes in milliseconds, and on a busy machine in seconds: only what never comes may fail.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     expect: { poll: { timeout: 15_000 } },
     // A leaked rejection fails the run: it would be a lost error in production.
     dangerouslyIgnoreUnhandledErrors: false,

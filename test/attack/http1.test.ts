@@ -125,7 +125,7 @@ describe('requests that two parsers might read in two ways', () => {
   });
 });
 
-describe('slow peers', { timeout: 60_000 }, () => {
+describe('slow peers', () => {
   test('five hundred that never end their head are cut off, and nobody else notices', async () => {
     const good = victim.startGoodTraffic();
     const sockets = Array.from({ length: 500 }, () => {

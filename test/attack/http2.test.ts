@@ -185,7 +185,7 @@ describe('floods', () => {
   });
 });
 
-describe('peers that wait', { timeout: 60_000 }, () => {
+describe('peers that wait', () => {
   test('in the preface, in SETTINGS and in a header block are cut off', async () => {
     const good = victim.startGoodTraffic();
     const openings: (readonly [string, Buffer])[] = [

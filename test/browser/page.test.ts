@@ -8,7 +8,7 @@ import { byPopulation, readBackends, readNumber, readOrder, readText, search } f
 
 const NEARBY = '/demo.places.v1.PlacesService/Nearby';
 
-describe('page', { timeout: 60_000 }, () => {
+describe('page', () => {
   let demo: Demo;
   let browser: Browser;
 

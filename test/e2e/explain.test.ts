@@ -41,7 +41,7 @@ async function startWorld(config: object = {}) {
 
 const read = ({ stdout }: Ran): Explanation => JSON.parse(stdout) as Explanation;
 
-describe('bascule explain', { timeout: 60_000 }, () => {
+describe('bascule explain', () => {
   it('says which endpoint a call would get and why, and calls nobody', async () => {
     await using world = await startWorld();
     const ran = await world.explain('Rank');

@@ -43,7 +43,7 @@ async function startWithMoods(workers: number, names: readonly string[], policy:
   return { gateway, moods, client, folder, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) => {
+describe.each([0, 2])('health with %i workers', (workers) => {
   it.each([
     ['asked', {}],
     ['watched', { watch: true }],
@@ -139,7 +139,7 @@ describe.each([0, 2])('health with %i workers', { timeout: 30_000 }, (workers) =
   });
 });
 
-describe('watching endpoints', { timeout: 30_000 }, () => {
+describe('watching endpoints', () => {
   it('shows everything at once and each change after it, and ends with the gateway', async () => {
     const seen: ListEndpointsResponse[] = [];
     let watching: Promise<unknown>;

@@ -36,7 +36,7 @@ async function readAll(messages: AsyncIterable<unknown>): Promise<void> {
 }
 
 describe.each([0, 1])('a handler in a module that does not heed its signal, with %i workers', (workers) => {
-  it('keeps the slot of its cancelled call until it has settled, and no longer', { timeout: 60_000 }, async () => {
+  it('keeps the slot of its cancelled call until it has settled, and no longer', async () => {
     await using folder = await makeFolder();
     await using gateway = await startTestGateway({ workers, config: { calls: { maxOpenCalls: 1 } } });
     await gateway.operator.deploy(await createPackages(folder.path).ofRanking('1.0.0', { 'index.ts': DEAF }));

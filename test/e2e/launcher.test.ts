@@ -46,7 +46,7 @@ async function expectServed(port: number): Promise<void> {
   expect(ranked.map(({ id }) => id)).toEqual([2, 1]);
 }
 
-describe.skipIf(!existsSync('/proc/self/stat'))('npm start', { timeout: 90_000 }, () => {
+describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
   it('says where everything is, serves, and leaves nothing behind Ctrl-C', async () => {
     await using demo = await startDemo();
     const { launcher, ports } = demo;

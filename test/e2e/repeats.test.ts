@@ -78,7 +78,7 @@ async function startWorld(moods: readonly Mood[], calls: object) {
 
 const all = (n: number): string[] => Array.from({ length: n }, (_, i) => String(i));
 
-describe('repeats over real backends', { timeout: 30_000 }, () => {
+describe('repeats over real backends', () => {
   it('find another backend for what failed in trailers, and run once what may do harm', async () => {
     await using world = await startWorld(['fails', 'answers'], {});
     const [bad, good] = world.seen;

@@ -20,7 +20,7 @@ async function isUp({ gateway }: MoodWorld): Promise<number | undefined> {
   return samples.find(({ name }) => name === 'bascule_shared_limits_up')?.value;
 }
 
-describe.skipIf(!canStart('redis'))('a limit that two gateways share', { timeout: 60_000 }, () => {
+describe.skipIf(!canStart('redis'))('a limit that two gateways share', () => {
   it('is kept by both together, and by each alone while Redis is away', async () => {
     const redis = await startRedis();
     try {

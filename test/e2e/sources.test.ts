@@ -22,7 +22,7 @@ import { askRaw } from './rig/raw-call.ts';
 
 const SERVICE = EchoService.typeName;
 
-describe('sources', { timeout: 60_000 }, () => {
+describe('sources', () => {
   it('that lose their memory cost nothing, but for what has died meanwhile', async () => {
     await using folder = await makeFolder();
     const [port = 0] = await findFreePorts(1);
@@ -49,7 +49,7 @@ describe('sources', { timeout: 60_000 }, () => {
     await eventually(async () => {
       expect(await statesOf(gateway)).toMatchObject({ a: 'ready', b: 'ready' });
       expect((await listOf(gateway)).removals).toMatchObject([{ instanceId: 'c', cause: 'absent-and-failing' }]);
-    }, 20_000);
+    });
     expect(
       Object.keys(await statesOf(gateway))
         .filter((name) => 'abc'.includes(name))
@@ -100,7 +100,7 @@ describe('sources', { timeout: 60_000 }, () => {
       expect((await listOf(gateway)).sources.map(({ state }) => state)).toEqual(['connected', 'connected']);
       expect(await sourcesOf()).toMatchObject({ one: 'first' });
       expect(await statesOf(gateway)).toEqual(ready);
-    }, 20_000);
+    });
     await load.stop();
     expect(load.failures()).toEqual([]);
   });
@@ -198,7 +198,7 @@ describe('sources', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the registry inside the gateway', { timeout: 30_000 }, () => {
+describe('the registry inside the gateway', () => {
   it('takes registrations of those alone whom its access file allows them', async () => {
     await using folder = await makeFolder();
     const [echoToken, otherToken, reload] = [
@@ -256,7 +256,7 @@ describe('the registry inside the gateway', { timeout: 30_000 }, () => {
   });
 });
 
-describe('the last known set', { timeout: 30_000 }, () => {
+describe('the last known set', () => {
   it('that is garbage is as none, and is written anew', async () => {
     await using folder = await makeFolder();
     const [port = 0] = await findFreePorts(1);

@@ -32,7 +32,7 @@ function expectWhole(stream: OpenStream): void {
   expect(stream.versions.size).toBe(1);
 }
 
-describe.each([0, 2])('swapping a module with %i workers', { timeout: 60_000 }, (workers) => {
+describe.each([0, 2])('swapping a module with %i workers', (workers) => {
   it('fails no call and cuts no stream over twenty swaps', async () => {
     await using folder = await makeFolder();
     const threadsBefore = countThreads();

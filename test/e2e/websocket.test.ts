@@ -131,7 +131,7 @@ describe.each([0, 2])('calls over a WebSocket with %i workers', (workers) => {
   });
 });
 
-describe.each([0, 2])('swapping a module with %i workers under open sockets', { timeout: 60_000 }, (workers) => {
+describe.each([0, 2])('swapping a module with %i workers under open sockets', (workers) => {
   it('cuts none of their streams', async () => {
     await using folder = await makeFolder();
     await using gateway = await startTestGateway({ workers });

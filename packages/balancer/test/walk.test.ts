@@ -78,7 +78,7 @@ function allowed(all: readonly Seen[], balancing: BalancingPolicy, tried: readon
 
 describe.each(SPECS)('balancer with $name', (policy) => {
   // Against a model: what a wrong plan, a lost lease or a stale member would break.
-  it(`walks ${STEPS} steps without lending the wrong one or losing a lease`, { timeout: 120_000 }, async () => {
+  it(`walks ${STEPS} steps without lending the wrong one or losing a lease`, async () => {
     const random = createRandom(SEED);
     const int = (n: number): number => Math.floor(random() * n);
     const clock = createVirtualClock(SEED);

@@ -232,7 +232,7 @@ async function walk(seed: number, mode: Mode): Promise<void> {
 }
 
 describe('retry, walked at random', () => {
-  it.each(['retry', 'hedge'] as const)('keeps bytes, credit and ends right: %s', { timeout: 60_000 }, async (mode) => {
+  it.each(['retry', 'hedge'] as const)('keeps bytes, credit and ends right: %s', async (mode) => {
     if (process.env['SEED'] !== undefined) return walk(SEED, mode);
     for (let i = 0; i < WALKS; i++) await walk(SEED + i, mode);
     expect(mostAtOnce).toBe(mode === 'retry' ? 1 : 3);

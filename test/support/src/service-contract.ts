@@ -49,7 +49,6 @@ export interface ContractOptions {
 }
 
 const WAIT = { interval: 2 };
-const TEST_TIMEOUT_MS = 10_000;
 
 /**
  * The law of a call (`core/src/service.ts`), point by point, for whatever stands between the suite's caller and the
@@ -70,7 +69,7 @@ export function describeServiceContract(
       it.skip(`${title} (not kept: ${reason})`, () => {});
       return;
     }
-    it(title, { timeout: TEST_TIMEOUT_MS }, async () => {
+    it(title, async () => {
       const harnesses: ContractHarness[] = [];
       const calls: StrictCall[] = [];
       const open: Open = async (callee) => {

@@ -93,7 +93,7 @@ describe('calls that may be repeated all go well', () => {
     expect(scene.traffic.failures).toEqual([]);
   });
 
-  it('whatever of it comes by chance', { timeout: 60_000 }, async () => {
+  it('whatever of it comes by chance', async () => {
     const { seed } = fuzzing(1);
     const random = createRandom(seed);
     await using scene = await startScene();

@@ -95,7 +95,7 @@ async function register(port: number, endpoint: Endpoint): Promise<void> {
 const eventually = { timeout: 20_000 };
 
 describe('discovery and health together', () => {
-  it('drop nobody but who is absent and dead', { timeout: 60_000 }, async () => {
+  it('drop nobody but who is absent and dead', async () => {
     const backends = await Promise.all([startBackend('a'), startBackend('b'), startBackend('c')]);
     const [a, b, c] = backends.map(({ process }) => process) as [ChildProcess, ChildProcess, ChildProcess];
     // Leases run out only when the test says so.
@@ -133,7 +133,7 @@ describe('discovery and health together', () => {
     expect(log).toEqual(['a#1 absent-and-failing']);
   });
 
-  it('find by watching who is dead, and who hangs', { timeout: 60_000 }, async () => {
+  it('find by watching who is dead, and who hangs', async () => {
     const backends = await Promise.all([startBackend('a'), startBackend('b')]);
     const [a, b] = backends.map(({ process }) => process) as [ChildProcess, ChildProcess];
     const { port } = await startRegistry({ clock: createVirtualClock(3) });

@@ -16,7 +16,7 @@ describe.skipIf(!canStart('consul'))('a Consul of others', () => {
   beforeAll(async () => {
     server = await startConsul();
     hand = createConsulHand(server.url);
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   const url = (path = ''): string => `consul://${server.address}${path}`;
@@ -210,7 +210,7 @@ describe.skipIf(!canStart('consul'))('a Consul with access control lists', () =>
   let server: ConsulServer;
   beforeAll(async () => {
     server = await startConsul({ acl: true });
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   const url = (path = ''): string => `consul://${server.address}${path}`;

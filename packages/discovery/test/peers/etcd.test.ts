@@ -112,7 +112,7 @@ describe.skipIf(!canStart('etcd'))('etcd', () => {
     const late = await opened.follow(`etcd://${relay.address}/${prefix}`);
     await until('all are seen by who comes late', () => late.set.size === count + 1);
     expect([seen.broken, late.broken, seen.warnings, late.warnings]).toEqual([[], [], [], []]);
-  }, 60_000);
+  });
 
   it('registers again when somebody ends the lease, and says so', async () => {
     const url = urlAt(server.address);
@@ -322,7 +322,7 @@ describe.skipIf(!canStart('etcd'))('a cluster of etcd', () => {
     await registrars[0]?.registrar.close();
     await has(seen, ['places-2', 'places-3', 'places-4', 'places-5']);
     expect(seen.broken).toEqual([]);
-  }, 90_000);
+  });
 });
 
 describe('a URL of etcd', () => {

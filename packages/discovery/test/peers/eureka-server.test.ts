@@ -14,7 +14,7 @@ describe.skipIf(!canStart('eureka'))('a Eureka of others', () => {
   beforeAll(async () => {
     server = await startEureka();
     hand = createEurekaHand(server.url);
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   const url = (path = '', query = ''): string => `eureka://${server.address}/eureka${path}?intervalMs=50${query}`;
@@ -144,7 +144,7 @@ describe.skipIf(!canStart('eureka'))('a Eureka with users', () => {
   let server: EurekaServer;
   beforeAll(async () => {
     server = await startEureka({ auth: true });
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   it('takes who has the password and refuses who has not', async () => {

@@ -18,7 +18,7 @@ describe.skipIf(!canStart('kubernetes'))('kubernetes', () => {
   beforeAll(async () => {
     server = await startKubernetes();
     slices = createSliceWriter(server);
-  }, 120_000);
+  });
   afterAll(() => server.stop());
 
   function next(): string {
@@ -189,7 +189,7 @@ describe.skipIf(!canStart('kubernetes'))('kubernetes', () => {
     const seen = await follow();
     await until('all are told', () => seen.set.size === numbers.length);
     expect(seen.log).toHaveLength(numbers.length);
-  }, 60_000);
+  });
 
   it('names the right that is missing, the namespace and what to do', async () => {
     next();
@@ -231,7 +231,7 @@ describe.skipIf(!canStart('kubernetes'))('kubernetes', () => {
     } finally {
       await allow(['get', 'list', 'watch']);
     }
-  }, 60_000);
+  });
 
   it('says that the authority of the cluster is missing', async () => {
     const seen = await opened.follow(`kubernetes://${server.address}/bascule`, {

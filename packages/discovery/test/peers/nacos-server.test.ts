@@ -14,7 +14,7 @@ describe.skipIf(!canStart('nacos'))('a Nacos of others', () => {
   beforeAll(async () => {
     server = await startNacos();
     hand = createNacosHand(server.url);
-  }, 120_000);
+  });
   afterAll(() => server?.stop());
 
   const url = (path: string, query = ''): string => `nacos://${server.address}${path}?intervalMs=50${query}`;
@@ -98,7 +98,7 @@ describe.skipIf(!canStart('nacos'))('a Nacos with users', () => {
   let server: NacosServer;
   beforeAll(async () => {
     server = await startNacos({ auth: true });
-  }, 120_000);
+  });
   afterAll(() => server?.stop());
 
   it('takes who has the password and refuses who has not', async () => {

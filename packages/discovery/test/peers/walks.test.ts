@@ -111,7 +111,7 @@ describe.each(SYSTEMS.filter(({ name }) => canStart(name)))('a walk beside $name
       await relay.restore();
       const caughtUp = async (): Promise<void> => {
         const expected = [...there.values()].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
-        await expect.poll(() => seen.told(), { timeout: 20_000, interval: 20 }).toEqual(expected);
+        await expect.poll(() => seen.told(), { interval: 20 }).toEqual(expected);
       };
       await caughtUp();
       // One change around each cut: nothing that comes later hides what was missed.

@@ -30,5 +30,5 @@ describe.skipIf(!canStart('zookeeper'))('an ensemble of ZooKeeper', () => {
     await until('who left is gone', () => !seen.set.has('places-1#7'));
     await until('the others are there', () => seen.told().length === 4);
     expect(seen.broken).toEqual([]);
-  }, 120_000);
+  });
 });

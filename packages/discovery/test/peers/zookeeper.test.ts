@@ -198,7 +198,7 @@ describe.skipIf(!canStart('zookeeper'))('ZooKeeper', () => {
     await relay.restore();
     await until('who left is gone', () => seen.set.size === 1_000);
     expect([seen.broken, seen.doubted.size]).toEqual([[], 0]);
-  }, 60_000);
+  });
 
   it('leaves a node alone that a newer process has made', async () => {
     const url = `zookeeper://${server.address}${root}`;
