@@ -24,7 +24,7 @@ async function placesOf({ client }: MoodWorld): Promise<string[]> {
   return Promise.all(Array.from({ length: 100 }, async (_, i) => (await client.say({ value: `user-${i}` })).value));
 }
 
-describe.each([0, 2])('policies of calls with %i workers', { timeout: 30_000 }, (workers) => {
+describe.each([0, 2])('policies of calls with %i workers', (workers) => {
   it('keep calls of one message field at one endpoint, and move few when one leaves', async () => {
     const services = {
       [SERVICE]: {
@@ -72,7 +72,7 @@ describe.each([0, 2])('policies of calls with %i workers', { timeout: 30_000 }, 
   });
 });
 
-describe('what the configuration brings beside policies', { timeout: 60_000 }, () => {
+describe('what the configuration brings beside policies', () => {
   it('reads a gRPC service config, and says what is wrong with one', async () => {
     const methodConfig = [{ name: [{ service: SERVICE }], timeout: '0.2s', retryPolicy: RETRY }];
     const config = { services: { [SERVICE]: { serviceConfig: 'service.json' } } };
@@ -92,6 +92,32 @@ describe('what the configuration brings beside policies', { timeout: 60_000 }, (
       expect(configError).toMatch(/serviceConfig: holds something wrong: .*timeout/);
     });
     await world.client.say({ value: 'x' });
+  });
+
+  it('takes times and sizes of a gRPC service config for calls of all kinds', async () => {
+    const entryOf = (method: string, rest: object) => ({ name: [{ service: SERVICE, method }], ...rest });
+    const methodConfig = [
+      entryOf('Count', { timeout: '0.3s' }),
+      entryOf('Say', { maxRequestMessageBytes: 20, maxResponseMessageBytes: 4 }),
+    ];
+    await using world = await startMoodWorld({
+      workers: 0,
+      names: ['a', 'long'],
+      config: { services: { [SERVICE]: { policy: 'POLICY_ROUND_ROBIN', serviceConfig: 'service.json' } } },
+      files: { 'service.json': JSON.stringify({ methodConfig }) },
+    });
+    const { client, moods } = world;
+    const stream = client.count({ value: -1 })[Symbol.asyncIterator]();
+    await stream.next();
+    expect((await failureOf(stream.next())).code).toBe(Code.DeadlineExceeded);
+    const tooLong = await failureOf(client.say({ value: 'longer than it may be' }));
+    expect([tooLong.code, tooLong.rawMessage]).toEqual([Code.ResourceExhausted, expect.stringContaining('request')]);
+    expect(moods.map(({ calls }) => calls)).toEqual([0, 0]);
+    // One of them has a name that is longer than answers may be.
+    const answers = await Promise.allSettled([client.say({ value: 'x' }), client.say({ value: 'x' })]);
+    expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const reason = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+    expect(reason[0]).toMatchObject({ code: Code.ResourceExhausted, rawMessage: expect.stringContaining('response') });
   });
 
   it('answers from the cache, and makes identical calls one', async () => {
@@ -148,7 +174,7 @@ describe('what the configuration brings beside policies', { timeout: 60_000 }, (
   });
 });
 
-describe('streams', { timeout: 30_000 }, () => {
+describe('streams', () => {
   it('are asked to resume where there is more room, if their callers can', async () => {
     const respread = { perSecond: 1000, tolerancePercent: 0 };
     const services = { [SERVICE]: { balancing: { respread } } };

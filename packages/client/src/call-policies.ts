@@ -18,10 +18,14 @@ export function createPolicyOf(
     const own = typeof policy === 'function' ? policy(method) : policy;
     return {
       ...defaults,
-      ...(timeoutMs !== undefined && { defaultTimeoutMs: timeoutMs }),
+      ...(timeoutMs !== undefined && timeoutOf(method, timeoutMs)),
       ...(criticality !== undefined && { criticality }),
       ...config?.policyOf(method.service, method.method),
       ...own,
     };
   };
+}
+
+function timeoutOf({ kind }: MethodFacts, timeoutMs: number): CallPolicy {
+  return kind === 'unary' ? { defaultTimeoutMs: timeoutMs } : { defaultStreamTimeoutMs: timeoutMs };
 }

@@ -17,11 +17,19 @@ export function encodeRequest(
   message: Message,
 ): EncodedRequest | Promise<EncodedRequest> {
   const bytes = plan.serialize(message);
-  if (bytes.length > plan.writeMaxBytes) {
-    const text = `the request of ${bytes.length} bytes is larger than writeMaxBytes, ${plan.writeMaxBytes}`;
-    throw new ConnectError(text, Code.ResourceExhausted);
-  }
+  checkSize(bytes, 'writeMaxBytes', settings.writeMaxBytes);
   const compression = settings.sendCompression;
-  if (compression === null || bytes.length < settings.compressMinBytes) return { flags: 0, bytes };
-  return compression.compress(bytes).then((compressed) => ({ flags: FLAG_COMPRESSED, bytes: compressed }));
+  if (compression === null || bytes.length < settings.compressMinBytes) return toRequest(plan, 0, bytes);
+  return compression.compress(bytes).then((compressed) => toRequest(plan, FLAG_COMPRESSED, compressed));
+}
+
+/** A policy is about what goes over the wire, as gRPC has it. */
+function toRequest({ policy }: MethodPlan, flags: number, bytes: Uint8Array): EncodedRequest {
+  if (policy.maxRequestBytes !== undefined) checkSize(bytes, 'maxRequestBytes', policy.maxRequestBytes);
+  return { flags, bytes };
+}
+
+function checkSize({ length }: Uint8Array, name: string, max: number): void {
+  if (length <= max) return;
+  throw new ConnectError(`the request of ${length} bytes is larger than ${name}, ${max}`, Code.ResourceExhausted);
 }

@@ -13,9 +13,8 @@ export interface MethodPlan {
   readonly path: string;
   readonly facts: MethodFacts;
   readonly policy: CallPolicy;
-  /** The smaller of what the options and the service config say. */
+  /** The smaller of what the options and the policy say. */
   readonly readMaxBytes: number;
-  readonly writeMaxBytes: number;
   /** Throws ConnectError. */
   serialize(message: Message): Uint8Array;
   /** Throws ConnectError. */
@@ -47,14 +46,13 @@ function createPlan(method: DescMethod, settings: TransportSettings): MethodPlan
   const { useBinaryFormat, jsonOptions, binaryOptions } = settings;
   const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions, binaryOptions);
   const facts = factsOf(method);
-  const limits = settings.serviceConfig?.messageLimitsOf(facts.service, facts.method);
+  const policy = settings.policyOf(facts);
   return {
     url,
     path: pathOf(url),
     facts,
-    policy: settings.policyOf(facts),
-    readMaxBytes: Math.min(settings.readMaxBytes, limits?.maxResponseBytes ?? Infinity),
-    writeMaxBytes: Math.min(settings.writeMaxBytes, limits?.maxRequestBytes ?? Infinity),
+    policy,
+    readMaxBytes: Math.min(settings.readMaxBytes, policy.maxResponseBytes ?? Infinity),
     serialize,
     parse: (bytes) => parseAnswer(parse, bytes),
   };

@@ -191,7 +191,9 @@ export abstract class RpcCall implements Reply, MessageSink {
   }
 
   onTooLarge(bytes: number): void {
-    const message = `a message of ${bytes} bytes is larger than readMaxBytes, ${this.parts.plan.readMaxBytes}`;
+    const { readMaxBytes, policy } = this.parts.plan;
+    const name = readMaxBytes === policy.maxResponseBytes ? 'maxResponseBytes' : 'readMaxBytes';
+    const message = `a message of ${bytes} bytes is larger than ${name}, ${readMaxBytes}`;
     this.abandon(new ConnectError(message, Code.ResourceExhausted), 'protocol-error');
   }
 

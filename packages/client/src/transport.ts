@@ -40,7 +40,7 @@ export function createNodeTransport(options: NodeTransportOptions): NodeTranspor
     timeoutMs: number | undefined,
     outerMs: number | undefined,
   ): number | undefined {
-    const ofPolicyMs = facts.kind === 'unary' ? policy.defaultTimeoutMs : undefined;
+    const ofPolicyMs = facts.kind === 'unary' ? policy.defaultTimeoutMs : policy.defaultStreamTimeoutMs;
     const wishedMs = timeoutMs ?? ofPolicyMs ?? settings.defaultTimeoutMs ?? 0;
     if (wishedMs <= 0) return outerMs;
     const ownMs = settings.clock.nowMs() + Math.min(wishedMs, policy.maxTimeoutMs ?? Infinity);

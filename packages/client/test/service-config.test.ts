@@ -1,9 +1,11 @@
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
+import { compressionGzip } from '../src/index.ts';
 import { balancingOfServiceConfig, readServiceConfig } from '../src/service-config.ts';
 import { connect } from './support/calls.ts';
 import { failing, startFleet, type FleetMember } from './support/fleet.ts';
 import { seeError } from './support/scenarios.ts';
+import { startServer } from './support/servers.ts';
 
 const SERVICE = 'client.test.v1.TestService';
 const RETRY = {
@@ -43,11 +45,27 @@ describe('a gRPC service config', () => {
     await using fleet = await startFleet(1);
     const server = fleet[0] as FleetMember;
     server.before = () => new Promise((resolve) => setTimeout(resolve, 300));
-    const limits = { timeout: '0.05s', maxRequestMessageBytes: 10 };
+    const limits = { timeout: '0.05s', maxRequestMessageBytes: 12 };
     await using ours = connect(`http://${server.address}`, { serviceConfig: configOf(limits) });
     expect(await seeError(ours.client.say({ value: 'a' }))).toMatchObject({ code: 'DeadlineExceeded' });
+    const endless = ours.client.count({ value: -1 })[Symbol.asyncIterator]();
+    await endless.next();
+    expect(await seeError(endless.next())).toMatchObject({ code: 'DeadlineExceeded' });
     const long = ours.client.say({ value: 'much too long a word' });
-    expect(await seeError(long)).toMatchObject({ code: 'ResourceExhausted', message: expect.stringContaining('10') });
+    expect(await seeError(long)).toMatchObject({ code: 'ResourceExhausted', message: expect.stringContaining('12') });
+  });
+
+  it('measures messages as they go over the wire', async () => {
+    await using server = await startServer('2', { compress: true });
+    const serviceConfig = configOf({ maxRequestMessageBytes: 100, maxResponseMessageBytes: 1_000 });
+    const compressed = { sendCompression: compressionGzip, compressMinBytes: 0 };
+    await using ours = connect(server.url, { serviceConfig, ...compressed });
+    expect((await ours.client.blob({ value: new Uint8Array(900) })).value).toHaveLength(900);
+    await using plain = connect(server.url, { serviceConfig });
+    const seen = await seeError(plain.client.blob({ value: new Uint8Array(900) }));
+    expect(seen).toMatchObject({ code: 'ResourceExhausted', message: expect.stringContaining('maxRequestBytes, 100') });
+    const answer = await seeError(ours.client.blob({ value: new Uint8Array(2_000) }));
+    expect(answer).toMatchObject({ code: 'ResourceExhausted' });
   });
 
   it('gives way to the options', async () => {

@@ -11,10 +11,18 @@ export type Criticality = 'critical' | 'default' | 'sheddable';
 export interface CallPolicy {
   /** Deadline of a unary call that brings none, in ms; 0 is none. */
   readonly defaultTimeoutMs?: number;
+  /** The same of a stream. Default: as its method says, or none. */
+  readonly defaultStreamTimeoutMs?: number;
   /** Longest deadline a caller may ask for, in ms. */
   readonly maxTimeoutMs?: number;
   /** How long a call waits for an endpoint to become ready, in ms. */
   readonly connectTimeoutMs?: number;
+  /**
+   * Longest message of the caller and of the callee, in bytes, as it goes over the wire: compressed, where it is. 0
+   * allows empty ones. Beyond it `resource_exhausted`.
+   */
+  readonly maxRequestBytes?: number;
+  readonly maxResponseBytes?: number;
   readonly retry?: RetryPolicy;
   /** In place of retries by policy; transparent retries go on. */
   readonly hedge?: HedgePolicy;

@@ -7,6 +7,7 @@ export * from './errors.ts';
 export * from './explanation.ts';
 export * from './fields.ts';
 export * from './kept-bytes.ts';
+export * from './message-counter.ts';
 export * from './outcome.ts';
 export * from './service.ts';
 export * from './xxhash64.ts';

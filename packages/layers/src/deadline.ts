@@ -58,10 +58,10 @@ function deadlineOf(
   return maxTimeoutMs > 0 ? Math.min(wishMs, nowMs + maxTimeoutMs) : wishMs;
 }
 
-/** Streams may go on for as long as they like, unless the method itself says that they do not. 0 is without end. */
+/** Streams may go on for as long as they like, unless their policy or the method itself says otherwise. 0 is without end. */
 function defaultTimeoutMs(policy: CallPolicy, method: MethodFacts | undefined, defaults: Timeouts): number {
   const ruledMs = method?.rules?.timeoutMs;
-  if (method?.kind !== 'unary') return ruledMs ?? 0;
+  if (method?.kind !== 'unary') return policy.defaultStreamTimeoutMs ?? ruledMs ?? 0;
   return policy.defaultTimeoutMs ?? ruledMs ?? defaults.defaultTimeoutMs;
 }
 

@@ -33,6 +33,8 @@ describe('createDeadlineLayer', () => {
     ['gives none where the policy has none', { policy: { defaultTimeoutMs: 0 } }, 'unary', undefined],
     ['shortens the default', { policy: { defaultTimeoutMs: 3000 } }, 'unary', 3000],
     ['leaves streams alone', { policy: { defaultTimeoutMs: 300 } }, 'server_stream', undefined],
+    ['gives streams what their policy says', { policy: { defaultStreamTimeoutMs: 300 } }, 'server_stream', 1300],
+    ['gives unary calls nothing of it', { policy: { defaultStreamTimeoutMs: 300 } }, 'unary', 1100],
     ['leaves what is not known alone', { method: undefined }, 'unary', undefined],
   ])('%s', (_, call, kind, expected) => {
     const { service, clock } = setUp({ defaultTimeoutMs: 100, maxTimeoutMs: 2000 });
@@ -43,9 +45,11 @@ describe('createDeadlineLayer', () => {
     expect(clock.pending()).toBe(0);
   });
 
-  it.each<[string, CallPolicy, MethodKind, number]>([
+  it.each<[string, CallPolicy, MethodKind, number | undefined]>([
     ['takes the word of the method', {}, 'unary', 1400],
     ['of a stream as well', { defaultTimeoutMs: 300 }, 'server_stream', 1400],
+    ['unless the policy says more of streams', { defaultStreamTimeoutMs: 300 }, 'server_stream', 1300],
+    ['or that they may go on', { defaultStreamTimeoutMs: 0 }, 'server_stream', undefined],
     ['unless the policy says more', { defaultTimeoutMs: 300 }, 'unary', 1300],
   ])('%s', (_, policy, kind, expected) => {
     const { service } = setUp({ defaultTimeoutMs: 100, maxTimeoutMs: 0 });

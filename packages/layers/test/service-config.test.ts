@@ -43,19 +43,18 @@ describe('parseServiceConfig', () => {
         anyMethod: true,
       },
       defaultTimeoutMs: 1500,
+      defaultStreamTimeoutMs: 1500,
       maxTimeoutMs: 1500,
     };
     const nonFatalCodes = [Code.unavailable, Code.internal, Code.aborted];
-    const hedge: CallPolicy = { hedge: { maxAttempts: 4, delayMs: 500, nonFatalCodes } };
+    const hedge: CallPolicy = { hedge: { maxAttempts: 4, delayMs: 500, nonFatalCodes }, maxResponseBytes: 1024 };
     expect(config.problems).toEqual([]);
     expect(config.policyOf('a.A', 'Get')).toEqual(retry);
     // One entry counts, whole: nothing of the service's is added to the method's.
-    expect(config.policyOf('a.A', 'Put')).toEqual({ connectTimeoutMs: 2_147_483_647 });
+    expect(config.policyOf('a.A', 'Put')).toEqual({ connectTimeoutMs: 2_147_483_647, maxRequestBytes: 0 });
     expect(config.policyOf('b.B', 'Get')).toEqual(retry);
     expect(config.policyOf('b.B', 'Put')).toEqual(hedge);
     expect(config.policyOf('', '')).toEqual(hedge);
-    expect(config.messageLimitsOf('a.A', 'Put')).toEqual({ maxRequestBytes: 0 });
-    expect(config.messageLimitsOf('c.C', 'Get')).toEqual({ maxResponseBytes: 1024 });
     expect(config.throttle).toEqual({ maxTokens: 10, tokenRatio: 0.1 });
     expect(config.healthCheck).toEqual({ serviceName: 'a.A' });
     expect(config.loadBalancing).toEqual([
@@ -67,7 +66,7 @@ describe('parseServiceConfig', () => {
   it('says nothing where nothing is said', () => {
     const config = parse({ methodConfig: null });
     expect(config).toMatchObject({ problems: [], throttle: undefined, healthCheck: undefined, loadBalancing: [] });
-    expect([config.policyOf('a.A', 'Get'), config.messageLimitsOf('a.A', 'Get')]).toEqual([{}, {}]);
+    expect(config.policyOf('a.A', 'Get')).toEqual({});
   });
 
   it('takes the older name of a load balancing policy', () => {

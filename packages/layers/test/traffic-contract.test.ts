@@ -5,6 +5,7 @@ import { createCacheLayer } from '../src/cache/layer.ts';
 import { createExplainLayer } from '../src/explain.ts';
 import { createFaultLayer } from '../src/fault.ts';
 import { createFirstMessageLayer } from '../src/first-message.ts';
+import { createMessageLimitLayer } from '../src/message-limit.ts';
 import { createMirrorLayer } from '../src/mirror/layer.ts';
 import { createOutcomeLayer } from '../src/outcome.ts';
 import { createCallee } from './rig.ts';
@@ -12,6 +13,8 @@ import { createCallee } from './rig.ts';
 const clock = systemClock;
 const field = { path: 'id', jsonNames: ['id'], numbers: [1], type: 'string' } as const;
 const POLICY: CallPolicy = {
+  maxRequestBytes: 16_777_216,
+  maxResponseBytes: 16_777_216,
   fault: { delay: { percent: 50, ms: 2 }, abort: { percent: 0, code: Code.unavailable } },
   affinity: {
     keys: [
@@ -30,6 +33,7 @@ const layers = () => [
   createFaultLayer({ clock }),
   createFirstMessageLayer({ maxBytes: 65_536, maxWaitMs: 20 }),
   createAffinityLayer({ clock }),
+  createMessageLimitLayer(),
   createCacheLayer({ clock }),
   createMirrorLayer({ clock, service: createCallee().service, onDiff() {} }),
 ];

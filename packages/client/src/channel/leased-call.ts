@@ -4,6 +4,7 @@ import {
   Code,
   callError,
   getField,
+  MessageCounter,
   outcomeOfEnd,
   outcomeOfFail,
   trailersOf,
@@ -19,7 +20,6 @@ import {
   type ResponseHead,
 } from '@bascule/core';
 import type { ReadLoad } from './loads.ts';
-import { MessageCounter } from './message-counter.ts';
 
 /** Callers with less patience must not be able to have endpoints taken out. */
 const FAIR_TIMEOUT_MS = 1_000;

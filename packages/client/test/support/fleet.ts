@@ -73,8 +73,9 @@ export class FleetMember {
         await this.before();
         return { value };
       },
-      count: async function* ({ value }) {
-        for (let n = 1; n <= value; n++) yield { value: String(n) };
+      count: async function* ({ value }, { signal }) {
+        for (let n = 1; n <= Math.abs(value); n++) yield { value: String(n) };
+        if (value < 0) await new Promise((resolve) => signal.addEventListener('abort', resolve));
       },
     });
   }

@@ -3,6 +3,7 @@ import {
   createDeadlineLayer,
   createExplainLayer,
   createExposeLayer,
+  createMessageLimitLayer,
   createObserveLayer,
   createOutcomeLayer,
   createTimeoutFieldLayer,
@@ -71,6 +72,7 @@ export function createStack(options: StackOptions): Service {
       treatment.affinity,
       // Outside of retries: the deadline spans all attempts.
       createDeadlineLayer({ clock, defaults: policies }),
+      createMessageLimitLayer(),
       treatment.cache,
       treatment.admit,
       treatment.admission,

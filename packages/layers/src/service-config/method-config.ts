@@ -2,45 +2,34 @@ import type { CallPolicy, HedgePolicy, RetryPolicy } from '@bascule/core';
 import type { Place } from './place.ts';
 import { readStatusCodes } from './status-codes.ts';
 
-/** How large messages of a method may be, uncompressed; 0 allows empty ones. Undefined is as elsewhere configured. */
-export interface MessageLimits {
-  readonly maxRequestBytes?: number;
-  readonly maxResponseBytes?: number;
-}
-
-/** What one entry of `methodConfig` says of its methods. */
-export interface MethodConfig {
-  readonly policy: CallPolicy;
-  readonly limits: MessageLimits;
-}
-
 /** A call that waits until it is over, as far as timers go. */
 const UNTIL_DEADLINE_MS = 2_147_483_647;
 
 const MAX_UINT32 = 4_294_967_295;
 
-export function readMethodConfig(entry: Place): MethodConfig {
+/** What one entry of `methodConfig` says of its methods. */
+export function readMethodConfig(entry: Place): CallPolicy {
   const retry = readRetryPolicy(entry.field('retryPolicy'));
   const hedge = readHedgingPolicy(entry.field('hedgingPolicy'));
   if (entry.field('retryPolicy').isThere() && entry.field('hedgingPolicy').isThere()) {
     entry.problem('may have a retryPolicy or a hedgingPolicy, not both');
   }
-  // The shorter of the caller's and this one counts: that is a default and a bound in one.
   const timeoutMs = entry.field('timeout').durationMs({ above: 0 });
   const maxRequestBytes = entry.field('maxRequestMessageBytes').integer({ atLeast: 0, atMost: MAX_UINT32 });
   const maxResponseBytes = entry.field('maxResponseMessageBytes').integer({ atLeast: 0, atMost: MAX_UINT32 });
   return {
-    policy: {
-      ...(retry !== undefined && { retry }),
-      ...(hedge !== undefined && { hedge }),
-      ...(timeoutMs !== undefined && { defaultTimeoutMs: timeoutMs, maxTimeoutMs: timeoutMs }),
-      ...(entry.field('waitForReady').boolean() === true && { connectTimeoutMs: UNTIL_DEADLINE_MS }),
-    },
-    limits: {
-      ...(maxRequestBytes !== undefined && { maxRequestBytes }),
-      ...(maxResponseBytes !== undefined && { maxResponseBytes }),
-    },
+    ...(retry !== undefined && { retry }),
+    ...(hedge !== undefined && { hedge }),
+    ...(timeoutMs !== undefined && timeoutsOf(timeoutMs)),
+    ...(entry.field('waitForReady').boolean() === true && { connectTimeoutMs: UNTIL_DEADLINE_MS }),
+    ...(maxRequestBytes !== undefined && { maxRequestBytes }),
+    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
   };
+}
+
+/** The shorter of the caller's and this one counts, of streams too: that is a default and a bound in one. */
+function timeoutsOf(timeoutMs: number): CallPolicy {
+  return { defaultTimeoutMs: timeoutMs, defaultStreamTimeoutMs: timeoutMs, maxTimeoutMs: timeoutMs };
 }
 
 /** Source: gRFC A6, Retry Policy. Its author has chosen the codes, so it holds for whatever the method does. */

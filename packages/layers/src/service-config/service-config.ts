@@ -1,6 +1,6 @@
 import type { CallPolicy } from '@bascule/core';
 import type { RetryThrottleOptions } from '../retry/throttle.ts';
-import { readMethodConfig, type MessageLimits, type MethodConfig } from './method-config.ts';
+import { readMethodConfig } from './method-config.ts';
 import { Place, type ConfigProblem } from './place.ts';
 
 /** A gRPC service config, as what layers and balancers take. */
@@ -10,8 +10,6 @@ export interface ServiceConfig {
    * by the one with an empty name. One entry counts, whole. Empty where none does: then the defaults hold.
    */
   policyOf(service: string, method: string): CallPolicy;
-  /** By the same entry. */
-  messageLimitsOf(service: string, method: string): MessageLimits;
   /** For `createRetryThrottle`, one for all services of the server. */
   readonly throttle: RetryThrottleOptions | undefined;
   /** Policies of load balancing as they stand there, best first: each a name with its own configuration. */
@@ -27,35 +25,33 @@ export interface LoadBalancingChoice {
   readonly config: unknown;
 }
 
-const NO_CONFIG: MethodConfig = { policy: {}, limits: {} };
+const NO_CONFIG: CallPolicy = {};
 
 /**
  * Reads a service config. Never throws: what is wrong stands in `problems`, all of it. Fields that are not known are let
  * be, as configs are written for clients of several ages. Source: grpc/doc/service_config.md, gRFC A6 and A2, and
  * service_config.proto for what these leave out.
  *
- * What is different here: a `timeout` bounds streams only where their callers ask for more; hedging holds for methods
- * alone that say that running them twice does no harm; methods without a policy of their own have the default retries.
+ * What is different here: hedging holds for methods alone that say that running them twice does no harm; methods without
+ * a policy of their own have the default retries.
  */
 export function parseServiceConfig(text: string): ServiceConfig {
   const problems: ConfigProblem[] = [];
   const root = new Place(parseJson(text, problems), '', problems);
   if (problems.length === 0 && !root.isThere()) root.problem('must be an object');
   const isObject = root.isObject();
-  const methods = isObject ? readMethods(root.field('methodConfig')) : new Map<string, MethodConfig>();
+  const methods = isObject ? readMethods(root.field('methodConfig')) : new Map<string, CallPolicy>();
   const throttle = readThrottle(root.field('retryThrottling'));
   const loadBalancing = readLoadBalancing(root);
   const health = root.field('healthCheckConfig');
   const serviceName = health.isObject() ? (health.field('serviceName').string() ?? '') : undefined;
 
   const isGood = problems.length === 0;
-  const find = (service: string, method: string): MethodConfig => {
-    if (!isGood) return NO_CONFIG;
-    return methods.get(`${service}/${method}`) ?? methods.get(`${service}/`) ?? methods.get('/') ?? NO_CONFIG;
-  };
   return {
-    policyOf: (service, method) => find(service, method).policy,
-    messageLimitsOf: (service, method) => find(service, method).limits,
+    policyOf(service, method) {
+      if (!isGood) return NO_CONFIG;
+      return methods.get(`${service}/${method}`) ?? methods.get(`${service}/`) ?? methods.get('/') ?? NO_CONFIG;
+    },
     throttle: isGood ? throttle : undefined,
     loadBalancing: isGood ? loadBalancing : [],
     healthCheck: isGood && serviceName !== undefined ? { serviceName } : undefined,
@@ -73,8 +69,8 @@ function parseJson(text: string, problems: ConfigProblem[]): unknown {
 }
 
 /** By `service/method`, `service/` and `/`. */
-function readMethods(list: Place): Map<string, MethodConfig> {
-  const methods = new Map<string, MethodConfig>();
+function readMethods(list: Place): Map<string, CallPolicy> {
+  const methods = new Map<string, CallPolicy>();
   const firsts = new Map<string, string>();
   for (const entry of list.items()) {
     if (!entry.isObject()) continue;

@@ -1,6 +1,6 @@
-import { createRandom } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
-import { MessageCounter } from '../../src/channel/message-counter.ts';
+import { createRandom } from '../src/clock.ts';
+import { MessageCounter } from '../src/message-counter.ts';
 
 function framesOf(lengths: readonly number[]): Uint8Array {
   const parts = lengths.map((length) => {
@@ -26,6 +26,7 @@ describe('messages of a stream', () => {
         at = end;
       }
       expect(counted).toBe(lengths.length);
+      expect(counter.longest).toBe(Math.max(0, ...lengths));
     }
   });
 
@@ -33,6 +34,7 @@ describe('messages of a stream', () => {
     const counter = new MessageCounter();
     expect(counter.count(Uint8Array.of(0, 0xff, 0xff, 0xff))).toBe(0);
     expect(counter.count(Uint8Array.of(0xff))).toBe(1);
+    expect(counter.longest).toBe(0xffff_ffff);
     expect(counter.count(new Uint8Array(1_000))).toBe(0);
   });
 });

@@ -1,8 +1,10 @@
 /** One byte of flags and four of length. Source: grpc PROTOCOL-HTTP2, Length-Prefixed-Message. */
 const PREFIX_BYTES = 5;
 
-/** Counts the messages of one direction of a stream in bytes that are cut anywhere, without keeping any. */
+/** Counts and measures the messages of one direction of a call in bytes that are cut anywhere, without keeping any. */
 export class MessageCounter {
+  /** Longest message that has begun so far, in bytes without its prefix. */
+  longest = 0;
   #prefixRead = 0;
   #length = 0;
   /** Bytes of the message under way that have not passed yet. */
@@ -25,6 +27,7 @@ export class MessageCounter {
       if (++this.#prefixRead < PREFIX_BYTES) continue;
       messages++;
       this.#left = this.#length;
+      if (this.#length > this.longest) this.longest = this.#length;
       this.#prefixRead = 0;
       this.#length = 0;
     }
