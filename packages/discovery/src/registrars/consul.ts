@@ -3,9 +3,9 @@ import { createConsulAgent, toCheckId, toCheckStatus, type ConsulAgent } from '.
 import { whyTooLarge } from '../peers/consul/meta.ts';
 import { incarnationOf, toDefinition } from '../peers/consul/records.ts';
 import { readConsulUrl, toConsulHeaders } from '../peers/consul/target.ts';
-import { HttpError } from '../peers/http-answer.ts';
 import { createHttpClient } from '../peers/http.ts';
 import { SpecError } from '../spec.ts';
+import { createRefusals, refuseOlder } from './refusals.ts';
 import {
   LeaseLost,
   RegistrationRefused,
@@ -26,8 +26,7 @@ export function openConsulRegistrar(options: RegistrationOptions): RegistrarDriv
   const http = createHttpClient({ origins: target.origins, tls: credentials.tls, headers, clock });
   const agent = createConsulAgent(http, target);
   const deregisterAfterMs = Math.max(target.deregisterAfterMs, ttlMs);
-  /** Rights that sufficed once: when they are gone, the cluster has lost them, and somebody will put them back. */
-  let hasSufficed = false;
+  const refusals = createRefusals();
 
   async function announce(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const name = target.names[0] ?? endpoint.services[0] ?? '';
@@ -49,19 +48,15 @@ export function openConsulRegistrar(options: RegistrationOptions): RegistrarDriv
     try {
       const before = await agent.service(instanceId, signal);
       const known = incarnationOf(before);
-      if (known > incarnation) {
-        throw new RegistrationRefused(
-          `Consul knows ${instanceId} with incarnation ${known}; ours, ${incarnation}, is older`,
-        );
-      }
+      refuseOlder(endpoint, known, 'Consul');
       await announce(endpoint, signal);
       if (before !== undefined && known !== incarnation) await agent.clear(endpoint, signal);
     } catch (error) {
-      throw toRefusal(error, hasSufficed);
+      throw refusals.of(error);
     }
     const registration = createRegistration(endpoint, { agent, ttlMs, announce });
     await registration.renew(endpoint, signal);
-    hasSufficed = true;
+    refusals.sufficed();
     return registration;
   }
 
@@ -104,11 +99,4 @@ function createRegistration(first: Endpoint, { agent, ttlMs, announce }: Means):
       }
     },
   };
-}
-
-/** What repeating cannot change: the record is unsound, or rights are missing that were never there. */
-function toRefusal(error: unknown, hasSufficed: boolean): unknown {
-  if (!(error instanceof HttpError)) return error;
-  const isFinal = error.status === 400 || ((error.status === 401 || error.status === 403) && !hasSufficed);
-  return isFinal ? new RegistrationRefused(error.message, { cause: error }) : error;
 }

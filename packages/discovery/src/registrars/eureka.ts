@@ -2,16 +2,10 @@ import type { Endpoint } from '@bascule/core';
 import { createInstanceClient, type InstanceClient } from '../peers/eureka/instance-client.ts';
 import { incarnationOf, toRaw, toStatus } from '../peers/eureka/records.ts';
 import { readEurekaUrl, toEurekaHeaders } from '../peers/eureka/target.ts';
-import { HttpError } from '../peers/http-answer.ts';
 import { createHttpClient } from '../peers/http.ts';
 import { numberAt, objectAt, textAt, type JsonObject } from '../peers/json.ts';
-import {
-  LeaseLost,
-  RegistrationRefused,
-  type Registration,
-  type RegistrationOptions,
-  type RegistrarDriver,
-} from './registration.ts';
+import { createRefusals, refuseOlder } from './refusals.ts';
+import { LeaseLost, type Registration, type RegistrationOptions, type RegistrarDriver } from './registration.ts';
 
 /** Registers as an instance of the application that the URL names, or of one with the name of the endpoint's first service. */
 export function openEurekaRegistrar(options: RegistrationOptions): RegistrarDriver {
@@ -21,15 +15,14 @@ export function openEurekaRegistrar(options: RegistrationOptions): RegistrarDriv
   const http = createHttpClient({ origins: target.origins, tls: credentials.tls, headers, clock });
   /** Eureka counts leases in seconds. */
   const durationSeconds = Math.ceil(options.ttlMs / 1_000);
-  /** Credentials that sufficed once: when they do not any more, somebody will mend that. */
-  let hasSufficed = false;
+  const refusals = createRefusals();
 
   async function register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration> {
     const app = target.app ?? (endpoint.services[0] ?? '').toUpperCase();
     const client = createInstanceClient({ http, path: target.basePath, app, instanceId: endpoint.instanceId });
     try {
       const before = await client.get(signal);
-      refuseOlder(endpoint, before);
+      refuseOlder(endpoint, before === undefined ? 0 : incarnationOf(before), 'Eureka');
       let dirtyMs = Math.max(clock.wallMs(), (before && numberAt(before, 'lastDirtyTimestamp')) || 0);
       const post = (next: Endpoint, posting: AbortSignal): Promise<void> =>
         client.register(toRaw(next, { app, durationSeconds, dirtyMs: ++dirtyMs }), posting);
@@ -37,10 +30,10 @@ export function openEurekaRegistrar(options: RegistrationOptions): RegistrarDriv
       // What an instance said of itself outlives it in Eureka; what an operator said is to outlive it.
       if (before !== undefined && wasSaidByItself(before)) await client.clearStatus(signal);
       if (toStatus(endpoint.health) !== 'UP') await client.setStatus(toStatus(endpoint.health), signal);
-      hasSufficed = true;
+      refusals.sufficed();
       return createRegistration(endpoint, { client, post, ttlMs: durationSeconds * 1_000 });
     } catch (error) {
-      throw toRefusal(error, hasSufficed);
+      throw refusals.of(error);
     }
   }
 
@@ -86,19 +79,6 @@ function createRegistration(first: Endpoint, { client, post, ttlMs }: Means): Re
   };
 }
 
-function refuseOlder({ instanceId, incarnation }: Endpoint, before: JsonObject | undefined): void {
-  const known = before === undefined ? 0 : incarnationOf(before);
-  if (known <= incarnation) return;
-  throw new RegistrationRefused(`Eureka knows ${instanceId} with incarnation ${known}; ours, ${incarnation}, is older`);
-}
-
 function wasSaidByItself(before: JsonObject): boolean {
   return textAt(objectAt(before, 'metadata'), 'bascule-health') !== '';
-}
-
-/** What repeating cannot change: the record is unsound, or credentials do not suffice and never did. */
-function toRefusal(error: unknown, hasSufficed: boolean): unknown {
-  if (!(error instanceof HttpError)) return error;
-  const isFinal = error.status === 400 || ((error.status === 401 || error.status === 403) && !hasSufficed);
-  return isFinal ? new RegistrationRefused(error.message, { cause: error }) : error;
 }

@@ -1,12 +1,6 @@
-import {
-  KeepAliveRequestSchema,
-  RegistryService,
-  type Condition,
-  type KeepAliveRequest,
-} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import { create } from '@bufbuild/protobuf';
+import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
-import { createOutbox, type Outbox } from './outbox.ts';
+import { createRenewalStream, type Renewal, type RenewalStream } from './renewal-stream.ts';
 
 /** Renews all leases that were got over one transport. */
 export interface KeepAlive {
@@ -18,11 +12,6 @@ export interface KeepAlive {
   leave(): void;
 }
 
-interface Renewal {
-  readonly leaseId: string;
-  readonly condition: Condition;
-}
-
 /**
  * The stream over which leases are renewed:
  * - `none`: it is opened with the next renewal
@@ -30,20 +19,21 @@ interface Renewal {
  * - `open`: it carries renewals
  * - `impossible`: the registry does not know it, or the way to it cannot carry it, as HTTP/1.1 cannot
  */
-type State = { readonly kind: 'none' | 'impossible' } | { readonly kind: 'asking' | 'open'; readonly stream: Stream };
+type State =
+  | { readonly kind: 'none' | 'impossible' }
+  /** `doubters`: leases that were renewed one by one since it was opened. */
+  | { readonly kind: 'asking'; readonly stream: RenewalStream; readonly doubters: Set<string> }
+  | { readonly kind: 'open'; readonly stream: RenewalStream };
 
-interface Stream {
-  readonly abort: AbortController;
-  readonly outbox: Outbox<KeepAliveRequest>;
-  /** Requests without an answer yet, the oldest first. The very first one renews nothing: it asks. */
-  readonly waiting: Batch[];
-  /** Leases that were renewed one by one since the stream had not answered. */
-  readonly doubters: Set<string>;
-}
+type Happening =
+  | { readonly type: 'opened'; readonly stream: RenewalStream }
+  | { readonly type: 'answered' }
+  | { readonly type: 'ended'; readonly code: Code };
 
-interface Batch {
-  readonly renewals: Renewal[];
-  readonly answered: PromiseWithResolvers<ReadonlySet<string>>;
+function transition(state: State, happening: Happening): State {
+  if (happening.type === 'opened') return { kind: 'asking', stream: happening.stream, doubters: new Set() };
+  if (happening.type === 'answered') return state.kind === 'asking' ? { kind: 'open', stream: state.stream } : state;
+  return { kind: state.kind === 'asking' && !PASSING.has(happening.code) ? 'impossible' : 'none' };
 }
 
 /** What says nothing about whether the stream would work another time. */
@@ -70,79 +60,19 @@ function createKeepAlive(transport: Transport): KeepAlive {
   const client = createClient(RegistryService, transport);
   let state: State = { kind: 'none' };
   let leases = 0;
-  /** Renewals of this turn: they go in one request. */
-  let next: Batch | undefined;
+
+  function happen(happening: Happening): void {
+    state = transition(state, happening);
+  }
 
   function open(): void {
-    const stream: Stream = {
-      abort: new AbortController(),
-      outbox: createOutbox(),
-      waiting: [],
-      doubters: new Set(),
-    };
-    state = { kind: 'asking', stream };
-    send(stream, createBatch());
-    void read(stream);
-  }
-
-  async function read(stream: Stream): Promise<void> {
-    try {
-      for await (const { lostLeaseIds } of client.keepAlive(stream.outbox, { signal: stream.abort.signal })) {
-        if (isOf(stream)) state = { kind: 'open', stream };
-        stream.waiting.shift()?.answered.resolve(new Set(lostLeaseIds));
-      }
-      end(stream, new ConnectError('the registry ended the keep-alive', Code.Unavailable));
-    } catch (error) {
-      end(stream, ConnectError.from(error));
-    }
-  }
-
-  function isOf(stream: Stream): boolean {
-    return 'stream' in state && state.stream === stream;
-  }
-
-  function end(stream: Stream, error: ConnectError): void {
-    if (isOf(stream)) {
-      const isImpossible = state.kind === 'asking' && !PASSING.has(error.code);
-      state = { kind: isImpossible ? 'impossible' : 'none' };
-    }
-    stream.outbox.end();
-    stream.abort.abort();
-    for (const { answered } of stream.waiting.splice(0)) answered.reject(error);
-  }
-
-  function send(stream: Stream, batch: Batch): void {
-    stream.waiting.push(batch);
-    stream.outbox.push(create(KeepAliveRequestSchema, { leases: batch.renewals }));
-  }
-
-  function sendNext(): void {
-    const batch = next as Batch;
-    next = undefined;
-    if (state.kind === 'open') send(state.stream, batch);
-    else batch.answered.reject(new ConnectError('the keep-alive has just ended', Code.Unavailable));
-  }
-
-  async function renewByStream(stream: Stream, renewal: Renewal, signal: AbortSignal): Promise<boolean> {
-    if (next === undefined) {
-      next = createBatch();
-      queueMicrotask(sendNext);
-    }
-    next.renewals.push(renewal);
-    const { promise: given, reject } = Promise.withResolvers<never>();
-    const giveUp = (): void => {
-      const reason = ConnectError.from(signal.reason);
-      // Others wait as well for a stream that hangs: without it they go one by one.
-      if (reason.code === Code.DeadlineExceeded) end(stream, reason);
-      reject(reason);
-    };
-    signal.addEventListener('abort', giveUp);
-    try {
-      const lost = await Promise.race([next.answered.promise, given]);
-      return !lost.has(renewal.leaseId);
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
+    const stream = createRenewalStream({
+      client,
+      onAnswered: () => happen({ type: 'answered' }),
+      onEnded: ({ code }) => happen({ type: 'ended', code }),
+    });
+    happen({ type: 'opened', stream });
+    stream.open();
   }
 
   async function renewAlone(renewal: Renewal, signal: AbortSignal): Promise<boolean> {
@@ -155,19 +85,11 @@ function createKeepAlive(transport: Transport): KeepAlive {
     }
   }
 
-  /** A stream that has not answered until a lease is renewed for the second time never will. */
-  function doubt(stream: Stream, leaseId: string): void {
-    if (stream.doubters.has(leaseId)) {
-      end(stream, new ConnectError('the keep-alive is not answered', Code.Unimplemented));
-    }
-    stream.doubters.add(leaseId);
-  }
-
   return {
     renew(renewal, signal) {
-      if (state.kind === 'open') return renewByStream(state.stream, renewal, signal);
-      if (state.kind === 'asking') doubt(state.stream, renewal.leaseId);
-      else if (state.kind === 'none') open();
+      if (state.kind === 'open') return state.stream.renew(renewal, signal);
+      if (state.kind === 'none') open();
+      else if (state.kind === 'asking') doubt(state, renewal.leaseId);
       return renewAlone(renewal, signal);
     },
     join() {
@@ -176,14 +98,13 @@ function createKeepAlive(transport: Transport): KeepAlive {
     },
     leave() {
       leases -= 1;
-      if (leases === 0 && 'stream' in state) end(state.stream, new ConnectError('no lease is left', Code.Canceled));
+      if (leases === 0 && 'stream' in state) state.stream.end(new ConnectError('no lease is left', Code.Canceled));
     },
   };
 }
 
-function createBatch(): Batch {
-  const answered = Promise.withResolvers<ReadonlySet<string>>();
-  // Of the one that only asks, and of those whose renewals were all given up, nobody waits for the answer.
-  answered.promise.catch(() => undefined);
-  return { renewals: [], answered };
+/** A stream that has not answered until a lease is renewed for the second time never will. */
+function doubt({ stream, doubters }: Extract<State, { kind: 'asking' }>, leaseId: string): void {
+  if (doubters.has(leaseId)) stream.end(new ConnectError('the keep-alive is not answered', Code.Unimplemented));
+  doubters.add(leaseId);
 }

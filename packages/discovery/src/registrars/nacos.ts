@@ -1,17 +1,11 @@
 import type { Endpoint } from '@bascule/core';
-import { HttpError } from '../peers/http-answer.ts';
 import { createHttpClient } from '../peers/http.ts';
 import { createNacosClient, type NacosAddress } from '../peers/nacos/client.ts';
 import { claimsOf, toRegistered } from '../peers/nacos/records.ts';
 import { checkNacosCredentials, readNacosUrl } from '../peers/nacos/target.ts';
 import { SpecError } from '../spec.ts';
-import {
-  LeaseLost,
-  RegistrationRefused,
-  type Registration,
-  type RegistrationOptions,
-  type RegistrarDriver,
-} from './registration.ts';
+import { createRefusals, refuseOlder } from './refusals.ts';
+import { LeaseLost, type Registration, type RegistrationOptions, type RegistrarDriver } from './registration.ts';
 
 /** Registers as an ephemeral instance of the service that the URL names, or of one with the name of the endpoint's first. */
 export function openNacosRegistrar(options: RegistrationOptions): RegistrarDriver {
@@ -23,35 +17,27 @@ export function openNacosRegistrar(options: RegistrationOptions): RegistrarDrive
   }
   const http = createHttpClient({ origins: target.origins, tls: credentials.tls, clock });
   const client = createNacosClient({ http, target, credentials, clock });
-  /** Rights that sufficed once: when they do not any more, somebody will mend that. */
-  let hasSufficed = false;
+  const refusals = createRefusals();
 
   function addressOf({ services, host, port }: Endpoint): NacosAddress {
     return { service: target.names[0] ?? services[0] ?? '', ip: host, port };
   }
 
-  async function refuseOlder(
-    { instanceId, incarnation }: Endpoint,
-    service: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** The newest process of an instance that a service has; 0 for none. */
+  async function knownOf(instanceId: string, service: string, signal: AbortSignal): Promise<number> {
     const claims = claimsOf(await client.list(service, signal)).filter((claim) => claim.instanceId === instanceId);
-    const known = Math.max(0, ...claims.map((claim) => claim.incarnation));
-    if (known <= incarnation) return;
-    throw new RegistrationRefused(
-      `Nacos knows ${instanceId} with incarnation ${known}; ours, ${incarnation}, is older`,
-    );
+    return Math.max(0, ...claims.map((claim) => claim.incarnation));
   }
 
   async function register(endpoint: Endpoint, signal: AbortSignal): Promise<Registration> {
     const address = addressOf(endpoint);
     try {
-      await refuseOlder(endpoint, address.service, signal);
+      refuseOlder(endpoint, await knownOf(endpoint.instanceId, address.service, signal), 'Nacos');
       await client.register(address, toRegistered(endpoint, ttlMs), signal);
     } catch (error) {
-      throw toRefusal(error, hasSufficed);
+      throw refusals.of(error);
     }
-    hasSufficed = true;
+    refusals.sufficed();
     let registered = endpoint;
     return {
       ttlMs,
@@ -80,11 +66,4 @@ export function openNacosRegistrar(options: RegistrationOptions): RegistrarDrive
       http.close();
     },
   };
-}
-
-/** What repeating cannot change: the record is unsound, or rights are missing that were never there. */
-function toRefusal(error: unknown, hasSufficed: boolean): unknown {
-  if (!(error instanceof HttpError)) return error;
-  const isFinal = error.status === 400 || ((error.status === 401 || error.status === 403) && !hasSufficed);
-  return isFinal ? new RegistrationRefused(error.message, { cause: error }) : error;
 }
