@@ -11,7 +11,7 @@ import { makeFolder, type Folder } from './rig/folder.ts';
 import { startTestGateway, type TestGateway } from './rig/gateway.ts';
 import { startLoad, type Load } from './rig/load.ts';
 import { listRegistered } from './rig/operator.ts';
-import { findFreePorts } from './rig/ports.ts';
+import { freePorts } from '../support/src/servers/ports.ts';
 
 const CALLERS = 48;
 const NAMES = ['a', 'b', 'c'];
@@ -161,7 +161,7 @@ describe.each([0, 2])('failover with %i workers', (workers) => {
 
   it('misses nothing while the registry is dead, nor when it starts anew and empty', async () => {
     await using folder = await makeFolder();
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await freePorts(1);
     const registry = await startRegistryProcess(folder, port);
     await using world = await startWorld(workers, { url: `http://127.0.0.1:${port}`, folder });
     const { gateway, places } = world;
@@ -214,7 +214,7 @@ describe.each([0, 2])('failover with %i workers', (workers) => {
 
   it('starts while the registry is dead, with what it knew last', async () => {
     await using folder = await makeFolder();
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}`;
     const registry = await startRegistryProcess(folder, port);
     await using backends = createBackends(folder, url);

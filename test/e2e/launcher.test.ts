@@ -8,7 +8,7 @@ import { connectGrpcWeb } from './rig/dialects.ts';
 import { eventually } from './rig/eventually.ts';
 import { makeFolder } from './rig/folder.ts';
 import { commandOf, listGroup, startLauncher, type Launcher } from './rig/launcher.ts';
-import { findFreePorts } from './rig/ports.ts';
+import { freePorts } from '../support/src/servers/ports.ts';
 
 const PATIENCE_MS = 40_000;
 
@@ -21,7 +21,7 @@ interface Demo extends AsyncDisposable {
 async function startDemo(more: readonly string[] = []): Promise<Demo> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await makeFolder());
-  const ports = await findFreePorts(3);
+  const ports = await freePorts(3);
   const [api, operator, registry] = ports.map(String) as [string, string, string];
   const flags = ['--port', api, '--operator-port', operator, '--registry-port', registry];
   const all = [...flags, '--backends', '2', '--state-dir', folder.path, ...more];
@@ -98,7 +98,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     });
     const { port: taken } = server.address() as { port: number };
     const names = ['--port', '--operator-port', '--registry-port'];
-    const free = await findFreePorts(3);
+    const free = await freePorts(3);
     const flags = names.flatMap((name, i) => [name, String(name === flag ? taken : free[i])]);
     await using launcher = startLauncher([...flags, '--state-dir', folder.path]);
     expect(await launcher.ended).toBe(1);

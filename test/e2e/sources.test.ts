@@ -17,7 +17,7 @@ import { makeFolder } from './rig/folder.ts';
 import { startTestGateway } from './rig/gateway.ts';
 import { startLoad } from './rig/load.ts';
 import { connectOperator } from './rig/operator.ts';
-import { findFreePorts } from './rig/ports.ts';
+import { freePorts } from '../support/src/servers/ports.ts';
 import { askRaw } from './rig/raw-call.ts';
 
 const SERVICE = EchoService.typeName;
@@ -25,7 +25,7 @@ const SERVICE = EchoService.typeName;
 describe('sources', () => {
   it('that lose their memory cost nothing, but for what has died meanwhile', async () => {
     await using folder = await makeFolder();
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}`;
     const registry = await startRegistryProcess(folder, port);
     await using gateway = await startTestGateway({ workers: 0, folder, registry: url });
@@ -259,7 +259,7 @@ describe('the registry inside the gateway', () => {
 describe('the last known set', () => {
   it('that is garbage is as none, and is written anew', async () => {
     await using folder = await makeFolder();
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}`;
     const registry = await startRegistryProcess(folder, port);
     await using backends = createBackends(folder, url);
@@ -283,7 +283,7 @@ describe('the last known set', () => {
 
   it('that is too old is not used', async () => {
     await using folder = await makeFolder();
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}`;
     const registry = await startRegistryProcess(folder, port);
     await using backends = createBackends(folder, url);
@@ -306,7 +306,7 @@ describe('the last known set', () => {
 async function startPair(settings: { withSecond?: boolean; secondRank?: number } = {}) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await makeFolder());
-  const ports = await findFreePorts(2);
+  const ports = await freePorts(2);
   // One after the other: the first makes the token that both have.
   const registries: Child[] = [];
   for (const port of ports) registries.push(stack.use(await startRegistryProcess(folder, port)));

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../../../test/support/src/servers/ports.ts';
 import { run, start, type Running } from './support/run.ts';
 
 let folder: string;
@@ -76,7 +76,7 @@ describe('resolve', () => {
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as { port: number };
     await new Promise((resolve) => silent.close(resolve));
-    expect(await run(['resolve', `http://127.0.0.1:${port}`, '-t', '1'], { cwd: folder })).toMatchObject({
+    expect(await run(['resolve', `http://127.0.0.1:${port}`, '-t', '3'], { cwd: folder })).toMatchObject({
       code: 3,
       stderr: expect.stringContaining('ECONNREFUSED'),
     });
@@ -147,9 +147,9 @@ describe('register', () => {
     const url = `consul://127.0.0.1:${port}/x`;
     await writeFile(join(folder, 'consul-token'), 'for-consul');
     const env = { BASCULE_TOKEN: 'of-the-operator' };
-    await run(['resolve', url, '-t', '1'], { cwd: folder, env });
+    await run(['resolve', url, '-t', '3'], { cwd: folder, env });
     expect(new Set(seen.splice(0))).toEqual(new Set(['undefined']));
-    await run(['resolve', url, '-t', '1', '--token-file', 'consul-token'], { cwd: folder, env });
+    await run(['resolve', url, '-t', '3', '--token-file', 'consul-token'], { cwd: folder, env });
     expect(new Set(seen)).toEqual(new Set(['for-consul']));
     await new Promise((resolve) => consul.close(resolve));
   });

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { eventually } from '../../e2e/rig/eventually.ts';
 import { makeFolder } from '../../e2e/rig/folder.ts';
-import { findFreePorts } from '../../e2e/rig/ports.ts';
+import { freePorts } from '../../support/src/servers/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const START_PATIENCE_MS = 40_000;
@@ -26,7 +26,7 @@ export interface Demo extends AsyncDisposable {
 
 export async function startDemo({ workers }: { readonly workers: number }): Promise<Demo> {
   const folder = await makeFolder();
-  const [port, operatorPort, registryPort] = (await findFreePorts(3)) as [number, number, number];
+  const [port, operatorPort, registryPort] = (await freePorts(3)) as [number, number, number];
   const moduleFolder = await copyModule(folder.path);
   const accessLog = join(folder.path, 'access.log');
   const config = join(folder.path, 'bascule.yaml');
