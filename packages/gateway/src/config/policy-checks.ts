@@ -17,7 +17,17 @@ export function checkPolicies(settings: Settings): RuleProblem[] {
     ...problems,
     ...checkTimeout(settings.calls, ['calls'], settings.calls.maxTimeoutMs),
     ...checkShares(settings),
+    ...checkConditions(settings),
   ];
+}
+
+/** Forgotten conditions would have the route hold for every call there is. */
+function checkConditions({ routes }: Settings): RuleProblem[] {
+  return routes.flatMap(({ service, method, headers }, index) => {
+    if (service !== undefined || method !== undefined || headers.length > 0) return [];
+    const message = 'has no condition, and would hold for all calls';
+    return [problem(['routes', index], message, 'Add service, method or headers; what holds for all is services."*".')];
+  });
 }
 
 interface Scope {

@@ -278,6 +278,11 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     /mirror\.service: is the service itself/,
   ],
   [
+    'a route without a condition',
+    'routes:\n  - name: a\n    calls: {defaultTimeout: 1s}\n',
+    /^f\.yaml:2:5 routes\[0\]: has no condition, and would hold for all calls\. Add service, method or headers/,
+  ],
+  [
     'a status that does not exist',
     'services:\n  a.B: {methods: {Get: {retry: {codes: [UNAVAILABLE]}}}}\n',
     /methods\.Get\.retry\.codes\[0\]: must be in list/,
