@@ -1,4 +1,7 @@
-import { Code } from '@connectrpc/connect';
+import { createNodeTransport, type NodeTransport } from '@bascule/client';
+import { systemClock } from '@bascule/core';
+import { createRedisLimits } from '@bascule/gateway';
+import { Code, createClient } from '@connectrpc/connect';
 import { canStart, startRedis } from '@bascule/testing/servers';
 import { describe, expect, it } from 'vitest';
 import { EchoService } from './rig/echo-schema.ts';
@@ -8,11 +11,16 @@ import { startMoodWorld, type MoodWorld } from './rig/mood-world.ts';
 const BURST = 10;
 
 /** How many of so many calls are let through; all others must say why not. */
-async function letThrough({ client }: MoodWorld, calls: number): Promise<number> {
+async function letThrough({ client }: Pick<MoodWorld, 'client'>, calls: number): Promise<number> {
   const ended = await Promise.allSettled(Array.from({ length: calls }, () => client.say({ value: 'x' })));
   const refused = ended.filter((result) => result.status === 'rejected');
   for (const { reason } of refused) expect(reason).toMatchObject({ code: Code.ResourceExhausted });
   return calls - refused.length;
+}
+
+/** Closes it with its scope. */
+function stopping(transport: NodeTransport): { transport: NodeTransport } & AsyncDisposable {
+  return { transport, [Symbol.asyncDispose]: () => transport.close() };
 }
 
 async function isUp({ gateway }: MoodWorld): Promise<number | undefined> {
@@ -21,6 +29,32 @@ async function isUp({ gateway }: MoodWorld): Promise<number | undefined> {
 }
 
 describe.skipIf(!canStart('redis'))('a limit that two gateways share', () => {
+  it('is kept by a program that calls without one too', async () => {
+    const redis = await startRedis();
+    const sharedLimits = createRedisLimits({ clock: systemClock, url: redis.url, timeoutMs: 2_000 });
+    try {
+      const rateLimits = [{ name: 'both', perSecond: 0.001, burst: BURST, shared: true }];
+      const config = {
+        sharedLimits: { url: redis.url, timeout: '2s' },
+        services: { [EchoService.typeName]: { calls: { rateLimits } } },
+      };
+      await using world = await startMoodWorld({ workers: 0, names: ['a'], config });
+      await using transport = stopping(
+        createNodeTransport({
+          discovery: { sources: [`static:${world.moods[0]?.address}`] },
+          policy: { rateLimits },
+          sharedLimits,
+        }),
+      );
+      const program = { client: createClient(EchoService, transport.transport) };
+      await eventually(async () => expect([await isUp(world), sharedLimits.state]).toEqual([1, 'up']));
+      expect((await letThrough(program, 8)) + (await letThrough(world, 8))).toBe(BURST);
+    } finally {
+      sharedLimits.close();
+      await redis.stop();
+    }
+  });
+
   it('is kept by both together, and by each alone while Redis is away', async () => {
     const redis = await startRedis();
     try {

@@ -52,3 +52,13 @@ it('the page of the Node transport shows options that are taken', async () => {
   };
   await transport.close();
 });
+
+it('the page of the Node transport shows a store of limits', async () => {
+  const example = writeExample('limits', 'transport, sharedLimits', { redisUrl: 'redis://127.0.0.1:1' });
+  const { transport, sharedLimits } = (await import(example)) as {
+    transport: { close(): Promise<void> };
+    sharedLimits: { close(): void };
+  };
+  sharedLimits.close();
+  await transport.close();
+});

@@ -1,5 +1,6 @@
 import type { CallPolicy, MethodFacts } from '@bascule/core';
 import { DEFAULT_RETRY, type ServiceConfig } from '@bascule/layers';
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { NodeTransportOptions } from './options.ts';
 
 const NOTHING: CallPolicy = Object.freeze({});
@@ -16,6 +17,9 @@ export function createPolicyOf(
   return (method) => {
     const { timeoutMs, criticality } = method.rules ?? {};
     const own = typeof policy === 'function' ? policy(method) : policy;
+    if (own?.mirror !== undefined && options.discovery === undefined) {
+      throw new ConnectError('policy.mirror needs discovery: here is nobody else to copy calls to', Code.Internal);
+    }
     return {
       ...defaults,
       ...(timeoutMs !== undefined && timeoutOf(method, timeoutMs)),

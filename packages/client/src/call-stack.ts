@@ -1,13 +1,15 @@
-import { compose, type Clock, type Service, type ServiceLimits } from '@bascule/core';
+import { compose, type Clock, type Layer, type Service, type ServiceLimits } from '@bascule/core';
 import {
   createAdmissionLayer,
   createAdmitLayer,
   createAffinityLayer,
   createBreakerLayer,
+  createCacheLayer,
   createConcurrencyLayer,
   createFaultLayer,
   createFirstMessageLayer,
   createLocalLimits,
+  createMirrorLayer,
   createRateLimitLayer,
   createRetryBudget,
   createRetryLayer,
@@ -31,14 +33,15 @@ export function hasStack({ discovery, policy, serviceConfig, limits }: NodeTrans
 
 /**
  * What every call passes on its way to `innermost`, outermost first: the gateway's layers in the gateway's order. The
- * deadline itself is kept by who makes the call. Shared rate limits are kept in this process, and nothing is mirrored or
- * cached.
+ * deadline and the sizes of messages are kept by who makes the call. Copies go to `mirror`; undefined makes none.
  */
 export function createCallStack(
   options: NodeTransportOptions,
   { clock, serviceConfig }: TransportSettings,
   innermost: Service,
+  mirror?: Service,
 ): Service {
+  const { sharedLimits } = options;
   const throttle = serviceConfig?.throttle && createRetryThrottle(serviceConfig.throttle);
   const limits = limitsOf(options);
   const budgetOf = createBudgets(options, clock);
@@ -46,11 +49,17 @@ export function createCallStack(
     [
       createFaultLayer({ clock }),
       createFirstMessageLayer({ clock }),
-      createRateLimitLayer({ clock, local: createLocalLimits({ clock }) }),
+      createRateLimitLayer({
+        clock,
+        local: createLocalLimits({ clock }),
+        ...(sharedLimits !== undefined && { shared: sharedLimits }),
+      }),
       createAffinityLayer({ clock }),
+      createCacheLayer({ clock }),
       ...(isLimited(limits) ? [createAdmitLayer({ limitsOf: () => limits })] : []),
       createAdmissionLayer({ clock }),
       createConcurrencyLayer({ clock }),
+      ...(mirror === undefined ? [] : [createMirrors(options, clock, mirror)]),
       createRetryLayer({
         clock,
         budgetOf: ({ call }) => budgetOf(call.cluster),
@@ -63,6 +72,16 @@ export function createCallStack(
     ],
     innermost,
   );
+}
+
+function createMirrors(options: NodeTransportOptions, clock: Clock, service: Service): Layer {
+  return createMirrorLayer({
+    clock,
+    service,
+    onDiff({ call }, diff) {
+      if (call.method !== undefined) options.onMirrorDiff?.(call.method, diff);
+    },
+  });
 }
 
 function isLimited({ maxCalls, maxStreams }: ServiceLimits): boolean {

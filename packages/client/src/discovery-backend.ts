@@ -93,7 +93,7 @@ export class DiscoveryBackend implements Backend {
       limitsOf: () => limits,
       why: (service) => this.#why(service),
     });
-    this.#stack = createCallStack(options, settings, this.#pick.service);
+    this.#stack = createCallStack(options, settings, this.#pick.service, this.#pick.service);
   }
 
   readonly service: Service = (head, reply) => {

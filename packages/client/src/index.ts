@@ -4,6 +4,7 @@ export { createPick, type EndpointPick, type Lender } from './channel/pick.ts';
 export { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';
 export { processedOf } from './failures.ts';
+export type { LimitStore, MirrorDiff, Taken } from '@bascule/layers';
 export type {
   BalancingOverrides,
   DiscoverySource,

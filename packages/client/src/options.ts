@@ -1,7 +1,7 @@
 import type { BalancingPolicy, PolicySpec } from '@bascule/balancer';
 import type { CallPolicy, Clock, MethodFacts, Service, ServiceLimits } from '@bascule/core';
 import type { CheckSettings, Credentials } from '@bascule/discovery';
-import type { RetryBudgetOptions } from '@bascule/layers';
+import type { LimitStore, MirrorDiff, RetryBudgetOptions } from '@bascule/layers';
 import type { LinkTls } from '@bascule/wire';
 import type { BinaryReadOptions, BinaryWriteOptions, JsonReadOptions, JsonWriteOptions } from '@bufbuild/protobuf';
 import type { Interceptor, Transport } from '@connectrpc/connect';
@@ -37,6 +37,13 @@ export interface NodeTransportOptions {
   readonly limits?: Partial<ServiceLimits>;
   /** How many repeats there may be, for each service. Default 20 per 100 calls and 10 a second, over 10 s. */
   readonly retryBudget?: Partial<Omit<RetryBudgetOptions, 'clock'>>;
+  /**
+   * Where the buckets of `shared` rate limits are kept: whatever keeps them for several processes. It is not closed
+   * here. Default: in this process.
+   */
+  readonly sharedLimits?: LimitStore;
+  /** Hears of each copy (`policy.mirror` with `diff`) whose answer differs from that of its call. Must not throw. */
+  onMirrorDiff?(method: MethodFacts, diff: MirrorDiff): void;
   /**
    * A call made inside a handler ends no later than the handler's own call: at its deadline, and when its caller gives
    * it up. Default true.

@@ -6,7 +6,8 @@ import {
   MethodOptionsSchema,
   type StringValueSchema,
 } from '@bufbuild/protobuf/wkt';
-import { Code as CoreCode, type CallPolicy, type RequestHead } from '@bascule/core';
+import { Code as CoreCode, systemClock, type CallPolicy, type RateLimit, type RequestHead } from '@bascule/core';
+import { createLocalLimits } from '@bascule/layers';
 import {
   Criticality,
   file_bascule_options_v1_options,
@@ -14,13 +15,15 @@ import {
 } from '@bascule/schema/gen/bascule/options/v1/options_pb.ts';
 import { Code, createClient } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { createNodeTransport, type NodeTransportOptions } from '../src/index.ts';
+import { createNodeTransport, type LimitStore, type NodeTransportOptions } from '../src/index.ts';
 import { connect } from './support/calls.ts';
 import { failing, startFleet, type FleetMember } from './support/fleet.ts';
 import { refuseUnder } from './support/refusing.ts';
 import { seeError } from './support/scenarios.ts';
 
 const TEXT = '.google.protobuf.StringValue';
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** A service whose method says of itself how it wants to be called. */
 function createRuledService() {
@@ -100,6 +103,80 @@ describe('one server', () => {
     expect(seen).toMatchObject({ code: 'Unavailable', message: expect.stringContaining('are stopped') });
     expect(server.calls).toBe(5);
   });
+});
+
+describe('answers that may be kept', () => {
+  it.each(['one server', 'whoever is there'])('serve calls that are the same: of %s', async (who) => {
+    await using fleet = await startFleet(1);
+    const server = fleet[0] as FleetMember;
+    const policy: CallPolicy = { cache: { ttlMs: 60_000, maxBytes: 1_000_000, varyOn: ['x-tenant'] } };
+    const discovery = { sources: [`static:${server.address}`] };
+    await using ours =
+      who === 'one server'
+        ? connect(`http://${server.address}`, { policy })
+        : connect(undefined, { discovery, policy });
+    const held = Promise.withResolvers<void>();
+    server.before = () => held.promise;
+    const together = Array.from({ length: 20 }, () => ours.client.say({ value: 'a' }));
+    while (server.calls === 0) await turn();
+    held.resolve();
+    expect(new Set((await Promise.all(together)).map(({ value }) => value))).toEqual(new Set(['a']));
+    const froms: (string | null)[] = [];
+    await ours.client.say({ value: 'a' }, { onHeader: (header) => froms.push(header.get('x-from')) });
+    expect([server.calls, froms]).toEqual([1, [server.address]]);
+    await ours.client.say({ value: 'a' }, { headers: { 'x-tenant': 'other' } });
+    await ours.client.say({ value: 'b' });
+    expect(server.calls).toBe(3);
+    // Whose it is has nobody checked.
+    for (let i = 0; i < 2; i++) await ours.client.say({ value: 'a' }, { headers: { authorization: 'Bearer x' } });
+    expect(server.calls).toBe(5);
+    // Its proto does not say that it does no harm.
+    for (let i = 0; i < 2; i++) await ours.client.blob({ value: new Uint8Array(3) });
+    expect(server.calls).toBe(7);
+  });
+});
+
+describe('shared rate limits', () => {
+  const limit: RateLimit = { name: 'both', perSecond: 0.001, burst: 3, shared: true };
+  const own: RateLimit = { name: 'own', perSecond: 0.001, burst: 4 };
+
+  it('are kept where the caller says, by several transports together', async () => {
+    await using fleet = await startFleet(1);
+    const baseUrl = `http://${(fleet[0] as FleetMember).address}`;
+    const buckets = createLocalLimits({ clock: systemClock });
+    const asked: string[] = [];
+    const sharedLimits: LimitStore = {
+      // Somewhere else, so the answer comes later.
+      async take(key, { name, ...rest }, nowMs) {
+        asked.push(name);
+        await turn();
+        return buckets.take(key, { name, ...rest }, nowMs);
+      },
+      giveBack: (...one) => buckets.giveBack(...one),
+    };
+    const policy: CallPolicy = { rateLimits: [limit, own] };
+    await using one = connect(baseUrl, { policy, sharedLimits });
+    await using two = connect(baseUrl, { policy, sharedLimits });
+    for (const { client } of [one, two, one]) await client.say({ value: 'a' });
+    for (const { client } of [one, two]) {
+      const seen = await seeError(client.say({ value: 'a' }));
+      expect(seen).toMatchObject({ code: 'ResourceExhausted', message: expect.stringContaining('"both"') });
+    }
+    expect(new Set(asked)).toEqual(new Set(['both']));
+  });
+
+  it('are kept in the process where it does not', async () => {
+    await using fleet = await startFleet(1);
+    await using ours = connect(`http://${(fleet[0] as FleetMember).address}`, { policy: { rateLimits: [limit] } });
+    for (let i = 0; i < 3; i++) await ours.client.say({ value: 'a' });
+    expect(await seeError(ours.client.say({ value: 'a' }))).toMatchObject({ code: 'ResourceExhausted' });
+  });
+});
+
+it('a mirror without anybody to copy calls to is refused', async () => {
+  await using ours = connect('http://127.0.0.1:1', { policy: { mirror: { cluster: 'x', percent: 1 } } });
+  const seen = await seeError(ours.client.say({ value: 'a' }));
+  expect(seen).toMatchObject({ code: 'Internal', message: expect.stringContaining('needs discovery') });
 });
 
 describe('calls of one key', () => {

@@ -5,11 +5,12 @@ import { getField, systemClock, type Endpoint, type RequestHead, type Service } 
 import { createRegistry, registerWithAll, type Registrar } from '@bascule/discovery';
 import { createKit } from '@bascule/kit';
 import { listen } from '@bascule/wire';
+import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createDial } from '../../src/index.ts';
+import { createDial, type MirrorDiff } from '../../src/index.ts';
 import { endpointOf } from '@bascule/testing';
 import { connect } from '../support/calls.ts';
-import { FleetMember } from '../support/fleet.ts';
+import { failing, FleetMember } from '../support/fleet.ts';
 import { seeError } from '../support/scenarios.ts';
 import { TestService } from '../support/schema.ts';
 import { startTraffic } from '../support/traffic.ts';
@@ -93,6 +94,25 @@ describe('calls to who is registered', () => {
     const discovery = { sources: [scene.url], service: 'other.v1.OtherService' };
     await using named = connect(undefined, { discovery });
     expect((await named.client.say({ value: 'a' })).value).toBe('a');
+  });
+
+  it('are copied to another service, and their answers compared', async () => {
+    await using scene = await startScene();
+    const main = await scene.join('main');
+    const shadow = await scene.join('shadow', { services: ['shadow.v1.TestService'] });
+    shadow.member.before = failing(100, () => 0, Code.NotFound);
+    const found = Promise.withResolvers<[string, MirrorDiff]>();
+    const mirror = { cluster: 'shadow.v1.TestService', percent: 100, diff: true };
+    await using ours = connect(undefined, {
+      discovery: { sources: [scene.url] },
+      policy: ({ method }) => (method === 'Say' ? { mirror } : {}),
+      onMirrorDiff: ({ method }, diff) => found.resolve([method, diff]),
+    });
+    expect((await ours.client.say({ value: 'b' })).value).toBe('b');
+    const [method, diff] = await found.promise;
+    expect([method, diff.kind]).toEqual(['Say', 'status']);
+    await ours.client.blob({ value: new Uint8Array(9) });
+    expect([main.member.calls, shadow.member.calls]).toEqual([2, 1]);
   });
 
   it('begin in a handler, and what follows the registry does not end with it', async () => {
