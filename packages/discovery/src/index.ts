@@ -29,6 +29,6 @@ export {
   type Probes,
 } from './health/health-checks.ts';
 export { createHealthChecks } from './health/create-health-checks.ts';
-export { createProbes } from './health/probes.ts';
+export { createProbes, type ProbeTls } from './health/probes.ts';
 export { toAddressId } from './peers/address.ts';
 export { waitFor } from './waiting.ts';

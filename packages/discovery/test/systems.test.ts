@@ -75,6 +75,7 @@ describe('a system', () => {
   it('tells what is wrong with its URL before anything is opened', async () => {
     await expect(openSource(optionsFor('dns:///10.0.0.1:80'))).rejects.toThrow(SpecError);
     await expect(openSource(optionsFor('env:NOT_SET'))).rejects.toThrow(SpecError);
+    await expect(openSource(optionsFor('http://h:1/%zz'))).rejects.toThrow(SpecError);
   });
 });
 

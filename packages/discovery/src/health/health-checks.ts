@@ -40,7 +40,11 @@ export interface HealthChecksOptions {
 /** How endpoints are reached; discovery does not know how bytes travel. All throw, with words for a person, on failure. */
 export interface Probes {
   tcp(endpoint: Endpoint, signal: AbortSignal): Promise<void>;
-  http(endpoint: Endpoint, probe: { path: string; port: number | undefined }, signal: AbortSignal): Promise<void>;
+  http(
+    endpoint: Endpoint,
+    probe: { path: string; port: number | undefined; tls?: boolean | undefined },
+    signal: AbortSignal,
+  ): Promise<void>;
   grpc(endpoint: Endpoint, probe: { service: string }, signal: AbortSignal): Promise<void>;
   /**
    * grpc.health.v1 Watch: `onStatus` hears every answer, undefined for one that serves and else why not. Ends (throws)
@@ -68,7 +72,13 @@ export interface CheckSettings {
   readonly probe:
     /** `service` is the name to ask for; undefined is the whole server, which is the empty name. */
     | { readonly kind: 'grpc'; readonly service: string | undefined; readonly watch: boolean }
-    | { readonly kind: 'http'; readonly path: string; readonly port: number | undefined }
+    /** `tls`: over TLS or not; default as calls at the endpoint's own port, in the clear at another. */
+    | {
+        readonly kind: 'http';
+        readonly path: string;
+        readonly port: number | undefined;
+        readonly tls?: boolean | undefined;
+      }
     | { readonly kind: 'tcp' }
     /** gRPC for endpoints that speak it, TCP for the others. */
     | { readonly kind: 'by-protocol' };

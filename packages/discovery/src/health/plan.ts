@@ -17,7 +17,12 @@ export interface CheckPlan {
 /** As in {@link CheckSettings}, with all choices made. */
 export type PlannedProbe =
   | { readonly kind: 'grpc'; readonly service: string; readonly watch: boolean }
-  | { readonly kind: 'http'; readonly path: string; readonly port: number | undefined }
+  | {
+      readonly kind: 'http';
+      readonly path: string;
+      readonly port: number | undefined;
+      readonly tls?: boolean | undefined;
+    }
   | { readonly kind: 'tcp' };
 
 /** For who is doubted and would not be checked otherwise. It got calls until now, so one failure alone says nothing. */

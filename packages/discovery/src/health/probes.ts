@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls';
 import type { Endpoint } from '@bascule/core';
 import type { ClosableTransport } from '../spec.ts';
 import { askHealth, watchHealth } from './grpc-probe.ts';
@@ -11,6 +12,16 @@ export interface ProbesOptions {
    * Whoever keeps connections from one question to the next gives transports whose `close` leaves them open.
    */
   dial(endpoint: Endpoint): ClosableTransport;
+  /** How calls to the endpoint speak TLS, asked for each probe; undefined is in the clear. Default: all are. */
+  tlsOf?(endpoint: Endpoint): ProbeTls | undefined;
+}
+
+/** How sockets speak TLS. */
+export interface ProbeTls {
+  /** What `node:tls` takes: whom to connect to and to believe, and what to agree on; default what calls speak. */
+  optionsFor(protocol?: 'http/1.1'): ConnectionOptions;
+  /** What was wrong with it, for people; undefined where it was something else. */
+  explain(error: Error, protocol?: 'http/1.1'): string | undefined;
 }
 
 /**
@@ -18,9 +29,10 @@ export interface ProbesOptions {
  * own host only, whatever is answered, and read no more than a few kilobytes.
  */
 export function createProbes(options: ProbesOptions): Probes {
+  const tlsOf = (endpoint: Endpoint): ProbeTls | undefined => options.tlsOf?.(endpoint);
   return {
-    tcp: connectOnce,
-    http: getOnce,
+    tcp: (endpoint, signal) => connectOnce(endpoint, tlsOf(endpoint), signal),
+    http: (endpoint, probe, signal) => getOnce(endpoint, probe, tlsOf(endpoint), signal),
     grpc: (endpoint, probe, signal) => askHealth(options.dial(endpoint), probe, signal),
     watchGrpc: (endpoint, probe, signal) => watchHealth(options.dial(endpoint), probe, signal),
   };

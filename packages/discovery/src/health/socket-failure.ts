@@ -7,7 +7,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'connecting timed out',
 };
 
-/** What happened to a socket, in words for a person. */
-export function explainSocket(error: NodeJS.ErrnoException): Error {
-  return new Error(WORDS[error.code ?? ''] ?? (error.message || String(error.code)), { cause: error });
+/** What happened to a socket, in words for a person: those of TLS, where it was that which failed. */
+export function explainSocket(error: NodeJS.ErrnoException, ofTls?: string): Error {
+  return new Error(ofTls ?? WORDS[error.code ?? ''] ?? (error.message || String(error.code)), { cause: error });
 }

@@ -9,7 +9,7 @@ import { equals } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, type Duration } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { conditionOf, toEndpointMessage } from '../endpoint-message.ts';
-import { SpecError } from '../spec.ts';
+import { readRegistryUrl } from '../peers/registry-url.ts';
 import { keepAliveOf } from './keep-alive.ts';
 import {
   LeaseLost,
@@ -21,10 +21,9 @@ import {
 
 /** `http://host:port` or `https://host:port`, with a namespace as path where there is one. */
 export function openRegistryRegistrar(options: RegistrationOptions): RegistrarDriver {
-  const { url, schema, ttlMs } = options;
-  if (url.search !== '' || url.hash !== '') throw new SpecError(`${url.href} has more than a namespace as its path`);
-  const transport = options.dial(url.origin, options.credentials);
-  const namespace = decodeURIComponent(url.pathname.replace(/^\/|\/$/g, ''));
+  const { schema, ttlMs } = options;
+  const { origin, namespace } = readRegistryUrl(options.url);
+  const transport = options.dial(origin, options.credentials);
   return createRegistryRegistrar({ transport, namespace, schema, ttlMs, close: () => transport.close() });
 }
 

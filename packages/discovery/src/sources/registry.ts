@@ -7,11 +7,12 @@ import {
 } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { causeOf } from '../endpoint-message.ts';
+import { readRegistryUrl } from '../peers/registry-url.ts';
 import { HEARTBEAT_MS } from '../registry/watcher.ts';
-import { SpecError, type SourceOptions } from '../spec.ts';
+import type { SourceOptions } from '../spec.ts';
 import type { Feed, SourceDriver } from './feed.ts';
 import { addPart, createPresentSet, readEndpoint, readSnapshot } from './registry-records.ts';
-import { createSchemaFetcher } from './schema-fetcher.ts';
+import { withSchemas, type AskedDriver } from './with-schemas.ts';
 
 /** Three heartbeats of the registry missed: the connection hangs, whatever TCP says. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
@@ -23,10 +24,9 @@ const NOTHING: { readonly revision: bigint; readonly events: Event[] } = { revis
 
 /** `http://host:port` or `https://host:port`, with a namespace as path where there is one. */
 export function openRegistrySource(options: SourceOptions): SourceDriver {
-  const { url, clock, schemas } = options;
-  if (url.search !== '' || url.hash !== '') throw new SpecError(`${url.href} has more than a namespace as its path`);
-  const transport = options.dial(url.origin, options.credentials);
-  const namespace = decodeURIComponent(url.pathname.replace(/^\/|\/$/g, ''));
+  const { clock, schemas } = options;
+  const { origin, namespace } = readRegistryUrl(options.url);
+  const transport = options.dial(origin, options.credentials);
   return createRegistryDriver({ transport, clock, namespace, schemas, close: () => transport.close() });
 }
 
@@ -45,20 +45,10 @@ export interface RegistryDriverOptions {
 export function createRegistryDriver(options: RegistryDriverOptions): SourceDriver {
   const { clock, namespace } = options;
   const client = createClient(RegistryService, options.transport);
-  const closing = new AbortController();
   const seen = { epoch: 0n, revision: 0n };
   const present = createPresentSet();
-  let feed: Feed | undefined;
   /** A snapshot that has not arrived whole. */
   let partial = NOTHING;
-
-  const fetcher = createSchemaFetcher({
-    ask: async (digest, signal) => (await client.getSchema({ digest }, { signal })).schema,
-    clock,
-    seeds: options.schemas,
-    signal: closing.signal,
-    onSchema: (digest, schema) => feed?.schema(digest, schema),
-  });
 
   /** True when the answer is to be heard a second time. */
   function receiveSnapshot(feed: Feed, part: WatchResponse): boolean {
@@ -129,19 +119,16 @@ export function createRegistryDriver(options: RegistryDriverOptions): SourceDriv
     }
   }
 
-  return {
-    async follow(given, signal) {
-      feed = given;
-      await watch(given, signal, seen);
+  const driver: AskedDriver = {
+    async follow(feed, signal) {
+      await watch(feed, signal, seen);
       // Only a second answer removes most of a set, and a registry that goes on gives none by itself.
-      while (!signal.aborted) await watch(given, signal, { epoch: 0n, revision: 0n });
+      while (!signal.aborted) await watch(feed, signal, { epoch: 0n, revision: 0n });
     },
-    wantSchemas: (digests) => fetcher.want(digests),
-    async close() {
-      closing.abort();
-      await options.close?.();
-    },
+    readSchema: async (digest, signal) => (await client.getSchema({ digest }, { signal })).schema,
+    close: async () => options.close?.(),
   };
+  return withSchemas(driver, options);
 }
 
 function tellLoad(feed: Feed, { instanceId, incarnation, condition }: EndpointMessage): void {

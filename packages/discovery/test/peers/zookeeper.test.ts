@@ -1,6 +1,8 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { askZookeeper, canStart, startRelay, startZookeeper, type ZookeeperServer } from '@bascule/testing/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatRecord } from '../../src/peers/json-record.ts';
@@ -198,6 +200,23 @@ describe.skipIf(!canStart('zookeeper'))('ZooKeeper', () => {
     await relay.restore();
     await until('who left is gone', () => seen.set.size === 1_000);
     expect([seen.broken, seen.doubted.size]).toEqual([[], 0]);
+  });
+
+  it('keeps nothing of the news that it has heard', async () => {
+    await putRecord(1);
+    const seen = await opened.follow(`zookeeper://${server.address}${root}`);
+    const hear = async (count: number): Promise<number> => {
+      for (let weight = 1; weight <= count; weight++) {
+        const before = seen.log.length;
+        await putRecord(1, { weight: 1_000 + weight });
+        // Not polled with expect, which keeps a promise of each question.
+        while (seen.log.length === before) await setImmediate();
+      }
+      return queryObjects(Promise, { format: 'count' });
+    };
+    const before = await hear(20);
+    // Whatever is kept of a piece of news, it holds a promise or two.
+    expect((await hear(200)) - before).toBeLessThan(100);
   });
 
   it('leaves a node alone that a newer process has made', async () => {

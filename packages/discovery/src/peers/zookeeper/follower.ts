@@ -1,17 +1,14 @@
-import { endpointKey, type Endpoint } from '@bascule/core';
 import type { Feed } from '../../sources/feed.ts';
 import type { EndpointDefaults } from '../../spec.ts';
 import { abortable } from '../abortable.ts';
-import { parseRecord } from '../json-record.ts';
-import { quoteStart } from '../quote.ts';
 import type { Connection } from './connection.ts';
-import { parseCuratorRecord } from './curator-record.ts';
 import { orMissing } from './errors.ts';
-import { hasLeft, type LeavingNode } from './left-list.ts';
+import { KnownNodes, type Nodes } from './known-nodes.ts';
+import { hasLeft } from './left-list.ts';
 import type { ZookeeperLocation } from './location.ts';
 import { exists, getChildren, type Stat } from './operations.ts';
 import type { WatchEvent } from './packets.ts';
-import { readNodes, type NodeState } from './read-nodes.ts';
+import { readNodes } from './read-nodes.ts';
 import { rewatch } from './rewatch.ts';
 import type { Session } from './session.ts';
 
@@ -21,14 +18,6 @@ export interface FollowerParts {
   readonly session: Session;
   readonly location: ZookeeperLocation;
   readonly defaults: EndpointDefaults;
-}
-
-/** What was read at a node. */
-interface Seen extends LeavingNode {
-  /** Of the endpoint; undefined where nothing could ever be read. */
-  readonly key: string | undefined;
-  /** Ends with the session of who made it. */
-  readonly isEphemeral: boolean;
 }
 
 /** Where a follower stands in the history of a folder. */
@@ -44,8 +33,9 @@ interface Place {
  * again, which watches it anew. So nothing is missed in between, nor while the connection is broken.
  */
 export class ZookeeperFollower {
-  readonly #parts: FollowerParts;
-  readonly #known = new Map<string, Seen>();
+  readonly #session: Session;
+  readonly #location: ZookeeperLocation;
+  readonly #known: KnownNodes;
   /** Names whose data is watched, or about to be. */
   readonly #watched = new Set<string>();
   readonly #dirty = new Set<string>();
@@ -53,16 +43,16 @@ export class ZookeeperFollower {
   /** Undefined while the folder is missing, or was not read to its end. */
   #place: Place | undefined;
   #wake: () => void = () => undefined;
-  feed: Feed | undefined;
 
-  constructor(parts: FollowerParts) {
-    this.#parts = parts;
+  constructor({ session, location, defaults }: FollowerParts) {
+    this.#session = session;
+    this.#location = location;
+    this.#known = new KnownNodes(location, defaults);
   }
 
   async follow(feed: Feed, signal: AbortSignal): Promise<void> {
-    this.feed = feed;
     try {
-      const connection = await this.#parts.session.connected(signal);
+      const connection = await this.#session.connected(signal);
       await abortable(this.#followOn(connection, feed), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -70,20 +60,23 @@ export class ZookeeperFollower {
   }
 
   async #followOn(connection: Connection, feed: Feed): Promise<never> {
+    // Once, and not raced with each piece of news: each race would leave something behind for as long as it lasts.
+    void connection.ended.then(() => this.#wake());
     connection.listen((event) => this.#hear(event));
     if (!(await this.#resume(connection))) await this.#readAll(connection, feed);
     await this.#readDirty(connection, feed);
-    for (;;) {
+    while (connection.isOpen()) {
       // Whatever has changed up to here has been heard of on this connection.
       if (this.#place !== undefined) this.#place.zxid = connection.lastZxid;
       feed.connected();
-      await this.#news(connection);
+      await this.#news();
       await this.#readDirty(connection, feed);
     }
+    throw await connection.ended;
   }
 
   #hear({ type, path }: WatchEvent): void {
-    const { folder } = this.#parts.location;
+    const { folder } = this.#location;
     if (path === folder) {
       this.#isFolderDirty = true;
     } else if (type !== 'children-changed' && path.startsWith(`${folder}/`)) {
@@ -94,18 +87,16 @@ export class ZookeeperFollower {
     this.#wake();
   }
 
-  async #news(connection: Connection): Promise<void> {
-    if (this.#isFolderDirty || this.#dirty.size > 0) return;
-    const woken = new Promise<undefined>((resolve) => {
-      this.#wake = () => resolve(undefined);
-    });
-    const why = await Promise.race([woken, connection.ended]);
-    if (why !== undefined) throw why;
+  #news(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    if (this.#isFolderDirty || this.#dirty.size > 0) resolve();
+    return promise;
   }
 
   /** Where the history goes on, watches that are set again tell what was missed. */
   async #resume(connection: Connection): Promise<boolean> {
-    const { folder } = this.#parts.location;
+    const { folder } = this.#location;
     const place = this.#place;
     if (place === undefined) return false;
     const stat = await orMissing(connection.request(exists(folder, false)));
@@ -115,30 +106,21 @@ export class ZookeeperFollower {
     return true;
   }
 
-  /** Tells the whole set. Those who are missing may have left or not: it is a history that was not followed. */
   async #readAll(connection: Connection, feed: Feed): Promise<void> {
-    const { folder } = this.#parts.location;
+    const { folder } = this.#location;
     this.#place = undefined;
     this.#dirty.clear();
     this.#watched.clear();
     const there = await this.#readFolder(connection);
     const nodes = await this.#read(connection, there?.children ?? []);
-    const endpoints: Endpoint[] = [];
-    const unreadable: string[] = [];
-    this.#known.clear();
-    for (const [name, node] of nodes) {
-      const endpoint = this.#parse(feed, name, node);
-      if (endpoint !== undefined) endpoints.push(endpoint);
-      else if (node.state !== 'gone') unreadable.push(name);
-    }
     if (there !== undefined) this.#place = { folder: there.stat, zxid: connection.lastZxid };
     else feed.warning(`ZooKeeper has no node ${folder} yet: nobody is there until somebody makes it`);
-    feed.answer({ endpoints, unreadable, history: 'new' });
+    this.#known.replace(feed, nodes);
   }
 
   /** Children of the folder, watched. When it is missing, its making is. */
   async #readFolder(connection: Connection): Promise<{ children: string[]; stat: Stat } | undefined> {
-    const { folder } = this.#parts.location;
+    const { folder } = this.#location;
     this.#isFolderDirty = false;
     try {
       for (;;) {
@@ -155,13 +137,13 @@ export class ZookeeperFollower {
     }
   }
 
-  async #read(connection: Connection, names: readonly string[]): Promise<Map<string, NodeState>> {
+  async #read(connection: Connection, names: readonly string[]): Promise<Nodes> {
     for (const name of names) {
       this.#dirty.delete(name);
       this.#watched.add(name);
     }
     try {
-      const nodes = await readNodes(connection, this.#parts.location.folder, names);
+      const nodes = await readNodes(connection, this.#location.folder, names);
       for (const [name, { state }] of nodes) if (state === 'gone') this.#watched.delete(name);
       return nodes;
     } catch (error) {
@@ -178,7 +160,8 @@ export class ZookeeperFollower {
       if (isSame) this.#compare(there?.children ?? []);
     }
     // Before a new folder is read: of those in the old one it is known that they were deleted.
-    await this.#readNames(connection, feed, [...this.#dirty]);
+    const gone = this.#known.update(feed, await this.#read(connection, [...this.#dirty]));
+    await this.#known.remove(feed, gone, (node) => hasLeft(connection, this.#location.left, node));
     if (!isSame) await this.#readAll(connection, feed);
   }
 
@@ -187,53 +170,6 @@ export class ZookeeperFollower {
     const there = new Set(children);
     for (const name of there) if (!this.#watched.has(name)) this.#dirty.add(name);
     for (const name of this.#watched) if (!there.has(name)) this.#dirty.add(name);
-  }
-
-  async #readNames(connection: Connection, feed: Feed, names: readonly string[]): Promise<void> {
-    const gone: string[] = [];
-    for (const [name, node] of await this.#read(connection, names)) {
-      const before = this.#known.get(name)?.key;
-      const endpoint = this.#parse(feed, name, node);
-      if (node.state === 'gone') gone.push(name);
-      if (endpoint === undefined) continue;
-      feed.put(endpoint);
-      // One node holds one process: also one that calls itself older has taken the place.
-      if (before !== undefined && before !== endpointKey(endpoint)) feed.remove(before, 'replaced');
-    }
-    if (gone.length > 0) await this.#remove(connection, feed, gone);
-  }
-
-  async #remove(connection: Connection, feed: Feed, gone: readonly string[]): Promise<void> {
-    const { left } = this.#parts.location;
-    const isExpiry = async (seen: Seen | undefined): Promise<boolean> =>
-      seen !== undefined && seen.isEphemeral && !(await hasLeft(connection, left, seen));
-    const isExpired = await Promise.all(gone.map((name) => isExpiry(this.#known.get(name))));
-    gone.forEach((name, index) => {
-      this.#known.delete(name);
-      feed.removeInstance(name, isExpired[index] === true ? 'lease-expired' : 'deregistered');
-    });
-  }
-
-  /** What a node says, remembered; undefined for a node that is gone, and for garbage: then what was known stays. */
-  #parse(feed: Feed, name: string, node: NodeState): Endpoint | undefined {
-    const { location, defaults } = this.#parts;
-    const path = quoteStart(`${location.folder}/${name}`);
-    if (node.state === 'hidden') feed.warning(`the ACL of ${path} in ZooKeeper does not let us read it`);
-    if (node.state !== 'there') return undefined;
-    const { data, stat } = node;
-    const seen = { name, czxid: stat.czxid, isEphemeral: stat.ephemeralOwner !== 0n };
-    try {
-      const endpoint =
-        location.layout === 'ours'
-          ? parseRecord(data, name)
-          : parseCuratorRecord({ name, data, ctimeMs: stat.ctimeMs }, defaults);
-      this.#known.set(name, { ...seen, key: endpointKey(endpoint) });
-      return endpoint;
-    } catch (error) {
-      feed.warning(`the node ${path} of ZooKeeper cannot be read: ${(error as Error).message}`);
-      this.#known.set(name, { ...seen, key: this.#known.get(name)?.key });
-      return undefined;
-    }
   }
 }
 
