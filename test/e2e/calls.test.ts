@@ -126,14 +126,16 @@ describe.each([0, 2])('calls with %i workers', (workers) => {
     it('tells the handler of the deadline, and the caller when it is over', async () => {
       using connected = connect(dialect);
       const { client } = connected;
+      // On a busy machine a deadline may be over before there is a connection.
+      await client.say({ value: 'a' });
       const before = echo.probe.aborted.length;
       const timeouts = echo.probe.timeouts.length;
-      const unary = await failureOf(client.say({ value: 'hang' }, { timeoutMs: 150 }));
+      const unary = await failureOf(client.say({ value: 'hang' }, { timeoutMs: 300 }));
       expect(unary.code).toBe(Code.DeadlineExceeded);
-      const stream = await failureOf(collect(client.count({ value: -1 }, { timeoutMs: 150 })));
+      const stream = await failureOf(collect(client.count({ value: -1 }, { timeoutMs: 300 })));
       expect(stream.code).toBe(Code.DeadlineExceeded);
       await eventually(() => expect(echo.probe.aborted.slice(before)).toEqual(['say', 'count']));
-      for (const timeoutMs of echo.probe.timeouts.slice(timeouts)) expect(timeoutMs).toBeLessThanOrEqual(150);
+      for (const timeoutMs of echo.probe.timeouts.slice(timeouts)) expect(timeoutMs).toBeLessThanOrEqual(300);
     });
 
     it('tells the handler that the caller left', async () => {

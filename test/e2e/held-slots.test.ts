@@ -20,12 +20,12 @@ export default (router) => {
   router.service(RankingService, {
     rank: () => ({ callId: 'free' }),
     async vote() {
-      await setTimeout(2_000);
+      await setTimeout(3_000);
       return {};
     },
     async *watch() {
       yield {};
-      await setTimeout(2_000);
+      await setTimeout(3_000);
     },
   });
 };

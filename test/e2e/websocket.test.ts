@@ -83,7 +83,7 @@ describe.each([0, 2])('calls over a WebSocket with %i workers', (workers) => {
     await using connected = await connectWebSocket(gateway.baseUrl);
     const client = createClient(EchoService, connected.transport);
     const before = echo.probe.aborted.length;
-    const late = await failureOf(client.say({ value: 'hang' }, { timeoutMs: 100 }));
+    const late = await failureOf(client.say({ value: 'hang' }, { timeoutMs: 300 }));
     expect(late.code).toBe(Code.DeadlineExceeded);
     await eventually(() => expect(echo.probe.aborted.length).toBe(before + 1));
     const abort = new AbortController();

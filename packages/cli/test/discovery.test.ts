@@ -181,6 +181,7 @@ describe('register', () => {
       String(port),
     );
     await expect.poll(() => asJson(url)).toHaveLength(1);
+    await killed.said('\n');
     process.kill(Number(killed.stdout().split('\n')[0]), 'SIGKILL');
     expect((await killed.ended).code).toBe(137);
     expect(await asJson(url)).toEqual([]);

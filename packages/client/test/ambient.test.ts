@@ -103,20 +103,26 @@ describe.each(WAYS)('a call made inside a handler, to %s', (_, options) => {
   it('ends at the deadline of the outer one', async () => {
     await using chain = await startChain(options);
     await using ours = connect(chain.first.url);
-    expect(await seeError(ours.client.say({ value: 'hang' }, { timeoutMs: 200 }))).toMatchObject({
-      code: 'DeadlineExceeded',
-    });
+    // On a busy machine a deadline may be over before the call has come through.
+    while (chain.seen.timeoutMs.length === 0) {
+      const call = ours.client.say({ value: 'hang' }, { timeoutMs: 200 });
+      expect(await seeError(call)).toMatchObject({ code: 'DeadlineExceeded' });
+    }
     await chain.seen.aborted.promise;
     expect(chain.seen.timeoutMs[0]).toBeLessThanOrEqual(200);
   });
 
   it('inherits nothing where it is told not to', async () => {
-    await using chain = await startChain((url) => ({ ...options(url), inheritDeadline: false, defaultTimeoutMs: 500 }));
+    await using chain = await startChain((url) => ({
+      ...options(url),
+      inheritDeadline: false,
+      defaultTimeoutMs: 3_000,
+    }));
     await using ours = connect(chain.first.url);
     const controller = new AbortController();
     const call = ours.client.say({ value: 'hang' }, { signal: controller.signal, timeoutMs: 60_000 });
     await chain.seen.begun.promise;
-    expect(chain.seen.timeoutMs[0]).toBeLessThanOrEqual(500);
+    expect(chain.seen.timeoutMs[0]).toBeLessThanOrEqual(3_000);
     let isAborted = false;
     void chain.seen.aborted.promise.then(() => (isAborted = true));
     controller.abort();
@@ -131,9 +137,10 @@ describe('a call made inside a handler', () => {
   it('keeps its own deadline where that is nearer', async () => {
     await using chain = await startChain((url) => ({ baseUrl: url, defaultTimeoutMs: 100 }));
     await using ours = connect(chain.first.url);
-    expect(await seeError(ours.client.say({ value: 'hang' }, { timeoutMs: 60_000 }))).toMatchObject({
-      code: 'DeadlineExceeded',
-    });
+    while (chain.seen.timeoutMs.length === 0) {
+      const call = ours.client.say({ value: 'hang' }, { timeoutMs: 60_000 });
+      expect(await seeError(call)).toMatchObject({ code: 'DeadlineExceeded' });
+    }
     expect(chain.seen.timeoutMs[0]).toBeLessThanOrEqual(100);
   });
 

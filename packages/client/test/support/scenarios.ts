@@ -29,7 +29,7 @@ export const SCENARIOS: Readonly<Record<string, (client: TestClient, transport: 
   'unary, error without a word': (client) => seeUnary(client, 'fail plainly'),
   'unary, not implemented': async (client) => ({ code: await codeOf(client.missing({ value: 'x' })) }),
   // Only the code: a server that sees the deadline first answers with its own words.
-  'unary, deadline': async (client) => ({ code: await codeOf(client.say({ value: 'hang' }, { timeoutMs: 60 })) }),
+  'unary, deadline': async (client) => ({ code: await codeOf(client.say({ value: 'hang' }, { timeoutMs: 100 })) }),
   'unary, aborted before': async (client) =>
     seeError(client.say({ value: 'a' }, { signal: AbortSignal.abort(new Error('changed my mind')) })),
   'unary, aborted on the way': async (client) => {
@@ -89,7 +89,7 @@ export const SCENARIOS: Readonly<Record<string, (client: TestClient, transport: 
         cleaned.resolve(true);
       }
     }
-    const code = await codeOf(client.join(endless(), { timeoutMs: 100 }));
+    const code = await codeOf(client.join(endless(), { timeoutMs: 1_000 }));
     return { code, cleaned: await cleaned.promise };
   },
 };

@@ -159,7 +159,7 @@ describe('a caller that breaks the rules', () => {
 
   it('is noticed when it is silent, and kept when it answers', async () => {
     const { service, held } = holdingService();
-    const { connect } = await startSockets(service, { socketLimits: { pingIntervalMs: 400, pongTimeoutMs: 300 } });
+    const { connect } = await startSockets(service, { socketLimits: { pingIntervalMs: 400, pongTimeoutMs: 1_500 } });
     const alive = await connect();
     const silent = await connect({ autoPong: false });
     const calls = [startCall(alive.service), startCall(silent.service)];
@@ -226,7 +226,7 @@ describe('a socket that goes', () => {
   });
 
   it.each([
-    ['old', { sessionAgeMs: 300 }],
+    ['old', { sessionAgeMs: 1_000 }],
     ['idle', { sessionIdleMs: 300 }],
   ])('goes when it is %s, behind its last call', async (name, limits) => {
     const { service, held } = holdingService();

@@ -8,7 +8,7 @@ import { createRedisLimits, type RedisLimits, type RedisLimitsOptions } from '..
 const clock = systemClock;
 /** Slow enough that nothing comes back during a test. */
 const LIMIT: RateLimit = { name: 'search', perSecond: 0.01, burst: 5 };
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { interval: 5 };
 
 let opened: RedisLimits[] = [];
 let names = 0;
@@ -28,7 +28,7 @@ function openLimits(url: string, options: Partial<RedisLimitsOptions> = {}): Ope
     clock,
     url,
     // What the machine does beside the tests must not look like a Redis that is slow.
-    timeoutMs: 1_000,
+    timeoutMs: 3_000,
     onChange: (state, reason) => changes.push(`${state} ${reason}`.trim()),
     ...options,
   });
@@ -71,12 +71,12 @@ describe.skipIf(!canStart('redis'))('createRedisLimits', () => {
 
   it('says when the next may come, and lets it come then', async () => {
     const { take } = await openUp(server.url);
-    const limit = fresh({ perSecond: 20, burst: 1 });
+    const limit = fresh({ perSecond: 1, burst: 1 });
     expect(await take('a', limit)).toEqual({ allowed: true, left: 0, retryAfterMs: 0 });
     const refused = await take('a', limit);
     expect(refused.allowed).toBe(false);
     expect(refused.retryAfterMs).toBeGreaterThan(0);
-    expect(refused.retryAfterMs).toBeLessThanOrEqual(50);
+    expect(refused.retryAfterMs).toBeLessThanOrEqual(1_000);
     await sleep(clock, Math.ceil(refused.retryAfterMs) + 1);
     expect(await take('a', limit)).toMatchObject({ allowed: true });
   });
@@ -152,7 +152,9 @@ describe.skipIf(!canStart('redis'))('createRedisLimits', () => {
       await own.restart();
       await expect.poll(() => limits.state, WAIT).toBe('up');
       expect(await count(limit)).toBe(8);
-      expect(changes.map((change) => change.split(' ')[0])).toEqual(['up', 'down', 'up']);
+      // While it is away it may be told again, when what is wrong is something else.
+      const states = changes.map((change) => change.split(' ')[0]);
+      expect(states.filter((state, i) => state !== states[i - 1])).toEqual(['up', 'down', 'up']);
     } finally {
       await own.stop();
     }
