@@ -42,6 +42,10 @@ function createExplainer(url: string): Interceptor {
           'Is the token of this gateway? Name its file with --token-file; it is "token" in the state folder.';
         throw new CliFailure(ExitCode.unauthorised, `${url} does not take the token`, advice, 'unauthenticated');
       }
+      if (error.code === Code.Unimplemented) {
+        const advice = "Is it where calls go in, or a registry? Name the gateway's operator listener with --operator.";
+        throw new CliFailure(ExitCode.unreachable, `no operator's services at ${url}`, advice, 'unimplemented');
+      }
       throw error;
     }
   };

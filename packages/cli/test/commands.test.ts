@@ -1,5 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '@bascule/core';
+import { createKit } from '@bascule/kit';
+import { listen } from '@bascule/wire';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startRig, TOKEN, type Rig } from './support/rig.ts';
 import { run, type Ran } from './support/run.ts';
@@ -168,6 +171,24 @@ describe('the token and the operator', () => {
     expect(ran.stderr).toMatch(/^error: no gateway answers at http:\/\/127\.0\.0\.1:1\nStart a gateway/);
   });
 
+  test('3 when another listener answers', async () => {
+    const elsewhere = await listen({
+      host: '127.0.0.1',
+      port: 0,
+      service: createKit({ routes() {} }).service,
+      clock: systemClock,
+    });
+    try {
+      const url = `http://127.0.0.1:${elsewhere.port}`;
+      const ran = await run(['endpoints', '--operator', url], { cwd: rig.folder });
+      expect(ran).toMatchObject({ code: 3, stdout: '' });
+      expect(ran.stderr).toContain(`no operator's services at ${url}`);
+      expect(ran.stderr).toContain('--operator');
+    } finally {
+      await elsewhere.close(0);
+    }
+  });
+
   test.each([
     [['nonsense'], "unknown command 'nonsense'"],
     [['rollback'], "missing required argument 'module'"],
@@ -176,6 +197,7 @@ describe('the token and the operator', () => {
     [['gateway', '--port', '70000'], 'whole number from 0 to 65535'],
     [['registry', '--host', '0.0.0.0', '--open'], '0.0.0.0 is reached from other machines'],
     [['call', 'no-method'], '"no-method" names no method'],
+    [['register', '--service', 'a b', '--address', '127.0.0.1:1', '--', 'true'], 'It must be a fully qualified name'],
   ])('2 for %s', async (args, words) => {
     const ran = await bascule(...args);
     expect(ran.code).toBe(2);

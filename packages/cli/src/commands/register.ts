@@ -46,7 +46,7 @@ export function addRegisterCommand(program: Command, context: CliContext): void 
     .summary('register a program, of any language')
     .description('Runs a program and keeps it registered for as long as it runs and passes its check.')
     .option('--at <url...>', 'registries or other systems to register with; default the one of --operator')
-    .requiredOption('--service <name...>', 'fully qualified names of the services that it answers')
+    .requiredOption('--service <name...>', 'fully qualified names of the services that it answers', parseService)
     .requiredOption('--address <host:port>', 'where others reach it', parseAddress)
     .option('--instance-id <id>', 'stable over restarts; default the address')
     .addOption(createProtocolOption())
@@ -108,6 +108,13 @@ function readSchema(file: string): Uint8Array {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     throw new CliFailure(ExitCode.usage, `${file} cannot be read (${code})`, 'Name a FileDescriptorSet with --schema.');
   }
+}
+
+/** Added to those before. */
+function parseService(text: string, before: readonly string[] = []): readonly string[] {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/.test(text))
+    throw new InvalidArgumentError('It must be a fully qualified name, as in demo.places.v1.PlacesService.');
+  return [...before, text];
 }
 
 function parseAddress(text: string): readonly [string, number] {
