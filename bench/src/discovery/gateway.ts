@@ -30,6 +30,8 @@ export async function startDiscoveringGateway(folder: string, system: RunningSys
   const config = {
     discovery: { embeddedRegistry: false, sources: [{ url: system.url, schema: 'places.binpb', ...system.source }] },
     observe: { accessLog: 'access.log', exposeEndpoint: true },
+    // Consul keeps the dead for a minute: after a few kills most of its list is failing, and would be tried again.
+    services: { '*': { balancing: { panicPercent: 0 } } },
   };
   const gateway = await startBasculeGateway({ home, config, core: undefined });
   const { admin } = createOperator(gateway);
