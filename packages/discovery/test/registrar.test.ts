@@ -103,14 +103,17 @@ describe('a registrar', () => {
   });
 
   it('gives back a lease whose registration was under way when it was closed', async () => {
-    const release = Promise.withResolvers<void>();
+    const [asked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const slow: Interceptor = (next) => async (request) => {
-      if (request.method.name === 'Register') await release.promise;
+      if (request.method.name === 'Register') {
+        asked.resolve();
+        await release.promise;
+      }
       return next(request);
     };
     const { port } = await startRegistry({ clock: createVirtualClock(), interceptors: [slow] });
     const { registrar, types } = registerAt(port, createVirtualClock());
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await asked.promise;
     const closed = registrar.close();
     release.resolve();
     await closed;

@@ -42,7 +42,7 @@ describe('watch', () => {
     const folder = await writeFiles(await makeFolder(), { 'index.ts': '1', 'src/judge.ts': '1' });
     const before = await countWatches();
     const calls = createCounter();
-    const watch = watchFolder({ folder, clock: systemClock, debounceMs: 150, onChange: () => calls.add() });
+    const watch = watchFolder({ folder, clock: systemClock, debounceMs: 400, onChange: () => calls.add() });
     const steps = [
       () => replace(join(folder, 'index.ts'), '2'),
       () => replace(join(folder, 'index.ts'), '3'),

@@ -5,19 +5,22 @@ import { answering, startListener } from './support.ts';
 
 it('cuts an HTTP/2 caller that takes nothing of an answer that has ended', async () => {
   let answered = 0;
+  let open = 0;
   const service = answering((_head, reply) => {
     answered++;
     reply.head({ status: 200, fields: [] });
     reply.write(new Uint8Array(10_000));
     reply.end([]);
+    open = listener.openCalls();
   });
-  const listener = await startListener(service, { limits: { writeStallMs: 100 } });
+  const listener = await startListener(service, { limits: { writeStallMs: 300 } });
   const session = connectHttp2(`http://127.0.0.1:${listener.port}`, { settings: { initialWindowSize: 0 } });
   session.on('error', () => {});
   onTestFinished(() => session.destroy());
   for (let i = 0; i < 10; i++) session.request().on('error', () => {});
   await expect.poll(() => answered).toBe(10);
-  expect(listener.openCalls()).toBe(10);
+  // Seen as the last was answered: whoever looks later may find them cut.
+  expect(open).toBe(10);
   await expect.poll(() => listener.openCalls()).toBe(0);
 });
 
@@ -27,14 +30,14 @@ it('lets a caller take the end of an answer slowly', async () => {
     reply.write(new Uint8Array(60_000));
     reply.end([]);
   });
-  const { port } = await startListener(service, { limits: { writeStallMs: 300 } });
+  const { port } = await startListener(service, { limits: { writeStallMs: 1_000 } });
   const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 3_000 } });
   onTestFinished(() => session.destroy());
   const stream = session.request();
   let received = 0;
   for await (const chunk of stream) {
     received += (chunk as Buffer).length;
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
   expect(received).toBe(60_000);
   expect(stream.rstCode).toBe(0);
