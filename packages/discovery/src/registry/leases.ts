@@ -1,13 +1,8 @@
 import type { Clock } from '@bascule/core';
-import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import {
-  EndpointSchema,
-  RemovalCause,
-  type Condition,
-  type Endpoint,
-} from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
-import { compareConditions, toSoundCondition, toToldCondition } from './condition.ts';
+import { RemovalCause, type Condition, type Endpoint } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
+import { createConditionNews } from './condition-news.ts';
+import { toSoundCondition, toToldCondition } from './condition.ts';
 import { createExpiry, type Expiry, type ExpiryEvent } from './expiry.ts';
 import { createFence } from './fence.ts';
 import { toRecord, type EndpointRecord, type Lease } from './lease.ts';
@@ -47,9 +42,6 @@ export interface Leases {
   close(): void;
 }
 
-/** A utilization is told at most this often of one instance. */
-const TELL_INTERVAL_MS = 1_000;
-
 /** An empty set of leases; `onChange` is called inside of what causes the change. */
 export function createLeases(options: {
   clock: Clock;
@@ -63,12 +55,11 @@ export function createLeases(options: {
   const byId = new Map<string, Lease>();
   const room = createRoom(limits);
   const fence = createFence(options.clock, limits.maxInstances);
-  /** Leases with a utilization that is to be told once its second is over. */
-  const untold = new Set<Lease>();
+  const news = createConditionNews({ nowMs: () => expiry.nowMs(), tell: replaceRecord });
   const expiry = createExpiry({
     ...options,
     leases: () => byId,
-    onTick: tellLate,
+    onTick: (nowMs) => news.tick(nowMs),
     onExpired: (lease) => remove(lease, RemovalCause.LEASE_EXPIRED),
   });
 
@@ -77,7 +68,7 @@ export function createLeases(options: {
     const { instanceId, incarnation } = record.endpoint;
     if (namespace.leases.get(instanceId) === lease) namespace.leases.delete(instanceId);
     byId.delete(lease.id);
-    untold.delete(lease);
+    news.settle(lease);
     expiry.remove(lease);
     fence.raise(nameOf(namespace, instanceId), incarnation);
     room.give(lease, record);
@@ -86,7 +77,6 @@ export function createLeases(options: {
 
   function replaceRecord(lease: Lease, after: EndpointRecord): void {
     const before = lease.record;
-    untold.delete(lease);
     lease.record = after;
     lease.toldAtMs = expiry.nowMs();
     if (Buffer.compare(before.put, after.put) === 0) return;
@@ -95,20 +85,11 @@ export function createLeases(options: {
     onChange({ lease, before, after, cause: RemovalCause.UNSPECIFIED });
   }
 
-  function tell(lease: Lease): void {
-    if (lease.condition === undefined) return;
-    const condition = toToldCondition(lease.condition);
-    replaceRecord(lease, toRecord(create(EndpointSchema, { ...lease.record.endpoint, condition })));
-  }
-
-  function tellLate(nowMs: number): void {
-    for (const lease of untold) if (nowMs - lease.toldAtMs >= TELL_INTERVAL_MS) tell(lease);
-  }
-
   function update(lease: Lease, endpoint: Endpoint, ttlMs: number): Lease {
     lease.ttlMs = ttlMs;
     lease.condition = endpoint.condition;
     expiry.extend(lease);
+    news.settle(lease);
     replaceRecord(lease, toRecord(endpoint));
     return lease;
   }
@@ -166,13 +147,7 @@ export function createLeases(options: {
     find: (leaseId) => byId.get(leaseId),
     renew(lease, condition) {
       expiry.extend(lease);
-      if (condition === undefined) return;
-      const next = toSoundCondition(condition);
-      lease.condition = next;
-      const news = compareConditions(lease.record.endpoint.condition, next);
-      if (news === 'none') untold.delete(lease);
-      else if (news === 'at-once' || expiry.nowMs() - lease.toldAtMs >= TELL_INTERVAL_MS) tell(lease);
-      else untold.add(lease);
+      if (condition !== undefined) news.hear(lease, condition);
     },
     deregister: (lease) => remove(lease, RemovalCause.DEREGISTERED),
     get size() {

@@ -1,11 +1,15 @@
 import type { Endpoint } from '@bascule/core';
 import type { Answer } from './feed.ts';
 
-/** How many answers in a row must lack somebody until that counts as gone, and what to say until then. */
-export function weighAnswer(answer: Pick<Answer, 'history'> & { isEmpty: boolean; isMost: boolean }): {
-  needed: number;
-  why: string;
-} {
+/** What it means to be missing from an answer. */
+export interface Verdict {
+  /** How many answers in a row must lack somebody until that counts as gone. */
+  readonly needed: number;
+  /** What to say until then. */
+  readonly why: string;
+}
+
+export function weighAnswer(answer: Pick<Answer, 'history'> & { isEmpty: boolean; isMost: boolean }): Verdict {
   const { history, isEmpty, isMost } = answer;
   if (history === 'decided') return { needed: 1, why: '' };
   if (isEmpty) return { needed: Infinity, why: 'the source answers with nothing' };
