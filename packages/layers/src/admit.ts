@@ -14,7 +14,9 @@ import { refuseCall } from './refusal.ts';
 
 export interface AdmitOptions {
   /** What the call's cluster may have open; a call that would be one more is refused. */
-  limitsOf(head: RequestHead): ServiceLimits;
+  limitsOf(head: RequestHead): Pick<ServiceLimits, 'maxCalls' | 'maxStreams'>;
+  /** Hears of each call that is refused. Must not throw. */
+  onRefused?(head: RequestHead): void;
 }
 
 /** What a cluster has open. */
@@ -45,7 +47,10 @@ export function createAdmitLayer(options: AdmitOptions): Layer {
     const kind = limits.maxStreams !== undefined && call.method?.kind !== 'unary' ? 'streams' : 'calls';
     const max = kind === 'streams' ? (limits.maxStreams as number) : limits.maxCalls;
     let open = clusters.get(call.cluster);
-    if ((open === undefined ? 0 : open[kind]) >= max) return refuseCall(reply, tooMany(max, kind));
+    if ((open === undefined ? 0 : open[kind]) >= max) {
+      options.onRefused?.(head);
+      return refuseCall(reply, tooMany(max, kind));
+    }
     if (open === undefined) clusters.set(call.cluster, (open = { calls: 0, streams: 0 }));
     open[kind]++;
     const admitted = new AdmittedCall(reply, call, kind, release);

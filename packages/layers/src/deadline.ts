@@ -25,6 +25,8 @@ export interface DeadlineOptions {
   readonly clock: Clock;
   /** Where neither the call's policy nor its method says more. */
   readonly defaults: Timeouts;
+  /** The callee ends calls in time by itself: the deadline is only set. Default false. */
+  readonly isKeptInside?: boolean;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface DeadlineOptions {
  * all attempts, so it stands outside of retry. What is left of it goes to the next hop (`createTimeoutFieldLayer`).
  */
 export function createDeadlineLayer(options: DeadlineOptions): Layer {
-  const { clock, defaults } = options;
+  const { clock, defaults, isKeptInside = false } = options;
   return (next) => (head, reply) => {
     const nowMs = clock.nowMs();
     const deadlineMs = deadlineOf(head.call, defaults, nowMs);
@@ -42,6 +44,7 @@ export function createDeadlineLayer(options: DeadlineOptions): Layer {
     if (deadlineMs <= nowMs) {
       return refuseCall(reply, callError(Code.deadlineExceeded, 'the deadline was over on arrival', 'never-sent'));
     }
+    if (isKeptInside) return next(head, reply);
     const timed = new TimedCall(reply, clock, deadlineMs);
     return timed.begin(next(head, timed));
   };

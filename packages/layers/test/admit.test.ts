@@ -9,8 +9,10 @@ const NO_LIMITS = { maxCalls: Infinity, maxPending: Infinity };
 describe('createAdmitLayer', () => {
   it('refuses what is over the limit of a cluster, and only there', async () => {
     const { service, calls } = createCallee();
+    const refused: string[] = [];
     const admit = createAdmitLayer({
       limitsOf: (head) => ({ ...NO_LIMITS, maxCalls: head.call.cluster === 'small' ? 2 : 9 }),
+      onRefused: ({ call }) => void refused.push(call.cluster),
     })(service);
     const start = (cluster: string) => startCall(admit, knownHead('unknown', 'unary', { cluster }));
     start('small');
@@ -21,6 +23,7 @@ describe('createAdmitLayer', () => {
     await third.done;
     expect(third.error).toMatchObject({ code: Code.resourceExhausted, processed: 'never-sent' });
     expect(calls).toHaveLength(3);
+    expect(refused).toEqual(['small']);
   });
 
   it.each(['end', 'fail', 'cancel'] as const)('gives the place back once on %s, whatever comes after', async (how) => {

@@ -96,6 +96,20 @@ describe('createDeadlineLayer', () => {
     expect(calls).toEqual([]);
   });
 
+  it('only sets the deadline of calls whose callee keeps it, and refuses those that have none left', async () => {
+    const clock = createVirtualClock(1, 1000);
+    const callee = createCallee();
+    const defaults = { defaultTimeoutMs: 100, maxTimeoutMs: 0 };
+    const service = createDeadlineLayer({ clock, defaults, isKeptInside: true })(callee.service);
+    const call = startCall(service, knownHead('unknown'));
+    expect([callee.calls[0]?.head.call.deadlineMs, clock.pending()]).toEqual([1100, 0]);
+    clock.advance(200);
+    expect(call.error).toBeUndefined();
+    const late = startCall(service, knownHead('unknown', 'unary', { deadlineMs: 1000 }));
+    await late.done;
+    expect([late.error?.code, callee.calls.length]).toEqual([Code.deadlineExceeded, 1]);
+  });
+
   it('says nothing to a caller that left before the refusal', async () => {
     const { service } = setUp();
     const call = startCall(service, knownHead('unknown', 'unary', { deadlineMs: 1 }));

@@ -20,7 +20,7 @@ export function parseSchema(schema: Uint8Array): FileRegistry {
 /** Facts of every method of every service in a serialized FileDescriptorSet, in its order. */
 export function methodFactsOf(schema: Uint8Array): SchemaMethod[] {
   return [...parseSchema(schema).files].flatMap((file) =>
-    file.services.flatMap((service) => service.methods.map((method) => factsOf(method))),
+    file.services.flatMap((service) => service.methods.map((method) => factsOfMethod(method))),
   );
 }
 
@@ -35,7 +35,8 @@ export function requestFieldOf(
   return found && findFieldPath(found.input, path);
 }
 
-function factsOf(method: DescMethod): SchemaMethod {
+/** Facts of one method. */
+export function factsOfMethod(method: DescMethod): SchemaMethod {
   const idempotency =
     method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
       ? 'no_side_effects'

@@ -1,4 +1,5 @@
-import type { CallKey, CallPolicy, FieldPath, MethodFacts } from '@bascule/core';
+import type { CallPolicy, FieldPath, MethodFacts } from '@bascule/core';
+import { findFields, namePolicy, usesFields } from '@bascule/layers';
 import type { Settings } from '../config/settings-types.ts';
 import type { RouteRule } from '../snapshot.ts';
 
@@ -25,8 +26,8 @@ export function compilePolicies(input: PolicyInput): CompiledPolicies {
   const { settings, service, methods } = input;
   const general = settings.services['*']?.calls ?? {};
   const own = ownSettings(input);
-  const wide: CallPolicy = { ...baseOf(settings), ...named(general, service), ...input.grpcPolicyOf('') };
-  const policy = { ...wide, ...named(own?.calls ?? {}, service) };
+  const wide: CallPolicy = { ...baseOf(settings), ...namePolicy(general, service), ...input.grpcPolicyOf('') };
+  const policy = { ...wide, ...namePolicy(own?.calls ?? {}, service) };
   const methodPolicies: Record<string, CallPolicy> = Object.create(null) as Record<string, CallPolicy>;
   const names = new Set([...methods.map(({ method }) => method), ...Object.keys(own?.methods ?? {})]);
   for (const method of names) {
@@ -34,10 +35,15 @@ export function compilePolicies(input: PolicyInput): CompiledPolicies {
     const grpc = input.grpcPolicyOf(method);
     const methodOwn = own !== undefined && Object.hasOwn(own.methods, method) ? own.methods[method] : undefined;
     if (Object.keys(grpc).length === 0 && methodOwn === undefined && !usesFields(policy)) continue;
-    const merged = { ...wide, ...grpc, ...named(own?.calls ?? {}, service), ...named(methodOwn ?? {}, scope) };
-    methodPolicies[method] = withFields(merged, (path) => input.fieldOf(method, path));
+    const merged = {
+      ...wide,
+      ...grpc,
+      ...namePolicy(own?.calls ?? {}, service),
+      ...namePolicy(methodOwn ?? {}, scope),
+    };
+    methodPolicies[method] = findFields(merged, (path) => input.fieldOf(method, path));
   }
-  return { policy: withFields(policy, () => undefined), methodPolicies, routes: compileRoutes(input) };
+  return { policy: findFields(policy, () => undefined), methodPolicies, routes: compileRoutes(input) };
 }
 
 /** A service may be called "constructor". */
@@ -55,64 +61,14 @@ function compileRoutes(input: PolicyInput): RouteRule[] {
   const { settings, service, methods } = input;
   return settings.routes.flatMap(({ name, service: only, method, headers, calls }): RouteRule[] => {
     if (only !== undefined && only !== service) return [];
-    const policy = named(calls, `route ${name}`);
+    const policy = namePolicy(calls, `route ${name}`);
     if (!usesFields(policy)) return [{ name, method, headers, policy }];
     const about = methods.filter((facts) => method === undefined || facts.method === method);
     return about.map((facts) => ({
       name,
       method: facts.method,
       headers,
-      policy: withFields(policy, (path) => input.fieldOf(facts.method, path)),
+      policy: findFields(policy, (path) => input.fieldOf(facts.method, path)),
     }));
   });
-}
-
-/** Gives states that have no name the one of their scope, so that they last over changes of the configuration. */
-function named(policy: CallPolicy, scope: string): CallPolicy {
-  const { rateLimits, breaker, concurrency, admission } = policy;
-  return {
-    ...policy,
-    ...(rateLimits && {
-      rateLimits: rateLimits.map((limit, index) => ({ ...limit, name: limit.name || `${scope}#${index}` })),
-    }),
-    ...(breaker && { breaker: { ...breaker, name: breaker.name || scope } }),
-    ...(concurrency && { concurrency: { ...concurrency, name: concurrency.name || scope } }),
-    ...(admission && { admission: { ...admission, name: admission.name || scope } }),
-  };
-}
-
-function usesFields({ rateLimits = [], affinity }: CallPolicy): boolean {
-  return (
-    rateLimits.some(({ key }) => key?.from === 'field') || (affinity?.keys ?? []).some((key) => key.from === 'field')
-  );
-}
-
-type FindField = (path: string) => FieldPath | undefined;
-
-/**
- * Fills in where the fields of keys are. A limit whose field is not there counts all calls together, which is the
- * careful way; an affinity goes on with its other keys.
- */
-function withFields(policy: CallPolicy, find: FindField): CallPolicy {
-  if (!usesFields(policy)) return policy;
-  const { rateLimits, affinity } = policy;
-  return {
-    ...policy,
-    ...(rateLimits && {
-      rateLimits: rateLimits.map((limit) => {
-        const { key: unresolved, ...rest } = limit;
-        const key = unresolved && resolveKey(unresolved, find);
-        return key === undefined ? rest : { ...rest, key };
-      }),
-    }),
-    ...(affinity && {
-      affinity: { ...affinity, keys: affinity.keys.flatMap((key) => resolveKey(key, find) ?? []) },
-    }),
-  };
-}
-
-function resolveKey(key: CallKey, find: FindField): CallKey | undefined {
-  if (key.from !== 'field') return key;
-  const field = find(key.field.path);
-  return field && { from: 'field', field };
 }

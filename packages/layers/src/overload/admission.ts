@@ -8,6 +8,7 @@ import {
   type Criticality,
   type Layer,
   type Reply,
+  type RequestHead,
 } from '@bascule/core';
 import { refuseCall } from '../refusal.ts';
 import { CallWindow } from './call-window.ts';
@@ -16,6 +17,8 @@ import { NamedStates } from './named-states.ts';
 
 export interface AdmissionOptions {
   readonly clock: Clock;
+  /** Hears of each call that is refused. Must not throw. */
+  onRefused?(head: RequestHead, policy: AdmissionPolicy): void;
 }
 
 /** What is known of the calls of late, and what is asked of them. */
@@ -69,7 +72,10 @@ export function createAdmissionLayer(options: AdmissionOptions): Layer {
     const state = states.find(name, nowMs) ?? states.add(name, new Admission(policy.admission, nowMs));
     const odds = state.oddsNow(policy.admission, policy.criticality ?? method?.rules?.criticality ?? 'default', nowMs);
     head.call.explanation?.notes.push(`admission "${name}": ${Math.round(odds * 100)} of 100 such calls are refused`);
-    if (odds > 0 && clock.random() < odds) return refuseCall(reply, shed(head.call.cluster, odds));
+    if (odds > 0 && clock.random() < odds) {
+      options.onRefused?.(head, policy.admission);
+      return refuseCall(reply, shed(head.call.cluster, odds));
+    }
     const call = new AdmittedCall(reply, head.call, clock, state);
     return call.begin(next(head, call));
   };

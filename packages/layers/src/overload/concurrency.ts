@@ -2,7 +2,9 @@ import {
   whenWorkEnds,
   type Body,
   type CallContext,
+  type CallError,
   type Clock,
+  type ConcurrencyPolicy,
   type Layer,
   type Reply,
   type RequestHead,
@@ -19,6 +21,8 @@ export interface ConcurrencyOptions {
   readonly clock: Clock;
   /** Hears of each change of the limit. Must not throw. */
   onChange?(name: string, limit: number): void;
+  /** Hears of each call that is refused, at once or while it waits. Must not throw. */
+  onRefused?(head: RequestHead, policy: ConcurrencyPolicy): void;
 }
 
 /**
@@ -36,18 +40,23 @@ export function createConcurrencyLayer(options: ConcurrencyOptions): Layer {
   };
   return (next) => (head, reply) => {
     const { policy, method } = head.call;
-    if (policy.concurrency === undefined || method?.kind !== 'unary') return next(head, reply);
-    const { name } = policy.concurrency;
+    const { concurrency } = policy;
+    if (concurrency === undefined || method?.kind !== 'unary') return next(head, reply);
+    const { name } = concurrency;
     const nowMs = clock.nowMs();
     const places =
       states.find(name, nowMs) ??
-      states.add(name, new Places(clock, policy.concurrency, nowMs, (limit) => options.onChange?.(name, limit)));
-    places.apply(policy.concurrency, nowMs);
+      states.add(name, new Places(clock, concurrency, nowMs, (limit) => options.onChange?.(name, limit)));
+    places.apply(concurrency, nowMs);
     head.call.explanation?.notes.push(`concurrency "${name}": ${places.describe()}`);
     if (places.tryTake()) return run(places, next, head, reply);
-    const queued = new QueuedCall({ head, reply, next: (h, r) => run(places, next, h, r) }, places);
+    const refused = (): void => options.onRefused?.(head, concurrency);
+    const queued = new QueuedCall({ head, reply, next: (h, r) => run(places, next, h, r) }, places, refused);
     const error = places.whyNot(queued, nowMs);
-    if (error !== undefined) return refuseCall(reply, error);
+    if (error !== undefined) {
+      refused();
+      return refuseCall(reply, error);
+    }
     places.queue(queued);
     return queued;
   };
@@ -56,9 +65,11 @@ export function createConcurrencyLayer(options: ConcurrencyOptions): Layer {
 class QueuedCall extends PausedCall implements Visitor {
   readonly criticality: Visitor['criticality'];
   readonly deadlineMs: number;
+  readonly #onRefused: () => void;
 
-  constructor(parts: HeldParts, places: Places) {
+  constructor(parts: HeldParts, places: Places, onRefused: () => void) {
     super(parts, () => places.leaveQueue(this));
+    this.#onRefused = onRefused;
     const { policy, method, deadlineMs } = parts.head.call;
     this.criticality = policy.criticality ?? method?.rules?.criticality ?? 'default';
     this.deadlineMs = deadlineMs ?? Infinity;
@@ -66,6 +77,11 @@ class QueuedCall extends PausedCall implements Visitor {
 
   enter(): void {
     this.resume();
+  }
+
+  override refuse(error: CallError): void {
+    this.#onRefused();
+    super.refuse(error);
   }
 }
 

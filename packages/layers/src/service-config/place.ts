@@ -128,8 +128,9 @@ export class Place {
   }
 }
 
-/** A value as the document has it, cut short. */
+/** A value as the document has it, cut short. Options of a program may hold what no document can. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const isNumber = typeof value === 'number' || typeof value === 'bigint';
+  const text = isNumber ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -39,7 +39,10 @@ function createRig(policy = POLICY) {
   const { seed } = fuzzing(1);
   const clock = createVirtualClock(seed);
   const callee = createCallee();
-  const layer = createAdmissionLayer({ clock })(callee.service);
+  const refusals: string[] = [];
+  const layer = createAdmissionLayer({ clock, onRefused: (_head, { name }) => void refusals.push(name) })(
+    callee.service,
+  );
   /** So many calls over so many seconds that end with this status; how many of them went through. */
   const run = (count: number, seconds: number, code: Code, criticality: Criticality = 'default'): number => {
     const before = callee.calls.length;
@@ -51,7 +54,7 @@ function createRig(policy = POLICY) {
     }
     return callee.calls.length - before;
   };
-  return { clock, run, layer, failing: `seed ${seed}` };
+  return { clock, run, layer, refused, failing: `seed ${seed}` };
 }
 
 describe('createAdmissionLayer', () => {
@@ -63,9 +66,11 @@ describe('createAdmissionLayer', () => {
   });
 
   it('refuses up to 80 % when all fail, and says why', async () => {
-    const { run, layer, failing } = createRig();
+    const { run, layer, refusals, failing } = createRig();
     run(1_000, 10, Code.unavailable);
+    const before = refusals.length;
     const through = run(5_000, 50, Code.resourceExhausted);
+    expect(refusals.length - before, failing).toBe(5_000 - through);
     expect(through, failing).toBeGreaterThan(850);
     expect(through, failing).toBeLessThan(1_150);
     const calls = Array.from({ length: 50 }, () =>

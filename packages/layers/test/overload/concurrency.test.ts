@@ -26,6 +26,8 @@ interface Rig {
   readonly clock: VirtualClock;
   readonly calls: Received[];
   readonly limits: number[];
+  /** Names of what calls were refused by. */
+  readonly refused: string[];
   readonly start: (ask?: Ask) => RecordedCall;
   /** Calls one after the other that take so long each. */
   readonly run: (count: number, tookMs: number, code?: Code) => void;
@@ -35,7 +37,12 @@ function createRig(): Rig {
   const clock = createVirtualClock();
   const { service, calls } = createCallee();
   const limits: number[] = [];
-  const layer = createConcurrencyLayer({ clock, onChange: (_name, limit) => limits.push(limit) })(service);
+  const refused: string[] = [];
+  const layer = createConcurrencyLayer({
+    clock,
+    onChange: (_name, limit) => limits.push(limit),
+    onRefused: (_head, { name }) => void refused.push(name),
+  })(service);
   const start = (ask: Ask = {}): RecordedCall => {
     const { name = 'x', kind = 'unary', criticality = 'default', deadlineMs, ...numbers } = ask;
     const concurrency: ConcurrencyPolicy = { name, ...numbers };
@@ -46,6 +53,7 @@ function createRig(): Rig {
     clock,
     calls,
     limits,
+    refused,
     start,
     run(count, tookMs, code = Code.ok) {
       for (let i = 0; i < count; i++) {
@@ -169,7 +177,7 @@ describe('createConcurrencyLayer', () => {
     });
 
     it('refuses the last to come when it is full, unless that matters more than one who waits', async () => {
-      const { start, calls } = createRig();
+      const { start, calls, refused } = createRig();
       for (let i = 0; i < 3; i++) start({ maxQueue: 2 });
       const shed = start({ maxQueue: 2, criticality: 'sheddable' });
       const kept = start({ maxQueue: 2 });
@@ -183,6 +191,7 @@ describe('createConcurrencyLayer', () => {
       for (let i = 0; i < 3; i++) calls[i]?.reply.end(OK);
       expect(calls).toHaveLength(5);
       expect([kept.error, first.error]).toEqual([undefined, undefined]);
+      expect(refused).toEqual(['x', 'x', 'x']);
     });
 
     it('refuses at once who cannot meet its deadline, counting those before it', async () => {
