@@ -54,7 +54,7 @@ function createRig(policy = POLICY) {
     }
     return callee.calls.length - before;
   };
-  return { clock, run, layer, refused, failing: `seed ${seed}` };
+  return { clock, run, layer, refusals, failing: `seed ${seed}` };
 }
 
 describe('createAdmissionLayer', () => {
