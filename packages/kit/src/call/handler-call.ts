@@ -143,15 +143,26 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
     this.reply.grant(granted);
   }
 
-  /** Sends what a handler gave. A promise where it is compressed first. Throws what it is told that cannot be sent. */
+  /** Sends what a handler gave, at the latest with {@link flush}. A promise where it is compressed first. Throws what it is told that cannot be sent. */
   send(output: unknown): Promise<void> | undefined {
-    const bytes = this.codec.encode(output);
-    const { response } = this.encodings;
-    if (response !== undefined && bytes.length >= this.method.compressMinBytes) {
-      return response.compress(bytes).then((compressed) => this.sendBytes(compressed, true));
+    const { writer } = this;
+    try {
+      this.codec.encode(output, writer.open());
+    } catch (error) {
+      writer.takeOpen();
+      throw error;
     }
-    this.sendBytes(bytes, false);
+    const { response } = this.encodings;
+    if (response !== undefined && writer.openBytes() >= this.method.compressMinBytes) {
+      return response.compress(writer.takeOpen()).then((compressed) => this.sendCompressed(compressed));
+    }
+    this.sendOpen(false);
     return undefined;
+  }
+
+  /** Writes what was sent, if it has not been written yet. */
+  flush(): void {
+    this.writer.flush();
   }
 
   hasDrained(): boolean {
@@ -161,6 +172,7 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
   /** Ends the call well, once all that was sent has left. */
   succeed(): void {
     this.sendHead();
+    this.writer.flush();
     if (this.isOver()) return;
     const trailers = this.responseTrailers === undefined ? OK_TRAILERS : this.trailersOf(this.responseTrailers);
     if (this.writer.isIdle()) this.finish(trailers, undefined);
@@ -169,6 +181,8 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
 
   /** Ends the call with what went wrong. What comes later is dropped. */
   fail(reason: unknown): void {
+    // What was sent before is the callers'.
+    this.writer.flush();
     if (this.over !== undefined) return;
     const error = toCallersError(reason);
     const head = this.headFields();
@@ -204,9 +218,15 @@ export abstract class HandlerCall extends CallView implements Body, Due, FrameSi
     this.abortSignal(reason);
   }
 
-  private sendBytes(bytes: Uint8Array, isCompressed: boolean): void {
+  private sendCompressed(bytes: Uint8Array): void {
+    if (this.isOver()) return;
+    this.writer.open().append(bytes);
+    this.sendOpen(true);
+  }
+
+  private sendOpen(isCompressed: boolean): void {
     this.sendHead();
-    if (!this.isOver()) this.writer.frame(bytes, isCompressed);
+    if (!this.isOver()) this.writer.close(isCompressed);
   }
 
   private sendHead(fields?: Fields): void {

@@ -1,3 +1,4 @@
+import { flushSoon, type Gathering } from './flush-soon.ts';
 import { mayStep, nextTurn } from './turn-share.ts';
 
 /** A call whose answer is pumped; as in HandlerCall. */
@@ -5,6 +6,7 @@ interface PumpedCall {
   isOver(): boolean;
   send(output: unknown): Promise<void> | undefined;
   hasDrained(): boolean;
+  flush(): void;
   endWork(): void;
   succeed(): void;
   fail(reason: unknown): void;
@@ -19,10 +21,11 @@ interface PumpedCall {
 type State = 'pulling' | 'full' | 'resting' | 'done';
 
 /** Pulls messages out of a handler, each when the one before has left. */
-export class ResponsePump {
+export class ResponsePump implements Gathering {
   private readonly call: PumpedCall;
   private readonly messages: AsyncIterator<unknown>;
   private state: State = 'pulling';
+  isFlushDue = false;
   private readonly onEnd: () => void;
   private readonly onStep = (step: IteratorResult<unknown>): void => {
     try {
@@ -95,8 +98,22 @@ export class ResponsePump {
   }
 
   private goOn(): void {
-    if (this.call.isOver()) this.closed();
-    else if (this.call.hasDrained()) this.step();
+    if (this.call.isOver()) {
+      this.closed();
+      return;
+    }
+    flushSoon(this);
+    if (this.call.hasDrained()) this.step();
+  }
+
+  /** Writes what the handler has given since the last time. */
+  flush(): void {
+    this.isFlushDue = false;
+    try {
+      this.call.flush();
+    } catch (error) {
+      this.call.fail(error);
+    }
   }
 
   private step(): void {

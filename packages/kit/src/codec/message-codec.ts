@@ -9,15 +9,17 @@ import {
   type Message,
 } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouterOptions } from '@connectrpc/connect';
+import { BinaryEncoder } from './binary-encoder.ts';
 import { weighBinary } from './binary-weight.ts';
 import { isJsonHeavierThan } from './json-weight.ts';
+import type { MessageBuffer } from './message-buffer.ts';
 
 /** Requests to messages and messages to answers, for one method in one codec. Both throw ConnectErrors. */
 export interface MessageCodec {
   readonly name: 'proto' | 'json';
   decode(bytes: Uint8Array): Message;
-  /** Takes what a handler returned: a message, or what one is made of. */
-  encode(output: unknown): Uint8Array;
+  /** Puts what a handler returned behind what `out` holds: a message, or what one is made of. */
+  encode(output: unknown, out: MessageBuffer): void;
 }
 
 export interface CodecOptions {
@@ -37,6 +39,7 @@ export function createBinaryCodec({ input, output }: DescMethod, options: CodecO
   const { maxMessageObjects, binaryOptions } = options;
   const lookThroughBytes = Math.min(LOOK_THROUGH_BYTES, maxMessageObjects);
   const limits = { maxObjects: maxMessageObjects, maxDepth: binaryOptions?.recursionLimit ?? DEFAULT_MAX_DEPTH };
+  const encoder = binaryOptions?.writeUnknownFields === false ? undefined : BinaryEncoder.of(output);
   return {
     name: 'proto',
     decode(bytes) {
@@ -50,14 +53,15 @@ export function createBinaryCodec({ input, output }: DescMethod, options: CodecO
         throw new ConnectError(`parse binary: ${messageOf(error)}`, Code.InvalidArgument);
       }
     },
-    encode(message) {
-      let bytes: Uint8Array;
+    encode(message, out) {
+      const at = out.length;
       try {
-        bytes = toBinary(output, normalize(output, message), binaryOptions);
+        const full = normalize(output, message);
+        if (encoder === undefined || !encoder.tryWrite(out, full)) out.append(toBinary(output, full, binaryOptions));
       } catch (error) {
         throw new ConnectError(`serialize binary: ${messageOf(error)}`, Code.Internal);
       }
-      return assertWritable(bytes, options);
+      assertWritable(out.length - at, options);
     },
   };
 }
@@ -81,14 +85,15 @@ export function createJsonCodec({ input, output }: DescMethod, options: CodecOpt
         throw new ConnectError(messageOf(error), Code.InvalidArgument);
       }
     },
-    encode(message) {
+    encode(message, out) {
       let bytes: Uint8Array;
       try {
         bytes = ENCODER.encode(toJsonString(output, normalize(output, message), jsonOptions));
       } catch (error) {
         throw ConnectError.from(error, Code.Internal);
       }
-      return assertWritable(bytes, options);
+      assertWritable(bytes.length, options);
+      out.append(bytes);
     },
   };
 }
@@ -117,10 +122,10 @@ function tooHeavy({ maxMessageObjects }: CodecOptions): ConnectError {
   );
 }
 
-function assertWritable(bytes: Uint8Array, { writeMaxBytes }: CodecOptions): Uint8Array {
-  if (bytes.length <= writeMaxBytes) return bytes;
+function assertWritable(bytes: number, { writeMaxBytes }: CodecOptions): void {
+  if (bytes <= writeMaxBytes) return;
   throw new ConnectError(
-    `message size ${bytes.length} is larger than configured writeMaxBytes ${writeMaxBytes}`,
+    `message size ${bytes} is larger than configured writeMaxBytes ${writeMaxBytes}`,
     Code.ResourceExhausted,
   );
 }
