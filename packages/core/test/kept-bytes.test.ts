@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
+import { fuzzing } from '../../../test/support/src/fuzz.ts';
 import { createRandom } from '../src/clock.ts';
 import { KeptBytes } from '../src/kept-bytes.ts';
 
 it('gives back what it was given, whatever the pieces', () => {
-  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+  const { seed } = fuzzing(1);
   const random = createRandom(seed);
   for (let round = 0; round < 200; round++) {
     const kept = new KeptBytes();
@@ -16,8 +17,8 @@ it('gives back what it was given, whatever the pieces', () => {
       bytes.fill(0);
     }
     const expected = Buffer.concat(all);
-    expect(kept.size, `SEED=${seed}`).toBe(expected.length);
-    expect(Buffer.concat(kept.takeAll()).equals(expected), `SEED=${seed}`).toBe(true);
+    expect(kept.size, `FUZZ_SEED=${seed}`).toBe(expected.length);
+    expect(Buffer.concat(kept.takeAll()).equals(expected), `FUZZ_SEED=${seed}`).toBe(true);
     expect(kept.size).toBe(0);
     expect(kept.takeAll()).toEqual([]);
   }

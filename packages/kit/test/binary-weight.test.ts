@@ -5,6 +5,7 @@ import {
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt';
+import { fuzzing } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { weighBinary } from '../src/codec/binary-weight.ts';
@@ -86,7 +87,7 @@ describe('the weight of a binary message', () => {
         }
         expect(countObjects(message)).toBeLessThanOrEqual(LIMITS.maxObjects);
       }),
-      { numRuns: 20_000 },
+      fuzzing(20_000),
     );
   });
 
@@ -107,6 +108,7 @@ describe('the weight of a binary message', () => {
         const bytes = toBinary(Node, create(Node, { ...fields, node1: children, node9: fields }));
         expect(weighBinary(Node, bytes, { maxObjects: 10_000, maxDepth: 100 })).toBe('fine');
       }),
+      fuzzing(100),
     );
   });
 

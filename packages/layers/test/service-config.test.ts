@@ -1,4 +1,5 @@
 import { Code, type CallPolicy } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRetryThrottle, parseServiceConfig } from '../src/index.ts';
@@ -220,7 +221,7 @@ describe('parseServiceConfig', () => {
         for (const { path, message } of parsed.problems)
           expect([typeof path, message.length > 0]).toEqual(['string', true]);
       }),
-      { numRuns: 200 },
+      fuzzing(200),
     );
   });
 });

@@ -12,6 +12,7 @@ import {
 import { AnySchema, anyPack, FileDescriptorSetSchema, StringValueSchema } from '@bufbuild/protobuf/wkt';
 import { WireType } from '@bufbuild/protobuf/wire';
 import { Code } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { convertMessage, isFault, type Converted, type Direction, type Work } from '../../src/data/json/convert.ts';
@@ -150,7 +151,7 @@ describe('conversion', () => {
         const again = fromBinary(Rich, bytes);
         expect(toJson(rich, bytes)).toBe(toJsonString(Rich, again, { registry: richTypes }));
       }),
-      { numRuns: 150 },
+      fuzzing(150),
     );
   });
 
@@ -185,7 +186,7 @@ describe('conversion', () => {
           expect(ours(json)).toEqual(oracle(json));
         },
       ),
-      { numRuns: 300 },
+      fuzzing(300),
     );
   });
 
@@ -403,7 +404,7 @@ describe('limits', () => {
         // Never throws, and says of each what it is.
         expect(result === 'later' || isFault(result) || result.bytes.length > 0).toBe(true);
       }),
-      { numRuns: 500 },
+      fuzzing(500),
     );
   });
 

@@ -1,10 +1,11 @@
+import { fuzzing } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createEdge, decodeChunks, frame, onlyCall, readAnswer, startAs, type Edge } from './support/callee.ts';
 
 const STREAMS = ['application/grpc', 'application/grpc-web', 'application/grpc-web-text', 'application/connect+json'];
 const ALL = [...STREAMS, 'application/proto'];
-const RUNS = { numRuns: 150 };
+const RUNS = fuzzing(150);
 
 /** Bytes cut at arbitrary points, also into empty pieces. */
 function cut(bytes: Uint8Array, points: readonly number[]): Uint8Array[] {

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, test } from 'vitest';
 import { ByteBuffer } from '../../src/http2/byte-buffer.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
@@ -189,6 +190,7 @@ describe('HPACK encoder', () => {
         expect(encodeHuffman(text, bytes, 0)).toBe(bytes.length);
         expect(decodeHuffman(bytes, 0, bytes.length)).toBe(text);
       }),
+      fuzzing(100),
     );
   });
 
@@ -207,6 +209,7 @@ describe('HPACK encoder', () => {
         const decoded = decoder(0, 1e6).decode(out.bytes, 0, out.length);
         expect(decoded).toEqual(fields.flatMap(([name, text]) => [name, text]));
       }),
+      fuzzing(100),
     );
   });
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { createRandom, createVirtualClock } from '@bascule/core';
+import { fuzzing } from '@bascule/testing';
 import { describe, expect, test } from 'vitest';
 import { backoffMs } from '../../src/http2/client/backoff.ts';
 import { ClosedStreams } from '../../src/http2/closed-streams.ts';
@@ -38,6 +39,7 @@ describe('frame reader', () => {
         expect(seen).toEqual(list.map((each) => ({ ...each, payload: [...each.payload] })));
         expect(reader.heldBytes()).toBe(0);
       }),
+      fuzzing(100),
     );
   });
 
@@ -84,6 +86,7 @@ describe('receive window', () => {
           expect(window.available).toBeLessThanOrEqual(0x7fff_ffff);
         }
       }),
+      fuzzing(100),
     );
     const wide = createReceiveWindow(65_535);
     wide.returned = 2 ** 40;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { encodeMessage, systemClock, type Fields, type MethodKind, type Service } from '@bascule/core';
-import { createHead, startCall, type RecordedCall } from '@bascule/testing';
+import { createHead, fuzzing, startCall, type RecordedCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import { createConnectUpstream } from '../../src/dialect/connect/upstream.ts';
 import { encodeStatusDetails } from '../../src/dialect/connect/upstream-status-details.ts';
@@ -151,7 +151,7 @@ describe('from the inner dialect out and in again', () => {
         expect(ownFields(call.trailers ?? [])).toEqual(ownFields(toTrailers(given)));
         expect(violations).toEqual([]);
       }),
-      { numRuns: 200 },
+      fuzzing(200),
     );
   });
 
@@ -176,7 +176,7 @@ describe('from the inner dialect out and in again', () => {
         // A bare message is one whatever it holds.
         if (type !== 'application/proto') expect(call.error).toBeDefined();
       }),
-      { numRuns: 200 },
+      fuzzing(200),
     );
   });
 });
