@@ -156,7 +156,7 @@ describe('watching endpoints', () => {
           if (view !== undefined) seen.push(view);
         }
       })();
-      await eventually(() => expect(seen).toHaveLength(1));
+      await eventually(() => expect(seen.length).toBeGreaterThan(0));
       expect(seen[0]?.endpoints).toMatchObject([{ state: 'ready', address: a.address }]);
       expect(seen[0]?.sources.map(({ name }) => name)).toEqual(expect.arrayContaining(['static']));
       a.serves = false;
