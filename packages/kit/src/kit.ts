@@ -1,5 +1,6 @@
-import { systemClock, type Clock, type RequestHead, type Service } from '@bascule/core';
+import { systemClock, type Clock, type Layer, type RequestHead, type Service } from '@bascule/core';
 import { digestOf, schemaOf } from '@bascule/schema';
+import type { DescMethod } from '@bufbuild/protobuf';
 import {
   createContextValues,
   type ConnectRouter,
@@ -12,6 +13,7 @@ import { createInnerService } from './inner-service.ts';
 import { createIntrospection } from './introspection/introspection.ts';
 import { createOuterService } from './outer-service.ts';
 import { collectRoutes } from './router.ts';
+import { createTreatedService } from './treated-service.ts';
 
 /**
  * What connectNodeAdapter takes, where it means something here: interceptors, request gate, limits, codec options,
@@ -37,6 +39,11 @@ export interface KitOptions extends Omit<ConnectRouterOptions, 'readMaxBytes'> {
    * false: reflection tells everybody who reaches the port what can be called, so leave it off where the public does.
    */
   introspection?: boolean;
+  /**
+   * What stands between the dialects and the handlers of a method; asked once for each, those of introspection too.
+   * Undefined is nothing, and costs nothing. Default none.
+   */
+  layerOf?(method: DescMethod): Layer | undefined;
   /** Reads the remaining time of `head.call.deadlineMs`. Default real time. */
   clock?: Clock;
 }
@@ -75,11 +82,12 @@ export function createKit(options: KitOptions): Kit {
   const added = options.introspection === true ? createIntrospection(registered.services) : undefined;
   const more = added && collectRoutes((router) => added.routes(router), defaults);
   const methods = new Map([...(more?.methods ?? []), ...registered.methods]);
-  const inner = createInnerService(methods, {
+  const handlers = createInnerService(methods, {
     clock,
     deadlines: new Deadlines(clock),
     contextValues: (head) => options.contextValues?.(head) ?? createContextValues(),
   });
+  const inner = createTreatedService(handlers, methods, (method) => options.layerOf?.(method));
   const schema = schemaOf(registered.services);
   return {
     service: createOuterService({ methods, inner, clock, pathPrefix: options.requestPathPrefix ?? '' }),
