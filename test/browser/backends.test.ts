@@ -1,7 +1,8 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../e2e/rig/eventually.ts';
-import { openBrowser, withTab } from './rig/browser.ts';
+import { withTab } from './rig/browser.ts';
+import { openBrowser } from './rig/open-browser.ts';
 import { startBackendAgain, startDemo, type Demo } from './rig/demo.ts';
 import { readBackends, readNumber, readText } from './rig/reading.ts';
 

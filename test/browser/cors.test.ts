@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEcho } from '../e2e/rig/echo.ts';
 import { startTestGateway } from '../e2e/rig/gateway.ts';
 import { eventually } from '../e2e/rig/eventually.ts';
-import { openBrowser } from './rig/browser.ts';
+import { openBrowser } from './rig/open-browser.ts';
 
 /** A page of another origin, which is all that it is: what it does, the tests tell it. */
 async function startSite(): Promise<{ server: Server; origin: string }> {

@@ -7,7 +7,7 @@ import { startEcho } from '../e2e/rig/echo.ts';
 import { eventually } from '../e2e/rig/eventually.ts';
 import { makeFolder } from '../e2e/rig/folder.ts';
 import { startTestGateway } from '../e2e/rig/gateway.ts';
-import { openBrowser } from './rig/browser.ts';
+import { openBrowser } from './rig/open-browser.ts';
 
 interface Seen {
   readonly answers: string[];

@@ -2,7 +2,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../e2e/rig/eventually.ts';
 import { connectOperator } from '../e2e/rig/operator.ts';
-import { openBrowser, withTab, withTabs } from './rig/browser.ts';
+import { withTab, withTabs } from './rig/browser.ts';
+import { openBrowser } from './rig/open-browser.ts';
 import { startDemo, type Demo } from './rig/demo.ts';
 import { byPopulation, readBackends, readNumber, readOrder, readText, search } from './rig/reading.ts';
 

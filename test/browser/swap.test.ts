@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../e2e/rig/eventually.ts';
-import { openBrowser, withTab } from './rig/browser.ts';
+import { withTab } from './rig/browser.ts';
+import { openBrowser } from './rig/open-browser.ts';
 import { startDemo, type Demo } from './rig/demo.ts';
 import { byCapital, byPopulation, readNumber, readOrder, readText, search } from './rig/reading.ts';
 

@@ -55,6 +55,14 @@ export function listRuns(tier: Tier): Run[] {
       program: [join(HERE, 'client/main.ts')],
     },
     {
+      id: 'browser',
+      title: 'Chromium through the gateway',
+      mode: 'client',
+      config: 'browser.yaml',
+      narrow: {},
+      program: [join(HERE, 'browser/main.ts')],
+    },
+    {
       id: 'module',
       title: 'module behind the gateway, swapped all the while',
       mode: 'server',

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '@bascule/core';
+import type { JsonReadOptions, JsonWriteOptions } from '@bufbuild/protobuf';
 import type { ConnectError, Interceptor, StreamResponse, Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web';
 import { toCallFact, type CallFact } from './call-fact.ts';
@@ -12,6 +13,10 @@ export interface BasculeTransportOptions {
    * streams. `connect` reads well in a browser's network panel.
    */
   readonly protocol?: 'grpc-web' | 'connect';
+  /** Whether messages are binary, or JSON. Default: binary over gRPC-Web, JSON over Connect. */
+  readonly useBinaryFormat?: boolean;
+  /** How JSON is read and written, such as a `registry` for messages inside of `google.protobuf.Any`. */
+  readonly jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions>;
   /**
    * Deadline of unary calls that bring no `timeoutMs` of their own, in milliseconds; the gateway and the handler hear
    * of it too. Default 15,000; 0 is none. Streams have none unless asked for, since many are meant to stay.
@@ -101,6 +106,8 @@ function createInnerTransport(options: BasculeTransportOptions): Transport {
   const inner = {
     baseUrl: options.baseUrl ?? toPageOrigin(),
     interceptors: [...(options.interceptors ?? [])],
+    ...(options.useBinaryFormat === undefined ? {} : { useBinaryFormat: options.useBinaryFormat }),
+    ...(options.jsonOptions === undefined ? {} : { jsonOptions: options.jsonOptions }),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   };
   return options.protocol === 'connect' ? createConnectTransport(inner) : createGrpcWebTransport(inner);

@@ -127,6 +127,30 @@ describe.each(['grpc-web', 'connect'] as const)('over %s', (protocol) => {
     expect(facts).toMatchObject([{ code: 'canceled' }]);
   });
 
+  test.each([true, false])('messages are binary or not, as asked: %s', async (useBinaryFormat) => {
+    await using gateway = await startGateway();
+    const types: (string | null)[] = [];
+    const watchedFetch: typeof fetch = (input, init) => {
+      types.push(new Headers(init?.headers).get('content-type'));
+      return fetch(input, init);
+    };
+    const { client } = createRig({ baseUrl: gateway.baseUrl, protocol, useBinaryFormat, fetch: watchedFetch });
+    expect((await client.search({ query: 'Delft' })).places[0]?.name).toBe('Delft');
+    expect(types).toEqual([expect.stringMatching(useBinaryFormat ? /[+/]proto$/ : /[+/]json$/)]);
+  });
+
+  test('an answer that stops inside a message is not the fault of the call', async () => {
+    const type = protocol === 'connect' ? 'application/connect+proto' : 'application/grpc-web+proto';
+    const cut = new Response(Uint8Array.of(0, 0, 0, 0, 9, 1), { headers: { 'content-type': type } });
+    const { client } = createRig({
+      baseUrl: 'http://127.0.0.1',
+      protocol,
+      useBinaryFormat: true,
+      fetch: () => Promise.resolve(cut.clone()),
+    });
+    await expect(client.nearby({})[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: Code.Internal });
+  });
+
   test('a gateway that is not there is unavailable', async () => {
     const { baseUrl } = await startGateway().then(async (gateway) => {
       await gateway[Symbol.asyncDispose]();

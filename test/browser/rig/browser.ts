@@ -1,28 +1,8 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { findChromium } from '../../../scripts/test/chromium.ts';
-
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** Starts a Chromium without a window, with a profile of its own that goes away with it. */
-export function openBrowser(): Promise<Browser> {
-  const executablePath = findChromium();
-  if (executablePath === undefined) {
-    throw new Error('these tests need Chromium: install it, or set CHROMIUM_PATH to the executable of one');
-  }
-  return chromium.launch({ executablePath, headless: true, args: ARGS });
-}
 
 /** How long a click may take on a busy machine. */
 const ACTION_PATIENCE_MS = 10_000;

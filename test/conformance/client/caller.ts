@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type Message } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import { createClient, type CallOptions, type Client } from '@connectrpc/connect';
+import { createClient, type CallOptions, type Client, type Transport } from '@connectrpc/connect';
 import {
   StreamType,
   type BidiStreamRequest,
@@ -15,7 +14,6 @@ import {
 } from '../messages.ts';
 import type { Stubs } from '../stubs.ts';
 import { CallOutcome } from './outcome.ts';
-import type { Transports } from './transports.ts';
 
 interface Call {
   readonly request: ClientCompatRequest;
@@ -26,10 +24,10 @@ interface Call {
   readonly abort: AbortController;
 }
 
-/** Makes the calls that the suite asks for. */
+/** Makes the calls that the suite asks for, in Node or in a page. */
 export function createCaller(
   stubs: Stubs,
-  transports: Transports,
+  transports: { of(request: ClientCompatRequest): Transport },
 ): (request: ClientCompatRequest) => Promise<ClientCompatResponse> {
   return async (request) => {
     const { testName } = request;
@@ -164,6 +162,10 @@ async function callFullDuplex(call: Call): Promise<void> {
     addAnswer(call, next.value);
     answered.resolve();
   }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Unary and server stream calls close their side as they begin. */

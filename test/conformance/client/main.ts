@@ -1,7 +1,7 @@
 /** The client transport under test: ClientCompatRequests in, a ClientCompatResponse out for each, until the input ends. */
 import { fromBinary } from '@bufbuild/protobuf';
 import { encodeMessage, readMessages } from '../framing.ts';
-import { loadStubs } from '../stubs.ts';
+import { loadStubs } from '../load-stubs.ts';
 import { createCaller } from './caller.ts';
 import { createTransports } from './transports.ts';
 

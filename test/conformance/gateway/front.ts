@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { startGateway, type Gateway } from '@bascule/gateway';
 import type { TlsCreds } from '../messages.ts';
-import type { Stubs } from '../stubs.ts';
+import type { LoadedStubs } from '../load-stubs.ts';
 import type { Upstream } from '../upstreams.ts';
 
 export interface FrontOptions {
@@ -15,9 +15,11 @@ export interface FrontOptions {
   /** 0 is the gateway's default. */
   readonly maxMessageBytes: number;
   /** Undefined takes calls without TLS. */
-  readonly credentials?: TlsCreds | undefined;
+  readonly credentials?: Pick<TlsCreds, 'cert' | 'key'> | undefined;
   /** Authorities of callers' certificates; empty asks for none. */
   readonly clientCa?: Uint8Array;
+  /** Folder of a page that is served beside the calls. */
+  readonly pageFolder?: string;
 }
 
 /** A gateway in front of one backend, with everything it wrote. */
@@ -27,13 +29,14 @@ export interface Front {
 }
 
 /** Starts a gateway as an operator would: from a file. */
-export async function startFront(stubs: Stubs, options: FrontOptions): Promise<Front> {
+export async function startFront(stubs: LoadedStubs, options: FrontOptions): Promise<Front> {
   const folder = await mkdtemp(join(tmpdir(), 'bascule-conformance-'));
   // Its parent may be written by everybody, which the gateway warns of in vain.
   const stateDir = join(folder, 'state');
   await mkdir(stateDir, { mode: 0o700 });
   const { backend, credentials, clientCa = new Uint8Array() } = options;
   const listener: Record<string, unknown> = { port: 0 };
+  if (options.pageFolder !== undefined) listener['staticDir'] = options.pageFolder;
   if (credentials !== undefined) {
     listener['tls'] = {
       certFile: 'cert.pem',
@@ -74,7 +77,7 @@ export async function startFront(stubs: Stubs, options: FrontOptions): Promise<F
 }
 
 function toEndpoint(
-  stubs: Stubs,
+  stubs: LoadedStubs,
   { host, port, upstream }: NonNullable<FrontOptions['backend']>,
   codecs: readonly string[],
 ): Record<string, unknown> {

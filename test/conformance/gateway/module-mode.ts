@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { encodeMessage, readMessage } from '../framing.ts';
-import { loadStubs } from '../stubs.ts';
+import { loadStubs } from '../load-stubs.ts';
 import { startFront } from './front.ts';
 import { createServiceModule } from './module.ts';
 

@@ -20,7 +20,7 @@ export async function createServiceModule(gateway: Gateway): Promise<ServiceModu
   const folder = await mkdtemp(join(tmpdir(), 'bascule-conformance-module-'));
   const source = `
 import { createRoutes } from ${JSON.stringify(join(HERE, '../service/routes.ts'))};
-import { loadStubs } from ${JSON.stringify(join(HERE, '../stubs.ts'))};
+import { loadStubs } from ${JSON.stringify(join(HERE, '../load-stubs.ts'))};
 export default createRoutes(await loadStubs());
 `;
   return {

@@ -5,7 +5,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { encodeMessage, readMessage } from '../framing.ts';
-import { loadStubs } from '../stubs.ts';
+import { loadStubs } from '../load-stubs.ts';
 import { parseUpstream } from '../upstreams.ts';
 import { startBackend } from './backend.ts';
 import { startFront } from './front.ts';

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { serve } from '@bascule/server';
 import { encodeMessage, readMessage } from '../framing.ts';
 import { createRoutes } from '../service/routes.ts';
-import { loadStubs } from '../stubs.ts';
+import { loadStubs } from '../load-stubs.ts';
 
 const stubs = await loadStubs();
 const request = await readMessage(process.stdin, stubs.message('ServerCompatRequest'));
