@@ -152,7 +152,7 @@ describe.each([0, 2])("the operator's side with %i workers", (workers) => {
     await eventually(() => expect(counted).toBeGreaterThan(0));
 
     await gateway.save({
-      calls: { maxMessageBytes: 100_000, defaultTimeout: '0.2s' },
+      calls: { maxMessageBytes: 100_000, defaultTimeout: '2s' },
       cors: { allowOrigins: ['https://app.example'] },
     });
     await eventually(async () => expect((await statusOf(gateway)).configRevision).toBe(2n));

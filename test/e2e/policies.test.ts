@@ -24,6 +24,10 @@ async function placesOf({ client }: MoodWorld): Promise<string[]> {
   return Promise.all(Array.from({ length: 100 }, async (_, i) => (await client.say({ value: `user-${i}` })).value));
 }
 
+async function readAll(messages: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of messages);
+}
+
 describe.each([0, 2])('policies of calls with %i workers', (workers) => {
   it('keep calls of one message field at one endpoint, and move few when one leaves', async () => {
     const services = {
@@ -74,7 +78,7 @@ describe.each([0, 2])('policies of calls with %i workers', (workers) => {
 
 describe('what the configuration brings beside policies', () => {
   it('reads a gRPC service config, and says what is wrong with one', async () => {
-    const methodConfig = [{ name: [{ service: SERVICE }], timeout: '0.2s', retryPolicy: RETRY }];
+    const methodConfig = [{ name: [{ service: SERVICE }], timeout: '20s', retryPolicy: RETRY }];
     const config = { services: { [SERVICE]: { serviceConfig: 'service.json' } } };
     const good = JSON.stringify({ methodConfig, loadBalancingConfig: [{ round_robin: {} }] });
     await using world = await startMoodWorld({
@@ -107,9 +111,7 @@ describe('what the configuration brings beside policies', () => {
       files: { 'service.json': JSON.stringify({ methodConfig }) },
     });
     const { client, moods } = world;
-    const stream = client.count({ value: -1 })[Symbol.asyncIterator]();
-    await stream.next();
-    expect((await failureOf(stream.next())).code).toBe(Code.DeadlineExceeded);
+    expect((await failureOf(readAll(client.count({ value: -1 })))).code).toBe(Code.DeadlineExceeded);
     const tooLong = await failureOf(client.say({ value: 'longer than it may be' }));
     expect([tooLong.code, tooLong.rawMessage]).toEqual([Code.ResourceExhausted, expect.stringContaining('request')]);
     expect(moods.map(({ calls }) => calls)).toEqual([0, 0]);
@@ -118,6 +120,42 @@ describe('what the configuration brings beside policies', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     const reason = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
     expect(reason[0]).toMatchObject({ code: Code.ResourceExhausted, rawMessage: expect.stringContaining('response') });
+  });
+
+  it('weighs endpoints by what they say when they are asked, and asks no more when it need not', async () => {
+    const wrr = {
+      enableOobLoadReport: true,
+      oobReportingPeriod: '60s',
+      blackoutPeriod: '0s',
+      weightUpdatePeriod: '0.1s',
+    };
+    await using world = await startMoodWorld({
+      workers: 0,
+      names: ['idle', 'busy'],
+      config: { services: { [SERVICE]: { serviceConfig: 'service.json' } } },
+      files: { 'service.json': '{}' },
+    });
+    const { client } = world;
+    const [idle, busy] = world.moods as [Moody, Moody];
+    [idle.load, busy.load] = [0.1, 0.9];
+    const configOf = (config: object): string => JSON.stringify({ loadBalancingConfig: [config] });
+    const say = (config: object) => writeFile(join(world.folder.path, 'service.json'), configOf(config));
+    await say({ weighted_round_robin: wrr });
+    await eventually(async () => {
+      const before = [idle.calls, busy.calls] as const;
+      for (let i = 0; i < 50; i++) await client.say({ value: 'x' });
+      expect((idle.calls - before[0]) / (busy.calls - before[1])).toBeGreaterThan(5);
+    });
+    // Both ask again where the period is another, and nobody does without.
+    await say({ weighted_round_robin: { ...wrr, oobReportingPeriod: '30s' } });
+    await eventually(async () => expect([idle.asked, busy.asked]).toEqual([2, 2]));
+    await say({ round_robin: {} });
+    await eventually(async () => {
+      const before = [idle.calls, busy.calls] as const;
+      for (let i = 0; i < 10; i++) await client.say({ value: 'x' });
+      expect([idle.calls - before[0], busy.calls - before[1]]).toEqual([5, 5]);
+    });
+    expect([idle.asked, busy.asked]).toEqual([2, 2]);
   });
 
   it('answers from the cache, and makes identical calls one', async () => {

@@ -134,7 +134,7 @@ describe.each([0, 2])('swapping a module with %i workers', (workers) => {
 
   it('refuses what does not run, says why, and changes nothing', async () => {
     await using folder = await makeFolder();
-    await using gateway = await startTestGateway({ workers, config: { modules: { loadTimeout: '1s' } } });
+    await using gateway = await startTestGateway({ workers, config: { modules: { loadTimeout: '3s' } } });
     const { operator } = gateway;
     const packages = createPackages(folder.path);
     await operator.deploy(await packages.ofRanking('1.0.0'));
@@ -146,8 +146,8 @@ describe.each([0, 2])('swapping a module with %i workers', (workers) => {
       [{ 'index.ts': 'throw new Error("no luck today");' }, /no luck today/],
       [{ 'index.ts': strangerSource() }, /demo\.ranking\.v1\.RankingService/],
       [{ 'index.ts': 'export default 3 +;' }, /index\.ts:1:19/],
-      [{ 'index.ts': 'await new Promise(() => setInterval(() => {}, 1000)); export default () => {};' }, /1000 ms|1 s/],
-      [{ 'index.ts': 'for (;;);' }, /1000 ms|1 s/],
+      [{ 'index.ts': 'await new Promise(() => setInterval(() => {}, 1000)); export default () => {};' }, /3000 ms|3 s/],
+      [{ 'index.ts': 'for (;;);' }, /3000 ms|3 s/],
       [{ 'index.ts': 'export default () => {};' }, /no service/],
       [{ 'package.json': '{ "name": "@test/ranking", ' }, /package\.json: not JSON/],
       [{ 'package.json': '{ "name": "@test/ranking", "version": "two", "bascule": {} }' }, /"version"/],
