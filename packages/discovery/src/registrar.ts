@@ -128,15 +128,22 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     }
   }
 
+  /** Tried until its time is over: a system that restarts is about to be there again, and would keep us for a TTL. */
   async function deregister(known: Registration): Promise<void> {
-    try {
-      const call = { clock, timeoutMs: CLOSE_TIMEOUT_MS, signal: givingUp.signal };
-      await callWithin(call, (signal) => known.remove(signal));
-      tell({ type: 'deregistered' });
-    } catch (error) {
-      const why = messageOf(error);
-      tell({ type: 'retrying', error: `not deregistered, the lease ends by itself: ${why}`, delayMs: 0 });
+    backoff.reset();
+    let why = 'there was no time left';
+    while (!givingUp.signal.aborted) {
+      try {
+        const call = { clock, timeoutMs: CLOSE_TIMEOUT_MS, signal: givingUp.signal };
+        await callWithin(call, (signal) => known.remove(signal));
+        tell({ type: 'deregistered' });
+        return;
+      } catch (error) {
+        why = messageOf(error);
+        await waitFor(clock, backoff.next(), givingUp.signal);
+      }
     }
+    tell({ type: 'retrying', error: `not deregistered, the lease ends by itself: ${why}`, delayMs: 0 });
   }
 
   async function end(): Promise<void> {

@@ -16,7 +16,12 @@ function registerAt(port: number, clock: VirtualClock, incarnation = 1) {
     clock,
     onEvent: (event) => void events.push(event),
   });
-  onClose(() => registrar.close());
+  onClose(() => {
+    const closed = registrar.close();
+    // Where its registry is gone, it waits for it until this time is over.
+    clock.advance(2_000);
+    return closed;
+  });
   return { registrar, events, types: () => events.map((event) => event.type) };
 }
 
@@ -119,6 +124,39 @@ describe('a registrar', () => {
     await closed;
     expect(types()).toEqual(['registered', 'deregistered']);
     expect(await ids(port)).toEqual([]);
+  });
+
+  it('deregisters as soon as the registry is back, for as long as it has time', async () => {
+    const clock = createVirtualClock();
+    let failures = 3;
+    const failing: Interceptor = (next) => (request) => {
+      if (request.method.name === 'Deregister' && failures-- > 0) throw new ConnectError('away', Code.Unavailable);
+      return next(request);
+    };
+    const { port } = await startRegistry({ clock: createVirtualClock(), interceptors: [failing] });
+    const { registrar, types } = registerAt(port, clock);
+    await registrar.registered;
+    const closed = registrar.close();
+    await expect.poll(() => (clock.advance(50), types())).toEqual(['registered', 'deregistered']);
+    await closed;
+    expect(await ids(port)).toEqual([]);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('says why it could not deregister in time', async () => {
+    const clock = createVirtualClock();
+    const failing: Interceptor = (next) => (request) => {
+      if (request.method.name === 'Deregister') throw new ConnectError('away', Code.Unavailable);
+      return next(request);
+    };
+    const { port } = await startRegistry({ clock: createVirtualClock(), interceptors: [failing] });
+    const { registrar, events, types } = registerAt(port, clock);
+    await registrar.registered;
+    const closed = registrar.close();
+    await expect.poll(() => (clock.advance(50), types())).toEqual(['registered', 'retrying']);
+    await closed;
+    expect(events[1]).toMatchObject({ error: expect.stringMatching(/^not deregistered.*: .*away/) as string });
+    expect(clock.pending()).toBe(0);
   });
 
   it('goes on trying when it is told to come with a token', async () => {
