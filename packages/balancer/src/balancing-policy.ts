@@ -20,6 +20,11 @@ export interface BalancingPolicy {
   readonly subset?: SubsetPolicy;
   /** Endpoints that a way is opened to at once; those of the lowest priorities first. Undefined is all. */
   readonly maxConnections?: number;
+  /**
+   * Asks each endpoint for its load apart from calls, for a report each so many ms, above 0; what answers say of it is
+   * not read then. Undefined reads answers. Source: gRFC A51, out of band.
+   */
+  readonly loadReportPeriodMs?: number;
   /** Messages per second, over an endpoint's streams, that count as one more open call. Default 100. */
   readonly messagesPerCall: number;
   /** Calls open on one endpoint at once; beyond it counts as not usable. Undefined is without limit. */

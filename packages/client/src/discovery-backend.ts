@@ -76,7 +76,7 @@ export class DiscoveryBackend implements Backend {
     this.#clusters = new ServiceClusters({
       clock,
       balancing: resolveBalancing({
-        ...(configured !== undefined && { policy: configured }),
+        ...configured,
         ...options.balancing,
       }),
       codec: useBinaryFormat ? 'proto' : 'json',

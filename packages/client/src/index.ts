@@ -1,5 +1,6 @@
 export { createLinks, type Links } from './channel/links.ts';
-export { createLoads, wantsLoad, type EndpointLoad, type Loads } from './channel/loads.ts';
+export type { LoadWatch } from './channel/load-watch.ts';
+export { createLoads, wantsLoad, type EndpointLoad, type Loads, type Report } from './channel/loads.ts';
 export { createPick, type EndpointPick, type Lender } from './channel/pick.ts';
 export { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 export { createBearerInterceptor, createDial, type DialCredentials } from './dial.ts';

@@ -1,8 +1,8 @@
-import type { PolicySpec } from '@bascule/balancer';
+import type { BalancingPolicy, PolicySpec } from '@bascule/balancer';
 import type { CheckSettings } from '@bascule/discovery';
 import { parseServiceConfig, type LoadBalancingChoice, type ServiceConfig } from '@bascule/layers';
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { NodeTransportOptions } from './options.ts';
+import type { BalancingOverrides, NodeTransportOptions } from './options.ts';
 
 /** Reads the service config of the options. Throws ConnectError with everything that is wrong in it. */
 export function readServiceConfig({ serviceConfig }: NodeTransportOptions): ServiceConfig | undefined {
@@ -14,12 +14,31 @@ export function readServiceConfig({ serviceConfig }: NodeTransportOptions): Serv
 }
 
 /** The first policy of a service config that is known here; undefined when none is. */
-export function balancingOfServiceConfig(choices: readonly LoadBalancingChoice[]): PolicySpec | undefined {
+export function balancingOfServiceConfig(choices: readonly LoadBalancingChoice[]): BalancingOverrides | undefined {
   for (const choice of choices) {
-    const spec = toSpec(choice);
-    if (spec !== undefined) return spec;
+    const policy = toSpec(choice);
+    if (policy !== undefined) return { policy, ...loadReportsOf(choice) };
   }
   return undefined;
+}
+
+/** Source: gRFC A58. */
+function loadReportsOf({ name, config }: LoadBalancingChoice): Pick<BalancingPolicy, 'loadReportPeriodMs'> {
+  const { enableOobLoadReport, oobReportingPeriod } = fieldsOf(config);
+  if (name !== 'weighted_round_robin' || enableOobLoadReport !== true) return {};
+  return { loadReportPeriodMs: toMs(oobReportingPeriod) || 10_000 };
+}
+
+type ConfigFields = Readonly<Record<string, unknown>>;
+
+function fieldsOf(config: unknown): ConfigFields {
+  return (config ?? {}) as ConfigFields;
+}
+
+/** Undefined for what is no duration. */
+function toMs(value: unknown): number | undefined {
+  const [, seconds] = /^(\d+(?:\.\d+)?)s$/.exec(String(value)) ?? [];
+  return seconds === undefined ? undefined : Number(seconds) * 1_000;
 }
 
 /** How endpoints are asked for the service that a service config names. Source: gRFC A17. */
@@ -30,15 +49,12 @@ export function healthCheckOf(config: ServiceConfig | undefined): Partial<CheckS
 
 /** Source: service_config.proto, gRFC A42, A48 and A58. */
 function toSpec({ name, config }: LoadBalancingChoice): PolicySpec | undefined {
-  const fields = (config ?? {}) as Readonly<Record<string, unknown>>;
+  const fields = fieldsOf(config);
   const number = (field: string, otherwise: number): number => {
     const value = Number(fields[field] ?? otherwise);
     return Number.isFinite(value) ? value : otherwise;
   };
-  const ms = (field: string, otherwiseMs: number): number => {
-    const [, seconds] = /^(\d+(?:\.\d+)?)s$/.exec(String(fields[field])) ?? [];
-    return seconds === undefined ? otherwiseMs : Number(seconds) * 1_000;
-  };
+  const ms = (field: string, otherwiseMs: number): number => toMs(fields[field]) ?? otherwiseMs;
   switch (name) {
     case 'round_robin':
       return { name: 'round-robin', weighted: false };

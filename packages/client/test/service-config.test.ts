@@ -48,9 +48,10 @@ describe('a gRPC service config', () => {
     const limits = { timeout: '0.05s', maxRequestMessageBytes: 12 };
     await using ours = connect(`http://${server.address}`, { serviceConfig: configOf(limits) });
     expect(await seeError(ours.client.say({ value: 'a' }))).toMatchObject({ code: 'DeadlineExceeded' });
-    const endless = ours.client.count({ value: -1 })[Symbol.asyncIterator]();
-    await endless.next();
-    expect(await seeError(endless.next())).toMatchObject({ code: 'DeadlineExceeded' });
+    const endless = async (): Promise<void> => {
+      for await (const { value } of ours.client.count({ value: -1 })) expect(value).toBe('1');
+    };
+    expect(await seeError(endless())).toMatchObject({ code: 'DeadlineExceeded' });
     const long = ours.client.say({ value: 'much too long a word' });
     expect(await seeError(long)).toMatchObject({ code: 'ResourceExhausted', message: expect.stringContaining('12') });
   });
@@ -101,7 +102,17 @@ describe('a gRPC service config', () => {
     ],
   ])('names a policy: %j', (config, expected) => {
     const choices = readServiceConfig({ serviceConfig: JSON.stringify(config) })?.loadBalancing ?? [];
-    expect(balancingOfServiceConfig(choices)).toMatchObject(expected);
+    expect(balancingOfServiceConfig(choices)).toEqual({ policy: expect.objectContaining(expected) as unknown });
+  });
+
+  it.each([
+    [{ enableOobLoadReport: true }, 10_000],
+    [{ enableOobLoadReport: true, oobReportingPeriod: '30s' }, 30_000],
+    [{ enableOobLoadReport: false, oobReportingPeriod: '30s' }, undefined],
+    [{ oobReportingPeriod: '30s' }, undefined],
+  ])('says how often endpoints are asked for their load: %j', (config, periodMs) => {
+    const balancing = balancingOfServiceConfig([{ name: 'weighted_round_robin', config }]);
+    expect(balancing?.loadReportPeriodMs).toBe(periodMs);
   });
 
   it('may name only policies that are not known', () => {

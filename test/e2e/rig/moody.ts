@@ -3,6 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { systemClock } from '@bascule/core';
 import { createKit } from '@bascule/kit';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@bascule/schema/gen/grpc/health/v1/health_pb.ts';
+import { OpenRcaService } from '@bascule/schema/gen/peers/xds/open_rca_pb.ts';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
 import { listen } from '@bascule/wire';
 import { EchoService } from './echo-schema.ts';
@@ -22,8 +23,10 @@ export interface Moody extends AsyncDisposable {
   fails: boolean;
   /** Answers of its health service. */
   serves: boolean;
-  /** Told in the trailers of answers; undefined says nothing. */
+  /** Told in the trailers of answers, and once to who asks for it; undefined says nothing. */
   load: number | undefined;
+  /** Who has asked for it. */
+  asked: number;
   /** Tells watches of health about a change of `serves`. */
   tell(): void;
   /** Ends it at once, with its calls. */
@@ -46,6 +49,13 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
         },
         async *count(_request, { signal }) {
           yield { value: name };
+          if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        },
+      });
+      router.service(OpenRcaService, {
+        async *streamCoreMetrics(_request, { signal }) {
+          moody.asked++;
+          yield { applicationUtilization: moody.load ?? 0, rpsFractional: 100 };
           if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         },
       });
@@ -73,6 +83,7 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
     fails: false,
     serves: true,
     load: undefined,
+    asked: 0,
     tell() {
       for (const listener of listeners) listener();
       listeners.clear();

@@ -1,4 +1,5 @@
-// A grpc-go server and client of e2e.v1.EchoService, to judge ours from the other side.
+// A grpc-go server and client of e2e.v1.EchoService, to judge ours from the other side. The server says of itself that it
+// is three quarters full.
 //
 // "serve" listens, prints {"port":N} and ends with its standard input. "register REGISTRY DESCRIPTORS INSTANCE" serves as
 // well, and is registered while it does, with the token in BASCULE_TOKEN. "call ADDRESS" makes one call of each kind and
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/orca"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -137,6 +139,11 @@ func serve(register func(port int) func()) {
 			{StreamName: "Chat", Handler: chat, ServerStreams: true, ClientStreams: true},
 		},
 	}, struct{}{})
+	load := orca.NewServerMetricsRecorder()
+	load.SetApplicationUtilization(0.75)
+	load.SetQPS(1000)
+	load.SetEPS(1)
+	check(orca.Register(server, orca.ServiceOptions{ServerMetricsProvider: load}))
 	port := listener.Addr().(*net.TCPAddr).Port
 	deregister := func() {}
 	if register != nil {

@@ -2,6 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import type { BalancingPolicy } from '@bascule/balancer';
 import { endpointKey, getField, type Clock, type Endpoint, type Fields } from '@bascule/core';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
+import { createLoadWatch, LoadStreams, type LoadWatch } from './load-watch.ts';
 
 /** What an answer said of its endpoint's load (ORCA). */
 export interface EndpointLoad {
@@ -24,24 +25,30 @@ export interface PolicyLoad {
   readonly eps: number;
 }
 
+/** Hears what the endpoint of a key (`endpointKey`) has said of its load. */
+export type Report = (key: string, load: PolicyLoad) => void;
+
 /** Reads what the trailers of an answer say of the endpoint's load. */
 export type ReadLoad = (endpoint: Endpoint, trailers: Fields) => void;
 
-/** What endpoints say of their load in the trailers of answers. Source: gRFC A51. */
+/** What endpoints say of their load, in the trailers of answers or when they are asked for it. Source: gRFC A51. */
 export interface Loads {
   /**
    * A reader for one cluster, which tells `report` as well. Give it to calls only where {@link wantsLoad} or a limit
    * asks for it: it looks through the trailers of each.
    */
-  reader(report?: (key: string, load: PolicyLoad) => void): ReadLoad;
+  reader(report?: Report): ReadLoad;
+  /** Asks the endpoints of one cluster, and tells `report` as well. Asks nobody until it is told how often. */
+  watcher(report: Report): LoadWatch;
   /** The last word of each endpoint that has said one since `withinMs` ago. */
   recent(withinMs: number): EndpointLoad[];
   /** Forgets an endpoint. */
   retire(key: string): void;
 }
 
-/** Whether a policy weighs endpoints by what they say of their load. */
-export function wantsLoad({ policy }: BalancingPolicy): boolean {
+/** Whether a policy weighs endpoints by what their answers say of their load. */
+export function wantsLoad({ policy, loadReportPeriodMs }: BalancingPolicy): boolean {
+  if (loadReportPeriodMs !== undefined) return false;
   return policy.name === 'orca-weighted-round-robin' || policy.name === 'dynamic-weight';
 }
 
@@ -60,6 +67,17 @@ interface Kept {
 
 export function createLoads(clock: Clock): Loads {
   const kept = new Map<string, Kept>();
+
+  function keep(endpoint: Endpoint, { qps, eps, ...load }: Decoded, atMs: number): PolicyLoad {
+    const { applicationUtilization, cpuUtilization } = load;
+    kept.set(endpointKey(endpoint), { ...load, atMs });
+    return { utilization: applicationUtilization > 0 ? applicationUtilization : cpuUtilization, qps, eps };
+  }
+
+  const streams = new LoadStreams(clock, (endpoint, bytes) => {
+    const decoded = decode(bytes);
+    return decoded && keep(endpoint, decoded, clock.nowMs());
+  });
   return {
     reader(report) {
       /** Of each reader, since an endpoint may stand in several clusters: a word to one must not hide from another. */
@@ -70,16 +88,13 @@ export function createLoads(clock: Clock): Loads {
         const atMs = clock.nowMs();
         const beforeMs = readMs.get(endpoint);
         if (beforeMs !== undefined && atMs - beforeMs < MIN_INTERVAL_MS) return;
-        const decoded = decode(value);
+        const decoded = decode(Buffer.from(value, 'base64'));
         if (decoded === undefined) return;
         readMs.set(endpoint, atMs);
-        const { applicationUtilization, cpuUtilization, qps, eps } = decoded;
-        const key = endpointKey(endpoint);
-        kept.set(key, { applicationUtilization, cpuUtilization, atMs });
-        const utilization = applicationUtilization > 0 ? applicationUtilization : cpuUtilization;
-        report?.(key, { utilization, qps, eps });
+        report?.(endpointKey(endpoint), keep(endpoint, decoded, atMs));
       };
     },
+    watcher: (report) => createLoadWatch(streams, (endpoint, load) => report(endpointKey(endpoint), load)),
     recent(withinMs) {
       const nowMs = clock.nowMs();
       const reports: EndpointLoad[] = [];
@@ -98,9 +113,9 @@ interface Decoded extends Omit<PolicyLoad, 'utilization'> {
 }
 
 /** Undefined for what is no report: an endpoint that writes nonsense is one without a report. */
-function decode(base64: string): Decoded | undefined {
+function decode(bytes: Uint8Array): Decoded | undefined {
   try {
-    const report = fromBinary(OrcaLoadReportSchema, Buffer.from(base64, 'base64'));
+    const report = fromBinary(OrcaLoadReportSchema, bytes);
     const { applicationUtilization, cpuUtilization, rpsFractional: qps, eps } = report;
     const decoded = { applicationUtilization, cpuUtilization, qps, eps };
     return Object.values(decoded).every(isLoad) ? decoded : undefined;

@@ -1,7 +1,7 @@
 import { createBalancer, type Balancer, type BalancingPolicy } from '@bascule/balancer';
 import { endpointKey, type Change, type Clock, type Codec, type Endpoint } from '@bascule/core';
 import type { Links } from '../channel/links.ts';
-import { wantsLoad, type Loads } from '../channel/loads.ts';
+import { wantsLoad, type Loads, type Report } from '../channel/loads.ts';
 import type { Lender } from '../channel/pick.ts';
 
 /** Stands among an endpoint's services where its source does not say what it answers. */
@@ -68,9 +68,16 @@ export class ServiceClusters {
 
   #create(service: string): Cluster {
     const { clock, balancing, links, loads } = this.#options;
-    const balancer = createBalancer({ clock, balancing, connect: (endpoint) => links.open(endpoint) });
+    const report: Report = (key, load) => balancer.report(key, load);
+    const watch = loads.watcher(report);
+    watch.configure(balancing.loadReportPeriodMs);
+    const balancer: Balancer = createBalancer({
+      clock,
+      balancing,
+      connect: (endpoint) => watch.watch(endpoint, links.open(endpoint)),
+    });
     balancer.onReady(() => this.#options.onReady(service));
-    const readLoad = wantsLoad(balancing) ? loads.reader((key, load) => balancer.report(key, load)) : undefined;
+    const readLoad = wantsLoad(balancing) ? loads.reader(report) : undefined;
     const cluster: Cluster = {
       balancer,
       lender: { pick: (head, slot) => balancer.pick(head, slot), canLend: () => balancer.canLend(), readLoad },

@@ -25,10 +25,9 @@ export function serviceConfigOf(service: string, { services, discovery }: Settin
   if (bytes === undefined) return NOTHING;
   const config = parsed.get(bytes) ?? parseServiceConfig(new TextDecoder().decode(bytes));
   parsed.set(bytes, config);
-  const policy = balancingOfServiceConfig(config.loadBalancing);
   return {
     policyOf: (method) => config.policyOf(service, method),
-    balancing: policy && { policy },
+    balancing: balancingOfServiceConfig(config.loadBalancing),
     retryThrottling: config.throttle,
   };
 }

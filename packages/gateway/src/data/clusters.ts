@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createBalancer, type Balancer, type BalancingPolicy } from '@bascule/balancer';
-import { wantsLoad, type Lender, type Links, type Loads } from '@bascule/client';
+import { wantsLoad, type Lender, type Links, type Loads, type LoadWatch, type Report } from '@bascule/client';
 import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
 import type { ClusterUpdate, EndpointsUpdate, MemberReport } from '../snapshot.ts';
 import { changesBetween } from '../endpoint-changes.ts';
@@ -18,6 +18,7 @@ export interface Clusters {
 interface Cluster {
   readonly balancer: Balancer;
   readonly lender: Lender;
+  readonly watch: LoadWatch;
   balancing: BalancingPolicy;
   readsLoad: boolean;
   readonly endpoints: Map<string, Endpoint>;
@@ -39,13 +40,16 @@ export function createClusters(options: ClustersOptions): Clusters {
   const leaving = new Map<Balancer, string>();
 
   function create({ service, balancing, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
-    const balancer = createBalancer({
+    const report: Report = (key, load) => balancer.report(key, load);
+    const watch = options.loads.watcher(report);
+    watch.configure(balancing.loadReportPeriodMs);
+    const balancer: Balancer = createBalancer({
       balancing,
       clock: options.clock,
-      connect: (endpoint) => options.links.open(endpoint),
+      connect: (endpoint) => watch.watch(endpoint, options.links.open(endpoint)),
     });
     balancer.onReady(() => options.onReady(service));
-    const readLoad = options.loads.reader((key, load) => balancer.report(key, load));
+    const readLoad = options.loads.reader(report);
     const lender: Lender = {
       canLend: () => balancer.canLend(),
       pick(head, slot) {
@@ -56,7 +60,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         return cluster.readsLoad || wantsLoad(cluster.balancing) ? readLoad : undefined;
       },
     };
-    const cluster: Cluster = { balancer, lender, balancing, readsLoad, endpoints };
+    const cluster: Cluster = { balancer, lender, watch, balancing, readsLoad, endpoints };
     return cluster;
   }
 
@@ -80,6 +84,7 @@ export function createClusters(options: ClustersOptions): Clusters {
           if (!isDeepStrictEqual(old.balancing, update.balancing)) {
             old.balancing = update.balancing;
             old.balancer.configure(update.balancing);
+            old.watch.configure(update.balancing.loadReportPeriodMs);
           }
           if (changes.length > 0) old.balancer.apply(changes);
           continue;
