@@ -13,6 +13,12 @@ import type { Target } from './target.ts';
 /** More often is taken for a flood. Checked here, since links are opened by calls. */
 const MIN_KEEPALIVE_MS = 10_000;
 
+/**
+ * A program's own calls wait for their turn for as long as their deadlines let them; those of a gateway come from
+ * strangers, so that its links refuse far fewer.
+ */
+const LIMITS = { maxQueuedCalls: 1_000_000 };
+
 /** A way to a server. */
 export interface Way {
   readonly link: Link;
@@ -23,7 +29,7 @@ export interface Way {
 export function createWay(options: NodeTransportOptions, target: Target, clock: Clock): Way {
   const { host, port, scheme } = target;
   const tls = scheme === 'https' ? (options.tls ?? {}) : undefined;
-  const dial = { host, port, clock, ...(tls !== undefined && { tls }) };
+  const dial = { host, port, clock, limits: LIMITS, ...(tls !== undefined && { tls }) };
   const link =
     options.httpVersion === '1.1'
       ? createHttp1Link(dial)

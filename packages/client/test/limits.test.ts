@@ -13,6 +13,14 @@ import { startServer } from './support/servers.ts';
 const PROTOCOLS: readonly Protocol[] = ['grpc', 'grpc-web', 'connect'];
 const COMPRESSIONS = [compressionGzip, compressionBrotli, compressionZstd];
 
+it.each(['1.1', '2'] as const)('over HTTP/%s thousands of calls at once wait for their turn', async (httpVersion) => {
+  await using server = await startServer(httpVersion);
+  await using ours = connect(server.url, { protocol: 'connect', httpVersion });
+  const calls = Array.from({ length: 2_500 }, (_, i) => ours.client.say({ value: `${i}` }));
+  const values = await Promise.all(calls.map(async (call) => (await call).value));
+  expect(new Set(values).size).toBe(2_500);
+});
+
 describe.each(PROTOCOLS)('%s', (protocol) => {
   it.each(COMPRESSIONS.map((compression) => [compression.name, compression] as const))(
     'compresses both ways with %s',
