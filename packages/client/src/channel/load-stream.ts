@@ -67,16 +67,16 @@ export class LoadStream {
   }
 
   #ask(): void {
-    const { service, onReport } = this.#options;
+    const { service, clock } = this.#options;
     const reports = new Reports({
       onReport: (bytes) => {
         this.#failures = 0;
-        onReport(bytes);
+        this.#options.onReport(bytes);
       },
       onEnd: (outcome) => this.#ended(outcome),
     });
     this.#become({ name: 'asking', reports });
-    reports.begin(service, this.#options.clock, this.#periodMs);
+    reports.begin(service, clock, this.#periodMs);
   }
 
   #ended({ code }: Outcome): void {
