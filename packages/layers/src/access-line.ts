@@ -39,56 +39,79 @@ const MAX_REMEMBERED_CHARS = 512;
  * joined costs as much as ten of its characters.
  */
 class SharedPart {
-  readonly #names: readonly (keyof CallRecord)[];
-  readonly #write: (record: CallRecord, limits: Limits) => string;
-  readonly #texts = new Map<unknown, { readonly record: CallRecord; readonly text: string }>();
+  readonly #rules: PartRules;
+  readonly #texts = new Map<string, { readonly record: CallRecord; readonly text: string }>();
 
-  /** `names` are all that the text hangs on; the first tells texts apart best. */
-  constructor(names: readonly (keyof CallRecord)[], write: (record: CallRecord, limits: Limits) => string) {
-    this.#names = names;
-    this.#write = write;
+  constructor(rules: PartRules) {
+    this.#rules = rules;
   }
 
   of(record: CallRecord, limits: Limits): string {
-    if (limits !== ROOMY) return this.#write(record, limits);
-    const key = record[this.#names[0] as keyof CallRecord];
+    const { keyOf, isSame, write } = this.#rules;
+    if (limits !== ROOMY) return write(record, limits);
+    const key = keyOf(record);
     const known = this.#texts.get(key);
-    if (known !== undefined && this.#isSame(known.record, record)) return known.text;
-    const text = this.#write(record, limits);
+    if (known !== undefined && isSame(known.record, record)) return known.text;
+    const text = write(record, limits);
     if (this.#texts.size >= MAX_REMEMBERED) this.#texts.clear();
     if (text.length <= MAX_REMEMBERED_CHARS) this.#texts.set(key, { record, text });
     return text;
   }
-
-  #isSame(a: CallRecord, b: CallRecord): boolean {
-    for (const name of this.#names) if (a[name] !== b[name]) return false;
-    return true;
-  }
 }
 
-const WHAT = new SharedPart(
-  ['path', 'dialect', 'method', 'service', 'rpcMethod', 'code', 'by', 'httpStatus'],
-  (record, { name, path }) => {
+/** Written out for each part: looking properties up by a list of names costs more than the rest of the line. */
+interface PartRules {
+  /** What tells texts apart best. */
+  readonly keyOf: (record: CallRecord) => string;
+  /** Whether all that the text hangs on is the same. */
+  readonly isSame: (a: CallRecord, b: CallRecord) => boolean;
+  readonly write: (record: CallRecord, limits: Limits) => string;
+}
+
+const WHAT = new SharedPart({
+  keyOf: ({ path }) => path,
+  isSame: (a, b) =>
+    a.path === b.path &&
+    a.dialect === b.dialect &&
+    a.method === b.method &&
+    a.service === b.service &&
+    a.rpcMethod === b.rpcMethod &&
+    a.code === b.code &&
+    a.by === b.by &&
+    a.httpStatus === b.httpStatus,
+  write: (record, { name, path }) => {
     let text = `,"dialect":"${record.dialect}","method":${quote(record.method, name)},"path":${quote(record.path, path)}`;
     if (record.service !== '') {
       text += `,"service":${quote(record.service, name)},"rpc":${quote(record.rpcMethod, name)}`;
     }
     return `${text},"code":"${record.code}","by":"${record.by}","http_status":${record.httpStatus}`;
   },
-);
-
-const WHO = new SharedPart(['userAgent', 'peer'], ({ peer, userAgent }, { name }) => {
-  const text = `,"peer":${quote(peer, name)}`;
-  return userAgent === '' ? text : `${text},"user_agent":${quote(userAgent, name)}`;
 });
 
-const WHERE = new SharedPart(['instanceId', 'cluster', 'endpointAddress', 'moduleVersion'], (record, { name }) => {
-  let text = '';
-  if (record.cluster !== '') text += `,"cluster":${quote(record.cluster, name)}`;
-  if (record.instanceId !== '') text += `,"endpoint":${quote(record.instanceId, name)}`;
-  if (record.endpointAddress !== '') text += `,"address":${quote(record.endpointAddress, name)}`;
-  if (record.moduleVersion !== '') text += `,"module_version":${quote(record.moduleVersion, name)}`;
-  return text;
+const WHO = new SharedPart({
+  keyOf: ({ userAgent }) => userAgent,
+  isSame: (a, b) => a.userAgent === b.userAgent && a.peer === b.peer,
+  write: ({ peer, userAgent }, { name }) => {
+    const text = `,"peer":${quote(peer, name)}`;
+    return userAgent === '' ? text : `${text},"user_agent":${quote(userAgent, name)}`;
+  },
+});
+
+const WHERE = new SharedPart({
+  keyOf: ({ instanceId }) => instanceId,
+  isSame: (a, b) =>
+    a.instanceId === b.instanceId &&
+    a.cluster === b.cluster &&
+    a.endpointAddress === b.endpointAddress &&
+    a.moduleVersion === b.moduleVersion,
+  write: (record, { name }) => {
+    let text = '';
+    if (record.cluster !== '') text += `,"cluster":${quote(record.cluster, name)}`;
+    if (record.instanceId !== '') text += `,"endpoint":${quote(record.instanceId, name)}`;
+    if (record.endpointAddress !== '') text += `,"address":${quote(record.endpointAddress, name)}`;
+    if (record.moduleVersion !== '') text += `,"module_version":${quote(record.moduleVersion, name)}`;
+    return text;
+  },
 });
 
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
@@ -105,10 +128,25 @@ function quote(text: string, maxChars: number): string {
   return JSON.stringify(cut).replace(ACTING, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Microseconds are kept, floating-point dust is not. JSON has no NaN. */
-function milliseconds(value: number): number {
-  return Number.isFinite(value) ? Math.round(value * 1000) / 1000 : 0;
+/** Thousandths as they stand behind a whole number, without zeros at their end. */
+const THOUSANDTHS = Array.from({ length: 1000 }, (_, i) => String(i / 1000).slice(1));
+/** Beyond it are days. */
+const MAX_WHOLE_MS = 1_000_000_000;
+
+/**
+ * Microseconds are kept, floating-point dust is not. JSON has no NaN. Put together of whole numbers: making the text of
+ * a fraction costs as much as the rest of the line.
+ */
+function milliseconds(value: number): string {
+  if (!(value >= 0 && value < MAX_WHOLE_MS))
+    return String(Number.isFinite(value) ? Math.round(value * 1000) / 1000 : 0);
+  const us = Math.round(value * 1000);
+  const wholeMs = Math.floor(us / 1000);
+  return `${wholeMs}${THOUSANDTHS[us - wholeMs * 1000]}`;
 }
+
+/** Three digits each. */
+const MILLISECONDS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
 
 let secondMs = Number.NaN;
 let secondText = '';
@@ -121,8 +159,7 @@ function formatTime(wallMs: number): string {
     secondMs = startMs;
     secondText = new Date(startMs).toISOString().slice(0, -4);
   }
-  const ms = wholeMs - startMs;
-  return `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
+  return `${secondText}${MILLISECONDS[wholeMs - startMs]}Z`;
 }
 
 const ENCODER = new TextEncoder();
