@@ -1,4 +1,4 @@
-import type { CallError, RequestHead } from '@bascule/core';
+import type { CallContext, CallError, Fields, RequestHead } from '@bascule/core';
 
 /** A request head translated to the inner dialect, and what the translation learned. */
 export interface InnerRequest {
@@ -14,10 +14,15 @@ export function isRefusal(result: object): result is CallError {
   return 'processed' in result;
 }
 
-/** The head of a call in the inner dialect: always POST, without a query, and with the address it came from. */
-export function toInnerHead(head: RequestHead, fields: string[]): RequestHead {
+/** Adds the address that a call came from. */
+export function withPeer(fields: string[], { peer }: CallContext): Fields {
+  if (peer !== '') fields.push('x-forwarded-for', peer);
+  return fields;
+}
+
+/** The head of a call in the inner dialect: always POST, and without a query. */
+export function toInnerHead(head: RequestHead, fields: Fields): RequestHead {
   const { authority, scheme, call } = head;
-  if (call.peer !== '') fields.push('x-forwarded-for', call.peer);
   return { method: 'POST', path: pathOf(head.path), authority, scheme, fields, call };
 }
 

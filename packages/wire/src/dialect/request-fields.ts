@@ -22,7 +22,7 @@ export interface RequestFields {
 
 /**
  * Names never taken from a caller: those of the hop, of the outer representation, and those by which we ourselves
- * speak to callees, which a caller must not forge. Who the caller is, it may not say either: see `toInnerHead`.
+ * speak to callees, which a caller must not forge. Who the caller is, it may not say either: see `withPeer`.
  */
 const DROPPED = [
   ...HOP_FIELDS,

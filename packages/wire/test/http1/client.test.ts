@@ -367,6 +367,6 @@ describe('connections over HTTP/1.1', () => {
     const call = await ask(open(port, { tls: {} }));
     expect(call.error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
     expect(getField(call.trailers ?? [], 'x')).toBeUndefined();
-    expect(call.error?.message).toMatch(/do not agree on TLS/);
+    expect(call.error?.message).toMatch(/TLS: the backend does not speak TLS/);
   });
 });

@@ -61,13 +61,13 @@ describe('a link over TLS', () => {
   });
 
   it.each([
-    ['is not trusted', { ca: undefined }],
-    ['bears another name', { servername: 'other.example' }],
-  ])('fails with a reason when the certificate %s', async (_title, tls) => {
+    ['is not trusted', { ca: undefined }, /no authority that is trusted here .*\(DEPTH_ZERO_SELF_SIGNED_CERT\)/],
+    ['bears another name', { servername: 'other.example' }, /is not of other\.example but of none/],
+  ])('fails with a reason when the certificate %s', async (_title, tls, reason) => {
     const server = createSecureServer({ ...TEST_TLS });
     const { error } = await unary(openTls(await listening(server), tls));
     expect(error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
-    expect(error?.message).toMatch(/do not agree on TLS \(\w+\)/);
+    expect(error?.message).toMatch(reason);
   });
 
   it('gives up on a backend that takes the connection and never speaks TLS', async () => {

@@ -1,7 +1,7 @@
 import { callError, Code, type CallError, type RequestHead } from '@bascule/core';
 import { bodyEncodingFault } from '../faults.ts';
 import type { Format } from '../format.ts';
-import { toInnerHead, type InnerRequest } from '../inner-request.ts';
+import { toInnerHead, withPeer, type InnerRequest } from '../inner-request.ts';
 import { createSlotNames, readRequestFields, type RequestFields } from '../request-fields.ts';
 import { parseConnectTimeout } from '../timeout.ts';
 
@@ -64,7 +64,7 @@ function toInnerRequest(head: RequestHead, read: RequestFields): InnerRequest | 
   if (compressible) read.fields.push('grpc-encoding', read.encoding as string);
   const accept = toAcceptEncoding(read.acceptEncoding);
   if (accept !== '') read.fields.push('grpc-accept-encoding', accept);
-  return { head: toInnerHead(head, read.fields), timeoutMs, compressible };
+  return { head: toInnerHead(head, withPeer(read.fields, head.call)), timeoutMs, compressible };
 }
 
 /** An `accept-encoding` list without weights, what the caller refuses, and wildcards: gRPC knows names alone. */

@@ -1,15 +1,15 @@
 import { Agent } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { Clock } from '@bascule/core';
-import { reasonOfDialError, toTlsOptions, type LinkTls } from '../../http2/client/dial.ts';
+import { isLateRefusal, reasonOfDialError } from '../../tls-failure.ts';
+import { TlsDialer, type LinkTlsSource } from '../../tls.ts';
 import type { Http1ClientLimits } from './limits.ts';
 
 interface LinkAgentOptions {
   readonly host: string;
   readonly port: number;
   readonly clock: Clock;
-  readonly tls: LinkTls | undefined;
+  readonly tls: LinkTlsSource | undefined;
   readonly maxConnections: number;
   readonly limits: Http1ClientLimits;
   onConnected(): void;
@@ -24,8 +24,7 @@ export class LinkAgent extends Agent {
   readonly connections = new Set<Socket>();
   readonly #options: LinkAgentOptions;
   readonly #established = new WeakSet<Socket>();
-  /** Of the last TLS connection: the next one need not shake hands anew. */
-  #session: Buffer | undefined;
+  readonly #tls: TlsDialer | undefined;
 
   constructor(options: LinkAgentOptions) {
     const { maxConnections, limits } = options;
@@ -37,6 +36,8 @@ export class LinkAgent extends Agent {
       timeout: limits.idleTimeoutMs,
     });
     this.#options = options;
+    const { host, port, tls } = options;
+    this.#tls = tls && new TlsDialer({ host, port, tls, protocol: 'http/1.1' });
   }
 
   /** Whether a byte of a call can have left on it. */
@@ -45,47 +46,34 @@ export class LinkAgent extends Agent {
   }
 
   override createConnection(): Socket {
-    const { clock, tls, limits } = this.#options;
-    const socket = this.#open();
+    const { clock, host, port, limits } = this.#options;
+    const onAgreed = (): void => {
+      timer.cancel();
+      this.#established.add(socket);
+      this.#options.onConnected();
+    };
+    const socket = this.#tls?.connect({ onAgreed }) ?? connectTcp({ host, port, noDelay: true });
     this.connections.add(socket);
     const giveUp = (): void => {
       socket.destroy(Object.assign(new Error('connect timeout'), { code: 'ETIMEDOUT' }));
     };
     let timer = clock.after(limits.connectTimeoutMs, giveUp);
-    if (tls !== undefined) {
-      socket.on('connect', () => {
-        timer.cancel();
-        timer = clock.after(limits.tlsTimeoutMs, giveUp);
-      });
-    }
-    socket.on(tls === undefined ? 'connect' : 'secureConnect', () => {
+    socket.on('connect', () => {
+      if (this.#tls === undefined) return onAgreed();
       timer.cancel();
-      this.#established.add(socket);
-      this.#options.onConnected();
+      timer = clock.after(limits.tlsTimeoutMs, giveUp);
     });
     // Told before node:http hears of it, so that calls get the reason. One that we destroy ourselves has no error.
     socket.on('error', (error) => {
-      if (!this.#established.has(socket)) this.#options.onConnectFailed(reasonOfDialError(error));
+      if (isLateRefusal(error)) this.#established.delete(socket);
+      if (this.#established.has(socket)) return;
+      this.#options.onConnectFailed(reasonOfDialError(error, this.#options, 'http/1.1'));
     });
     socket.on('close', () => {
       timer.cancel();
       this.connections.delete(socket);
       this.#options.onClosed();
     });
-    return socket;
-  }
-
-  #open(): Socket {
-    const { host, port, tls } = this.#options;
-    if (tls === undefined) return connectTcp({ host, port, noDelay: true });
-    const session = this.#session;
-    const socket = connectTls({
-      ...toTlsOptions(host, port, tls),
-      ALPNProtocols: ['http/1.1'],
-      ...(session === undefined ? {} : { session }),
-    });
-    socket.setNoDelay(true);
-    socket.on('session', (ticket) => void (this.#session = ticket));
     return socket;
   }
 }

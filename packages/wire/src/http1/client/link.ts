@@ -9,7 +9,7 @@ import {
   type Timer,
 } from '@bascule/core';
 import { backoffMs } from '../../http2/client/backoff.ts';
-import type { LinkTls } from '../../http2/client/dial.ts';
+import type { LinkTlsSource } from '../../tls.ts';
 import { LinkAgent } from './agent.ts';
 import { Http1Call, type CallHost } from './call.ts';
 import { DEFAULT_HTTP1_CLIENT_LIMITS, type Http1ClientLimits } from './limits.ts';
@@ -20,7 +20,7 @@ export interface Http1LinkOptions {
   readonly port: number;
   readonly clock: Clock;
   /** TLS. Default: none. */
-  readonly tls?: LinkTls;
+  readonly tls?: LinkTlsSource;
   /** Connections at most; each carries one call at a time. Default 256; at least 1. */
   readonly maxConnections?: number;
   readonly limits?: Partial<Http1ClientLimits>;
@@ -100,6 +100,10 @@ class Http1Link implements Link, CallHost {
 
   problem(): string {
     return this.#ready ? '' : this.#reason;
+  }
+
+  retry(): void {
+    if (this.#state === 'running') this.#setReady(true);
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Clock } from '@bascule/core';
 import type { Http2Limits } from '../limits.ts';
 import type { ClientConnection } from './connection.ts';
-import type { LinkTls } from './dial.ts';
+import type { TlsDialer } from '../../tls.ts';
 import type { RequestEncoder } from './request.ts';
 import type { ResponseBlocks } from './response.ts';
 
@@ -9,7 +9,7 @@ import type { ResponseBlocks } from './response.ts';
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: LinkTls | undefined;
+  readonly tls: TlsDialer | undefined;
   readonly holdsProcess: boolean;
   /** Silence after which an open call's peer is asked for a sign of life, in milliseconds; 0 never. */
   readonly keepaliveMs: number;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { failLater, warn, type ClientCall } from './call.ts';
 import type { ConnectionOptions } from './connection-options.ts';
-import { dial, reasonOfDialError } from './dial.ts';
+import { dial } from './dial.ts';
+import { reasonOfEarlyEnd, reasonOfEarlyError } from '../../tls-failure.ts';
 import { putGoaway, putPingAck, putSettingsAck } from '../control.ts';
 import { ConnectionFault, ErrorCode, errorName } from '../errors.ts';
 import { widenSendWindow } from '../flow.ts';
@@ -240,11 +241,9 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
   }
 
   #connect(): Socket {
-    const { host, port, tls, limits } = this.#options;
+    const { limits } = this.#options;
     const socket = dial({
-      host,
-      port,
-      tls,
+      ...this.#options,
       onHandshake: () => this.#setTimer(limits.settingsTimeoutMs, 'the backend did not speak TLS in time'),
       onConnect: () => this.#onConnect(),
       onBytes: (bytes, length) => {
@@ -252,12 +251,12 @@ export class ClientConnection implements FrameHandler, OutboxHooks {
         this.#guarded(() => this.#reader.read(bytes, length));
       },
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#state === 'connecting') this.#reason = reasonOfDialError(error);
+    socket.on('error', (error) => {
+      this.#reason = reasonOfEarlyError(this.#state, error, this.#options) ?? this.#reason;
     });
     if (!this.#options.holdsProcess) socket.unref();
     // Nothing more can come: open calls need not wait for the socket's own end.
-    socket.on('end', () => this.destroy(this.#reason));
+    socket.on('end', () => this.destroy(reasonOfEarlyEnd(this.#state, this.#options.tls) ?? this.#reason));
     socket.on('close', () => this.#onLost());
     return socket;
   }

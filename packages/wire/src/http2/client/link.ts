@@ -1,6 +1,6 @@
 import type { Clock, Link } from '@bascule/core';
+import type { LinkTlsSource } from '../../tls.ts';
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../limits.ts';
-import type { LinkTls } from './dial.ts';
 import { Pool } from './pool.ts';
 
 export interface Http2LinkOptions {
@@ -8,7 +8,7 @@ export interface Http2LinkOptions {
   readonly host: string;
   readonly port: number;
   /** TLS with ALPN `h2`. Default: none, HTTP/2 with prior knowledge. */
-  readonly tls?: LinkTls;
+  readonly tls?: LinkTlsSource;
   readonly clock: Clock;
   /** Connections at most; more than one is opened when the peer's stream limit is reached. Default 10; 1 to 100. Source: gRFC A105. */
   readonly maxConnections?: number;
@@ -79,6 +79,7 @@ export function createHttp2Link(options: Http2LinkOptions): Link {
       listener = next;
     },
     problem: () => pool.problem,
+    retry: () => pool.retry(),
     close() {
       pool.close();
       return closed.promise;

@@ -12,7 +12,7 @@ import {
 import { backoffMs } from './backoff.ts';
 import { ClientCall, failLater, type CallCarrier } from './call.ts';
 import { ClientConnection } from './connection.ts';
-import type { LinkTls } from './dial.ts';
+import { TlsDialer, type LinkTlsSource } from '../../tls.ts';
 import type { Http2Limits } from '../limits.ts';
 import { RequestEncoder } from './request.ts';
 import { ResponseBlocks } from './response.ts';
@@ -20,7 +20,7 @@ import { ResponseBlocks } from './response.ts';
 export interface PoolOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: LinkTls | undefined;
+  readonly tls: LinkTlsSource | undefined;
   readonly holdsProcess: boolean;
   readonly keepaliveMs: number;
   readonly silenceMs: number;
@@ -61,10 +61,13 @@ export class Pool implements CallCarrier {
   #ready = false;
   #reason = '';
   #keepaliveMs: number;
+  readonly #tls: TlsDialer | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#keepaliveMs = options.keepaliveMs;
+    const { host, port, tls } = options;
+    this.#tls = tls && new TlsDialer({ host, port, tls, protocol: 'h2' });
     this.#requests = new RequestEncoder(formatAddress(options), options.tls === undefined ? undefined : 'https');
     this.#connect();
   }
@@ -101,6 +104,13 @@ export class Pool implements CallCarrier {
 
   granted(): void {
     // `call.receive` holds it until there is a stream.
+  }
+
+  /** Connects now where it waits to. */
+  retry(): void {
+    if (this.#retry === undefined || this.#state !== 'running') return;
+    this.#retry.cancel();
+    this.#connect();
   }
 
   close(): void {
@@ -142,13 +152,13 @@ export class Pool implements CallCarrier {
   }
 
   #connect(): void {
-    const { host, port, tls, holdsProcess, clock, limits } = this.#options;
+    const { host, port, holdsProcess, clock, limits } = this.#options;
     this.#retry = undefined;
     this.#serving.push(
       new ClientConnection({
         host,
         port,
-        tls,
+        tls: this.#tls,
         holdsProcess,
         keepaliveMs: this.#keepaliveMs,
         silenceMs: this.#options.silenceMs,

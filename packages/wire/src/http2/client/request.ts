@@ -1,4 +1,5 @@
 import type { Fields, RequestHead } from '@bascule/core';
+import { FieldsMemory } from '../../fields-memory.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import { encodeField, encodeName, encodeRawValue } from '../hpack/encoder.ts';
 
@@ -125,8 +126,31 @@ function encodePseudoFields(head: RequestHead, ownAuthority: string, scheme: str
   return Uint8Array.prototype.slice.call(out.bytes, 0, out.length);
 }
 
+const MEMORY_SLOTS = 256;
+/** Blocks of lists of fields. One serves all links of a thread: they hang on nothing else. */
+const blocks = new FieldsMemory<Uint8Array>(MEMORY_SLOTS);
+/** Of calls that are otherwise equal this one differs, and it comes last. */
+const TIMEOUT = 'grpc-timeout';
+
 function encodeFields(fields: Fields, out: ByteBuffer): string | undefined {
-  for (let i = 0; i < fields.length; i += 2) {
+  const { length } = fields;
+  const repeats = length > 1 && fields[length - 2] === TIMEOUT ? length - 2 : length;
+  const known = blocks.find(fields, repeats, '');
+  if (known !== undefined) {
+    out.append(known);
+  } else {
+    const from = out.length;
+    const wrong = encodeRange(fields, 0, repeats, out);
+    if (wrong !== undefined) return wrong;
+    if (blocks.wants(fields)) {
+      blocks.remember(fields.slice(0, repeats), '', Uint8Array.prototype.slice.call(out.bytes, from, out.length));
+    }
+  }
+  return encodeRange(fields, repeats, length, out);
+}
+
+function encodeRange(fields: Fields, from: number, to: number, out: ByteBuffer): string | undefined {
+  for (let i = from; i < to; i += 2) {
     const name = fields[i] as string;
     const value = fields[i + 1] as string;
     const encoded = encodedName(name);

@@ -1,5 +1,6 @@
 import type { Fields } from '@bascule/core';
 import { HOP_FIELDS, isSendable } from '../../listener/fields.ts';
+import { FieldsMemory } from '../../fields-memory.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import { parseContentLength } from '../field-rules.ts';
 import { encodeField, encodeName, encodeRawValue } from '../hpack/encoder.ts';
@@ -9,12 +10,6 @@ export interface EncodedBlock {
   readonly bytes: Uint8Array;
   /** The callee's content-length, or -1; NaN if it is no number. */
   readonly contentLength: number;
-}
-
-interface Slot {
-  readonly status: number;
-  readonly fields: Fields;
-  readonly block: EncodedBlock;
 }
 
 const SLOTS = 256;
@@ -32,8 +27,7 @@ const SINGLE_FIELDS: ReadonlySet<string> = new Set(['content-type', 'content-len
  * cost the whole answer.
  */
 export class ResponseEncoder {
-  readonly #slots: (Slot | undefined)[] = Array.from({ length: SLOTS });
-  readonly #missed = new Int32Array(SLOTS);
+  readonly #blocks = new FieldsMemory<EncodedBlock>(SLOTS);
   readonly #names = new Map<string, Uint8Array>();
   readonly #scratch = new ByteBuffer(1024);
 
@@ -47,15 +41,11 @@ export class ResponseEncoder {
   }
 
   #find(status: number, fields: Fields): EncodedBlock | undefined {
-    const hash = hashOfList(status, fields);
-    const at = hash & (SLOTS - 1);
-    const slot = this.#slots[at];
-    if (slot !== undefined && slot.status === status && isSameList(slot.fields, fields)) return slot.block;
+    const known = this.#blocks.find(fields, fields.length, status);
+    if (known !== undefined) return known;
     const block = this.#encode(status, fields);
     if (block === undefined || block.bytes.length > MAX_REMEMBERED_BYTES) return block;
-    // What differs from call to call, such as a message, should not drive out what repeats.
-    if (slot === undefined || this.#missed[at] === hash) this.#slots[at] = { status, fields, block };
-    this.#missed[at] = hash;
+    if (this.#blocks.wants(fields)) this.#blocks.remember(fields, status, block);
     return block;
   }
 
@@ -100,21 +90,3 @@ export class ResponseEncoder {
 
 /** Stands for a name that was judged before. */
 const KNOWN_NAME = 'x';
-
-function hashOfList(status: number, fields: Fields): number {
-  let hash = status;
-  for (let i = 0; i < fields.length; i++) {
-    const text = fields[i] as string;
-    hash = Math.imul(hash ^ text.length ^ (text.charCodeAt(text.length >> 1) << 8), 0x0100_0193);
-  }
-  return hash ^ (hash >>> 15);
-}
-
-function isSameList(known: Fields, fields: Fields): boolean {
-  if (known === fields) return true;
-  if (known.length !== fields.length) return false;
-  for (let i = 0; i < fields.length; i++) {
-    if (known[i] !== fields[i]) return false;
-  }
-  return true;
-}
