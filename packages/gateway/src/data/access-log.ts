@@ -16,6 +16,10 @@ const FLUSH_MS = 100;
 /** Blocks that wait for a slow disk; beyond them lines are dropped, since calls matter more than their log. */
 const MAX_WAITING_BLOCKS = 64;
 
+/** Until a pipe that is full is tried again, and how often once the log closes. */
+const RETRY_MS = 10;
+const RETRIES_AT_END = 100;
+
 /** No UTF-16 unit takes more bytes of UTF-8. */
 const BYTES_PER_UNIT = 3;
 
@@ -26,6 +30,9 @@ interface Block {
   length: number;
 }
 
+const NEWLINE = 0x0a;
+const END_OF_LINE: Block = { bytes: Buffer.of(NEWLINE), length: 1 };
+
 /** `target` is "stdout", "off", or the path of a file to append to; its folder is made. */
 export function createAccessLog(target: string, clock: Clock): AccessLog {
   if (target === 'off') return { write() {}, close: () => Promise.resolve() };
@@ -35,7 +42,10 @@ export function createAccessLog(target: string, clock: Clock): AccessLog {
   let spare: Buffer | undefined;
   let timer: { cancel(): void } | undefined;
   let writing = false;
+  /** Whether half a line is the last that was written. */
+  let torn = false;
   let closed: (() => void) | undefined;
+  let retriesAtEnd = RETRIES_AT_END;
 
   function flush(): void {
     timer?.cancel();
@@ -47,14 +57,30 @@ export function createAccessLog(target: string, clock: Clock): AccessLog {
 
   function writeNext(): void {
     if (writing) return;
-    const block = waiting.shift();
+    const block = torn && waiting.length > 0 ? END_OF_LINE : waiting.shift();
     if (block === undefined) return closed?.();
     writing = true;
-    write(fd, block.bytes, 0, block.length, undefined, () => {
+    writeFrom(block, 0);
+  }
+
+  /** A pipe takes what fits, or nothing, until its reader goes on: what is left of a block comes after its beginning. */
+  function writeFrom(block: Block, offset: number): void {
+    write(fd, block.bytes, offset, block.length - offset, undefined, (error, written) => {
+      if (error?.code === 'EAGAIN' && mayRetry()) return void clock.after(RETRY_MS, () => writeFrom(block, offset));
+      if (error === null && offset + written < block.length) return writeFrom(block, offset + written);
       writing = false;
-      spare = block.bytes;
+      if (error === null) torn = false;
+      // A full disk has taken half a line: what comes when there is room again must not be part of it.
+      else if (offset > 0) torn = block.bytes[offset - 1] !== NEWLINE;
+      if (block !== END_OF_LINE) spare = block.bytes;
+      else if (torn) waiting.shift();
       writeNext();
     });
+  }
+
+  /** At the end, whoever does not read does not hold up the process. */
+  function mayRetry(): boolean {
+    return closed === undefined || retriesAtEnd-- > 0;
   }
 
   function blockFor(maxBytes: number): Block | undefined {

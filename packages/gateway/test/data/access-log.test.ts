@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '@bascule/core';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAccessLog } from '../../src/data/access-log.ts';
@@ -44,4 +47,16 @@ test('a disk that does not keep up costs lines, not memory', async () => {
   expect(length).toBeGreaterThan(line.length * 1_000);
   expect(length).toBeLessThan(line.length * 10_000);
   expect(length % line.length).toBe(0);
+});
+
+test('a pipe whose reader is slow gets every line, whole', async () => {
+  const program = fileURLToPath(new URL('./access-log-writer.ts', import.meta.url));
+  const writer = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // It has written all it has, and the pipe holds a part of it.
+  await once(writer.stderr, 'data');
+  let text = '';
+  for await (const chunk of writer.stdout.setEncoding('utf8')) text += String(chunk);
+  const lines = text.split('\n').slice(0, -1);
+  expect(lines).toHaveLength(5_000);
+  expect(lines.every((line, index) => line === `${index} ${'x'.repeat(100)}`)).toBe(true);
 });
