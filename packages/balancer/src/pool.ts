@@ -193,5 +193,5 @@ function isChosen({ subset, maxConnections }: UsePolicy): boolean {
 }
 
 function isSameAddress(a: Endpoint, b: Endpoint): boolean {
-  return a.host === b.host && a.port === b.port && a.protocol === b.protocol;
+  return a.host === b.host && a.port === b.port && a.protocol === b.protocol && a.tls === b.tls;
 }

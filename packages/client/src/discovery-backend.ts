@@ -3,9 +3,10 @@ import { isIP } from 'node:net';
 import { resolveBalancing } from '@bascule/balancer';
 import { callError, Code, type CallError, type Service } from '@bascule/core';
 import type { EndpointDefaults } from '@bascule/discovery';
-import type { LinkTls } from '@bascule/wire';
+import type { LinkTls, LinkTlsSource } from '@bascule/wire';
 import type { Backend } from './backend.ts';
 import { createCallStack, limitsOf } from './call-stack.ts';
+import type { EndpointTls } from './channel/endpoint-tls.ts';
 import { createLinks, type Links } from './channel/links.ts';
 import { createLoads } from './channel/loads.ts';
 import { PendingCall } from './channel/pending-call.ts';
@@ -38,7 +39,7 @@ export class DiscoveryBackend implements Backend {
   readonly #options: NodeTransportOptions;
   readonly #discovery: TransportDiscovery;
   readonly #settings: TransportSettings;
-  readonly #tls: LinkTls | undefined;
+  readonly #tls: EndpointTls | undefined;
   readonly #hold = new ProcessHold();
   readonly #links: Links;
   readonly #clusters: ServiceClusters;
@@ -71,7 +72,6 @@ export class DiscoveryBackend implements Backend {
       onRetired: (key) => loads.retire(key),
       http2: { holdsProcess: false, keepaliveMs: options.keepaliveMs ?? 0 },
       connect: { get: () => options.useHttpGet ?? false, maxMessageBytes: settings.readMaxBytes },
-      tls: this.#tls,
     });
     this.#clusters = new ServiceClusters({
       clock,
@@ -81,6 +81,7 @@ export class DiscoveryBackend implements Backend {
       }),
       codec: useBinaryFormat ? 'proto' : 'json',
       links: this.#links,
+      tls: this.#tls,
       loads,
       onReady: (service) => this.#pick.wake(service),
     });
@@ -192,8 +193,27 @@ export class DiscoveryBackend implements Backend {
   }
 }
 
-/** The base URL's name is the one that all endpoints answer to, whatever their addresses. */
-function tlsOf({ tls }: NodeTransportOptions, { scheme, host }: Target): LinkTls | undefined {
-  if (scheme === 'http') return undefined;
-  return isIP(host) === 0 ? { servername: host, ...tls } : (tls ?? {});
+/**
+ * The base URL's name is the one that all endpoints answer to, whatever their addresses. Who says how to speak TLS, and
+ * not to whom, means all of them.
+ */
+function tlsOf({ baseUrl, tls: given }: NodeTransportOptions, { scheme, host }: Target): EndpointTls | undefined {
+  const required = scheme === 'https' || (baseUrl === undefined && given !== undefined);
+  if (!required && given === undefined) return undefined;
+  const source = withName(given ?? {}, scheme === 'https' && isIP(host) === 0 ? host : undefined);
+  return { name: 'options', required, current: typeof source === 'function' ? source : () => source };
+}
+
+/** The same with that name where it has none. */
+function withName(source: LinkTlsSource, servername: string | undefined): LinkTlsSource {
+  if (servername === undefined) return source;
+  if (typeof source !== 'function') return { servername, ...source };
+  let before: LinkTls | undefined;
+  let named: LinkTls = {};
+  return () => {
+    const next = source();
+    if (next !== before) named = { servername, ...next };
+    before = next;
+    return named;
+  };
 }

@@ -1,4 +1,6 @@
+export { tlsOfEndpoint, type EndpointTls } from './channel/endpoint-tls.ts';
 export { createLinks, type Links } from './channel/links.ts';
+export { createEndpointProbes } from './discovery/probes.ts';
 export type { LoadWatch } from './channel/load-watch.ts';
 export { createLoads, wantsLoad, type EndpointLoad, type Loads, type Report } from './channel/loads.ts';
 export { createPick, type EndpointPick, type Lender } from './channel/pick.ts';

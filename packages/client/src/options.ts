@@ -2,7 +2,7 @@ import type { BalancingPolicy, PolicySpec } from '@bascule/balancer';
 import type { CallPolicy, Clock, MethodFacts, Service, ServiceLimits } from '@bascule/core';
 import type { CheckSettings, Credentials } from '@bascule/discovery';
 import type { LimitStore, MirrorDiff, RetryBudgetOptions } from '@bascule/layers';
-import type { LinkTls } from '@bascule/wire';
+import type { LinkTlsSource } from '@bascule/wire';
 import type { BinaryReadOptions, BinaryWriteOptions, JsonReadOptions, JsonWriteOptions } from '@bufbuild/protobuf';
 import type { Interceptor, Transport } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
@@ -57,8 +57,13 @@ export interface NodeTransportOptions {
   readonly useBinaryFormat?: boolean;
   /** Around every call, outermost first. Default none. */
   readonly interceptors?: readonly Interceptor[];
-  /** For `https`: what to trust and what to show, as `node:tls` takes it. Default Node's authorities, no certificate. */
-  readonly tls?: LinkTls;
+  /**
+   * For `https`: what to trust and what to show, as `node:tls` takes it, or a function that is asked before each
+   * connection and gives the same object until something has changed. Default Node's authorities, no certificate. With
+   * `discovery` and no `baseUrl` all endpoints are called over TLS, each by its own name; without this those that say
+   * that they speak it.
+   */
+  readonly tls?: LinkTlsSource;
   /** Compresses requests of at least `compressMinBytes`. Default null: none. */
   readonly sendCompression?: Compression | null;
   /** What servers may compress with, in order of preference. Default gzip, br, zstd. */

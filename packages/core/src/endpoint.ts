@@ -27,6 +27,8 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly protocol: EndpointProtocol;
+  /** Whether it says that its protocol is spoken over TLS. Default false. */
+  readonly tls?: boolean;
   /** What it reads and writes; messages in others are transcoded on the way. */
   readonly codecs: readonly Codec[];
   /** Relative share, 0 to 65,535; 0 takes no new calls. Default 1. */
@@ -87,6 +89,8 @@ export interface Link {
   onReadyChange(listener: (ready: boolean) => void): void;
   /** Why it is not ready, for people; empty where there is nothing to say. */
   problem?(): string;
+  /** Tries now to connect, if it waits before it does so: what kept it from connecting may be gone. */
+  retry?(): void;
   /** Takes no new calls; resolves when the last open call has ended and the way is closed. */
   close(): Promise<void>;
   /** Ends open calls with `unavailable` and closes at once. */

@@ -74,6 +74,7 @@ export function fromEndpointMessage(message: EndpointMessage): Endpoint {
     host: message.host,
     port: message.port,
     protocol: protocolOf(message.protocol),
+    ...(message.tls && { tls: true }),
     codecs: message.codecs.includes(Codec.JSON) ? ['proto', 'json'] : ['proto'],
     weight: message.weight ?? 1,
     priority: message.priority,

@@ -8,6 +8,7 @@ import type { EndpointDefaults } from './spec.ts';
 const KEYS = {
   incarnation: 'bascule-incarnation',
   protocol: 'bascule-protocol',
+  tls: 'bascule-tls',
   codecs: 'bascule-codecs',
   weight: 'bascule-weight',
   priority: 'bascule-priority',
@@ -31,6 +32,7 @@ export function toMetadata(endpoint: Endpoint): Record<string, string> {
   }
   metadata[KEYS.incarnation] = String(endpoint.incarnation);
   metadata[KEYS.protocol] = endpoint.protocol;
+  if (endpoint.tls === true) metadata[KEYS.tls] = 'true';
   if (endpoint.codecs.includes('json')) metadata[KEYS.codecs] = 'json';
   metadata[KEYS.weight] = String(endpoint.weight);
   metadata[KEYS.priority] = String(endpoint.priority);
@@ -76,6 +78,7 @@ export function fromMetadata(
     host: observed.host,
     port: observed.port,
     protocol: readProtocol(read(KEYS.protocol)) ?? defaults.protocol,
+    ...(read(KEYS.tls) === 'true' && { tls: true }),
     codecs: readCodecs(read(KEYS.codecs), read(KEYS.protocol) !== undefined) ?? defaults.codecs,
     weight: readNumber(read(KEYS.weight), KEYS.weight, MAX_WEIGHT) ?? observed.weight ?? 1,
     priority: readNumber(read(KEYS.priority), KEYS.priority, MAX_WEIGHT) ?? observed.priority ?? 0,

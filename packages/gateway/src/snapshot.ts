@@ -5,6 +5,7 @@
 import type { BalancingPolicy } from '@bascule/balancer';
 import type { CallPolicy, Change, Endpoint, MethodFacts, ServiceLimits } from '@bascule/core';
 import type { MetricsSnapshot } from '@bascule/layers';
+import type { LinkTls } from '@bascule/wire';
 
 export interface Snapshot {
   /** Grows by one with each picture. */
@@ -39,6 +40,18 @@ export interface ClusterFacts {
   readonly methods: readonly MethodFacts[];
   /** Whether answers are looked at for what endpoints say of their load. */
   readonly readsLoad: boolean;
+  /** Undefined calls those over TLS that say that they speak it. */
+  readonly tls?: UpstreamTls | undefined;
+}
+
+/** How endpoints are called over TLS. Services with the same settings share the object, so that it crosses threads once. */
+export interface UpstreamTls {
+  /** Of the settings: another one means new connections. */
+  readonly name: string;
+  /** Of what the files hold: another one is for connections that are opened from then on. */
+  readonly digest: string;
+  readonly required: boolean;
+  readonly link: LinkTls;
 }
 
 /** Calls of a service that are treated in a way of their own. */

@@ -15,6 +15,7 @@ export function createEndpoint(options: ServeOptions & { clock: Clock; kit: Kit;
     host,
     port,
     protocol: 'grpc',
+    ...(options.tls !== undefined && { tls: true }),
     codecs: ['proto', 'json'],
     weight: options.weight ?? 1,
     priority: 0,

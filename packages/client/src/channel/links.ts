@@ -9,13 +9,18 @@ import {
   createHttp2Link,
   createPortLink,
   type ConnectUpstreamOptions,
-  type LinkTls,
 } from '@bascule/wire';
+import { tlsOfEndpoint, type EndpointTls } from './endpoint-tls.ts';
 
 /** Links by endpoint: services that share a backend share its connections. */
 export interface Links {
-  /** A view of the endpoint's link; the link itself closes when the last view has closed. */
-  open(endpoint: Endpoint): Link;
+  /**
+   * A view of the endpoint's link; the link itself closes when the last view has closed. `tls` is how those endpoints
+   * are reached that speak it, default by what this machine trusts.
+   */
+  open(endpoint: Endpoint, tls?: EndpointTls): Link;
+  /** What this name stands for has changed: links that could not be made with what it was are tried again now. */
+  retry(tlsName: string): void;
   /** Hands over the port of a module version before its endpoint appears in a snapshot. */
   offerPort(key: string, port: MessagePort): void;
   destroy(): void;
@@ -25,8 +30,6 @@ export interface LinksOptions {
   readonly clock: Clock;
   /** Nobody uses the endpoint any more and its last call has ended. `key` is its `endpointKey`. */
   onRetired(key: string): void;
-  /** Default: in the clear. */
-  readonly tls?: LinkTls | undefined;
   /** Of links over HTTP/2. */
   readonly http2?: Pick<Parameters<typeof createHttp2Link>[0], 'holdsProcess' | 'keepaliveMs' | 'silenceMs'>;
   /** Of endpoints that speak Connect. */
@@ -38,6 +41,7 @@ const SILENCE_MS = 1_000;
 
 interface Shared {
   readonly key: string;
+  readonly tlsName: string | undefined;
   readonly link: Link;
   readonly listeners: Set<(ready: boolean) => void>;
   views: number;
@@ -50,10 +54,10 @@ export function createLinks(options: LinksOptions): Links {
   const perKey = new Map<string, number>();
   const ports = new Map<string, MessagePort>();
 
-  function connect(endpoint: Endpoint, key: string): Link {
+  function connect(endpoint: Endpoint, key: string, tls: EndpointTls | undefined): Link {
     const { host, port, protocol } = endpoint;
-    const { clock, tls, http2, connect } = options;
-    const target = { host, port, clock, ...(tls !== undefined && { tls }) };
+    const { clock, http2, connect } = options;
+    const target = { host, port, clock, ...(tls !== undefined && { tls: () => tls.current() }) };
     const createConnect = (next: Service): Service => createConnectUpstream(next, connect);
     switch (protocol) {
       case 'grpc':
@@ -76,15 +80,15 @@ export function createLinks(options: LinksOptions): Links {
     }
   }
 
-  function share(endpoint: Endpoint): Shared {
+  function share(endpoint: Endpoint, tls: EndpointTls | undefined): Shared {
     const key = endpointKey(endpoint);
     const listeners = new Set<(ready: boolean) => void>();
-    const link = connect(endpoint, key);
+    const link = connect(endpoint, key, tls);
     perKey.set(key, (perKey.get(key) ?? 0) + 1);
     link.onReadyChange((ready) => {
       for (const listener of listeners) listener(ready);
     });
-    return { key, link, listeners, views: 0 };
+    return { key, tlsName: tls?.name, link, listeners, views: 0 };
   }
 
   async function closeUnused(id: string, entry: Shared): Promise<void> {
@@ -97,11 +101,16 @@ export function createLinks(options: LinksOptions): Links {
   }
 
   return {
-    open(endpoint) {
-      const id = `${endpointKey(endpoint)} ${endpoint.protocol} ${endpoint.host}:${endpoint.port}`;
-      const entry = shared.get(id) ?? share(endpoint);
+    open(endpoint, given) {
+      const tls = tlsOfEndpoint(endpoint, given);
+      const way = `${endpoint.protocol} ${endpoint.host}:${endpoint.port} ${tls?.name ?? ''}`;
+      const id = `${endpointKey(endpoint)} ${way}`;
+      const entry = shared.get(id) ?? share(endpoint, tls);
       shared.set(id, entry);
       return createView(entry, () => closeUnused(id, entry));
+    },
+    retry(tlsName) {
+      for (const { link, ...entry } of shared.values()) if (entry.tlsName === tlsName) link.retry?.();
     },
     offerPort: (key, port) => void ports.set(key, port),
     destroy() {
@@ -121,6 +130,7 @@ function speaking(link: Link, createUpstream: (next: Service) => Service): Link 
     isReady: () => link.isReady(),
     onReadyChange: (listener) => link.onReadyChange(listener),
     problem: () => link.problem?.() ?? '',
+    retry: () => link.retry?.(),
     close: () => link.close(),
     destroy: () => link.destroy(),
   };

@@ -1,5 +1,6 @@
 import { createBalancer, type Balancer, type BalancingPolicy } from '@bascule/balancer';
 import { endpointKey, type Change, type Clock, type Codec, type Endpoint } from '@bascule/core';
+import type { EndpointTls } from '../channel/endpoint-tls.ts';
 import type { Links } from '../channel/links.ts';
 import { wantsLoad, type Loads, type Report } from '../channel/loads.ts';
 import type { Lender } from '../channel/pick.ts';
@@ -13,6 +14,8 @@ export interface ServiceClustersOptions {
   /** The codec of all calls: who does not take it is not there. */
   readonly codec: Codec;
   readonly links: Links;
+  /** How endpoints are reached over TLS. Default: those that say that they speak it, by what this machine trusts. */
+  readonly tls?: EndpointTls | undefined;
   readonly loads: Loads;
   /** An endpoint of the service can take calls. */
   onReady(service: string): void;
@@ -67,14 +70,14 @@ export class ServiceClusters {
   }
 
   #create(service: string): Cluster {
-    const { clock, balancing, links, loads } = this.#options;
+    const { clock, balancing, links, loads, tls } = this.#options;
     const report: Report = (key, load) => balancer.report(key, load);
     const watch = loads.watcher(report);
     watch.configure(balancing.loadReportPeriodMs);
     const balancer: Balancer = createBalancer({
       clock,
       balancing,
-      connect: (endpoint) => watch.watch(endpoint, links.open(endpoint)),
+      connect: (endpoint) => watch.watch(endpoint, links.open(endpoint, tls)),
     });
     balancer.onReady(() => this.#options.onReady(service));
     const readLoad = wantsLoad(balancing) ? loads.reader(report) : undefined;

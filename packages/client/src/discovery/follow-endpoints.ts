@@ -8,7 +8,7 @@ import {
   type Membership,
   type Source,
 } from '@bascule/discovery';
-import type { LinkTls } from '@bascule/wire';
+import type { EndpointTls } from '../channel/endpoint-tls.ts';
 import { createDial } from '../dial.ts';
 import type { DiscoverySource, TransportDiscovery } from '../options.ts';
 import { createEndpointHealth } from './health.ts';
@@ -21,8 +21,8 @@ export interface FollowOptions {
   readonly clock: Clock;
   /** How endpoints are checked; undefined checks only those that are doubted. */
   readonly check: Partial<CheckSettings> | undefined;
-  /** How endpoints are reached; undefined is in the clear. */
-  readonly tls: LinkTls | undefined;
+  /** How endpoints are reached over TLS. */
+  readonly tls: EndpointTls | undefined;
   onChange(changes: readonly Change[]): void;
 }
 

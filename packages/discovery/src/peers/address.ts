@@ -16,6 +16,15 @@ export function parseAddress(text: string): Address | undefined {
   return isIPv6(v6) ? { host: toShortIpv6(v6), port: Number(port) } : undefined;
 }
 
+const HTTPS = 'https://';
+
+/** The same as people write down who is there: `https://` in front says that TLS is spoken. Undefined for what is none. */
+export function parseWrittenAddress(text: string): (Address & { readonly tls?: true }) | undefined {
+  if (!text.startsWith(HTTPS)) return parseAddress(text);
+  const address = parseAddress(text.slice(HTTPS.length));
+  return address && { ...address, tls: true };
+}
+
 /** The one short form that all others of the same address have, so that one address is one instance. */
 export function toShortIpv6(address: string): string {
   return new URL(`http://[${address}]`).hostname.slice(1, -1);

@@ -1,5 +1,5 @@
 import { endpointKey, type Endpoint } from '@bascule/core';
-import { parseAddress, toAddressId } from '../peers/address.ts';
+import { parseWrittenAddress, toAddressId } from '../peers/address.ts';
 import { SpecError, type EndpointDefaults, type SourceOptions } from '../spec.ts';
 import type { SourceDriver } from './feed.ts';
 
@@ -14,7 +14,7 @@ export function toEndpoints(text: string, where: string, defaults: EndpointDefau
   const known = new Set<string>();
   return text.split(',').map((part) => {
     const written = part.trim();
-    const address = parseAddress(written);
+    const address = parseWrittenAddress(written);
     if (address === undefined) {
       throw new SpecError(`${where}: ${JSON.stringify(written)} is no address: write host:port, with commas between`);
     }

@@ -1,7 +1,7 @@
 import { formatPath, showValue, type ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
 import { checkPolicies } from './policy-checks.ts';
-import { checkDiscovery, checkHealth } from './discovery-checks.ts';
+import { checkDiscovery, checkHealth, checkKeyPair } from './discovery-checks.ts';
 import type { Settings } from './settings-types.ts';
 
 /** What no rule of a single field can say: values that do not go together, and names with an inner form. */
@@ -10,6 +10,7 @@ export function checkSettings(settings: Settings): RuleProblem[] {
     ...checkPorts(settings),
     ...checkDiscovery(settings.discovery),
     ...checkHealth(settings),
+    ...checkUpstreamTls(settings),
     ...checkPolicies(settings),
     ...checkCors(settings),
     ...checkServiceNames(settings),
@@ -20,6 +21,17 @@ function checkPorts({ listener, operator }: Settings): RuleProblem[] {
   if (listener.port === 0 || listener.port !== operator.port) return [];
   const message = `must differ from listener.port (both are ${listener.port})`;
   return [problem(['operator', 'port'], message, 'Calls and the operator have a listener each; choose another port.')];
+}
+
+function checkUpstreamTls({ services }: Settings): RuleProblem[] {
+  return Object.entries(services).flatMap(([name, { tls }]) => {
+    if (tls === undefined) return [];
+    const path: ConfigPath = ['services', name, 'tls'];
+    const pair = checkKeyPair({ cert: tls.certFile, key: tls.keyFile }, path);
+    if (!tls.insecureSkipVerify || tls.caFile === undefined) return pair;
+    const message = 'cannot be true beside caFile, which nobody would be held against';
+    return [...pair, problem([...path, 'insecureSkipVerify'], message, 'Remove it, or caFile.')];
+  });
 }
 
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/;

@@ -47,7 +47,7 @@ function checkSources({ sources, registry }: DiscoverySettings): RuleProblem[] {
     return [
       ...checkUrl(source, [...path, 'url']),
       ...checkName(source.name, before, path),
-      ...checkKeyPair(source, path),
+      ...checkKeyPair(source.credentialFiles, path),
     ];
   });
 }
@@ -80,7 +80,11 @@ function checkName(name: string, before: string | undefined, path: ConfigPath): 
   ];
 }
 
-function checkKeyPair({ credentialFiles: { cert, key } }: SourceSettings, path: ConfigPath): RuleProblem[] {
+/** A certificate is nothing without its key. */
+export function checkKeyPair(
+  { cert, key }: { readonly cert: string | undefined; readonly key: string | undefined },
+  path: ConfigPath,
+): RuleProblem[] {
   if ((cert === undefined) === (key === undefined)) return [];
   const [there, missing] = cert === undefined ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
   return [problem([...path, there], `needs ${missing} beside it`, 'Name both, or neither.')];

@@ -13,6 +13,7 @@ type ToPath = (path: string) => string;
 
 const DAY_MS = 86_400_000;
 const MAX_NAME_LENGTH = 128;
+const HTTPS = 'https://';
 
 export function resolveDiscovery(discovery: Discovery | undefined, toPath: ToPath): DiscoverySettings {
   const { registry, absentLimit, healthCheck, registryAccessFile } = discovery ?? {};
@@ -78,11 +79,14 @@ export function tryParse(url: string): URL | undefined {
 }
 
 function resolveEndpoint(endpoint: StaticEndpoint, toPath: ToPath): StaticEndpointSettings {
-  const colon = endpoint.address.lastIndexOf(':');
+  const tls = endpoint.address.startsWith(HTTPS);
+  const address = tls ? endpoint.address.slice(HTTPS.length) : endpoint.address;
+  const colon = address.lastIndexOf(':');
   return {
     // Brackets are how an address is written, not what it is.
-    host: endpoint.address.slice(0, colon).replaceAll(/[[\]]/g, ''),
-    port: Number(endpoint.address.slice(colon + 1)),
+    host: address.slice(0, colon).replaceAll(/[[\]]/g, ''),
+    port: Number(address.slice(colon + 1)),
+    ...(tls && { tls }),
     services: [...endpoint.services],
     weight: endpoint.weight ?? 1,
     schemaFile: endpoint.schema === undefined ? undefined : toPath(endpoint.schema),
@@ -111,7 +115,7 @@ function resolveProbe(probe: HealthCheck['probe']): CheckSettings['probe'] {
     case 'grpc':
       return { kind: 'grpc', service: probe.value.service, watch: probe.value.watch ?? false };
     case 'http':
-      return { kind: 'http', path: probe.value.path ?? '/healthz', port: probe.value.port };
+      return { kind: 'http', path: probe.value.path ?? '/healthz', port: probe.value.port, tls: probe.value.tls };
     case 'tcp':
       return { kind: 'tcp' };
     case undefined:

@@ -6,7 +6,7 @@ import { parseServiceConfig } from '@bascule/layers';
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import type { ConfigPath } from './error.ts';
 import type { RuleProblem } from './rules.ts';
-import type { DiscoverySettings, Settings } from './settings-types.ts';
+import type { Settings } from './settings-types.ts';
 
 /** Tokens and certificates are far smaller; the whole descriptors of a company may come near. */
 const MAX_FILE_BYTES = 16 * 1_048_576;
@@ -49,11 +49,7 @@ function explainEmpty(bytes: Uint8Array, mayBeEmpty: boolean): string | undefine
 
 /** What is wrong with what was read: told before anything of a change is in place. */
 function checkContents(settings: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
-  return [
-    ...checkPems(settings.discovery, files),
-    ...checkKeySet(settings, files),
-    ...checkServiceConfigs(settings, files),
-  ];
+  return [...checkPems(settings, files), ...checkKeySet(settings, files), ...checkServiceConfigs(settings, files)];
 }
 
 function checkKeySet({ identity }: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
@@ -77,16 +73,35 @@ function checkServiceConfigs({ services }: Settings, files: ReadonlyMap<string, 
   });
 }
 
+/** The PEM files of one place in the configuration. */
+interface NamedPems {
+  readonly path: ConfigPath;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+function listPems({ discovery, services }: Settings): NamedPems[] {
+  return [
+    ...discovery.sources.map(({ credentialFiles }, index): NamedPems => {
+      return { path: ['discovery', 'sources', index], ...credentialFiles };
+    }),
+    ...Object.entries(services).map(([name, { tls }]): NamedPems => {
+      return { path: ['services', name, 'tls'], ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile };
+    }),
+  ];
+}
+
 /** What cannot be used would else be told by each connection, one after the other. */
-function checkPems({ sources }: DiscoverySettings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
-  return sources.flatMap(({ credentialFiles: { ca, cert, key } }, index) => {
+function checkPems(settings: Settings, files: ReadonlyMap<string, Uint8Array>): RuleProblem[] {
+  return listPems(settings).flatMap(({ path, ca, cert, key }) => {
     const read = (file: string | undefined): Buffer | undefined => {
       const bytes = file === undefined ? undefined : files.get(file);
       return bytes && Buffer.from(bytes);
     };
     const [caPem, certPem, keyPem] = [read(ca), read(cert), read(key)];
     const problemOf = (field: string, why: string): RuleProblem => ({
-      path: ['discovery', 'sources', index, field],
+      path: [...path, field],
       message: `cannot be used (${why})`,
       advice: 'It must be PEM, and a key the one that belongs to its certificate.',
     });
@@ -119,6 +134,11 @@ function listFiles({ discovery, identity, sharedLimits, services }: Settings): N
     ...named(['sharedLimits', 'passwordFile'], sharedLimits?.passwordFile, false),
     ...Object.entries(services).flatMap(([name, { serviceConfigFile }]) =>
       named(['services', name, 'serviceConfig'], serviceConfigFile, false),
+    ),
+    ...Object.entries(services).flatMap(([name, { tls }]) =>
+      (['caFile', 'certFile', 'keyFile'] as const).flatMap((field) =>
+        named(['services', name, 'tls', field], tls?.[field], false),
+      ),
     ),
     ...endpoints.flatMap(({ schemaFile }, index) =>
       named(['discovery', 'endpoints', index, 'schema'], schemaFile, true),

@@ -45,12 +45,13 @@ function fieldOf(path: ConfigPath): string {
 
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
   'discovery.registry': 'must be "http://host:port"',
-  'discovery.endpoints.address': 'must be "host:port"',
+  'discovery.endpoints.address': 'must be "host:port" or "https://host:port"',
   'discovery.endpoints.services': 'must be a fully qualified service name',
   'discovery.sources.name': 'must be letters, digits, ".", "_", ":", "/" and "-", 128 at most',
   'discovery.sources.services': 'must be a fully qualified service name',
   'discovery.healthCheck.http.path': 'must begin with "/" and hold no spaces',
   'services.*.healthCheck.http.path': 'must begin with "/" and hold no spaces',
+  'services.*.tls.serverName': 'must be a host name or an address, without port and brackets',
 };
 
 const ADVICE: Readonly<Record<string, string>> = {
@@ -61,6 +62,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'discovery.sources.url': 'Write it as "consul://127.0.0.1:8500".',
   'listener.port': 'Choose a port that is free, or 0 to take any.',
   'operator.port': 'Choose a port that is free, or 0 to take any.',
+  'services.*.tls.serverName': 'Write the name in the certificates, as in "places.internal".',
   'calls.retry.maxAttempts': 'Set 1 to switch retries off.',
 };
 

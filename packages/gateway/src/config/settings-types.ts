@@ -93,6 +93,7 @@ export interface CredentialFiles {
 export interface StaticEndpointSettings {
   readonly host: string;
   readonly port: number;
+  readonly tls?: boolean;
   readonly services: readonly string[];
   readonly weight: number;
   /** Absolute path of a FileDescriptorSet; undefined means that the methods are unknown. */
@@ -182,6 +183,20 @@ export interface ServiceSettings {
   readonly healthCheck: CheckSettings | undefined;
   /** Undefined is without limit. */
   readonly loadLimit: LoadLimitSettings | undefined;
+  /** Undefined calls those endpoints over TLS that say that they speak it, by what this machine trusts. */
+  readonly tls: UpstreamTlsSettings | undefined;
+}
+
+/** How endpoints are called over TLS. Files are absolute paths; their contents are in `discovery.files`. */
+export interface UpstreamTlsSettings {
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** Undefined is the endpoint's host. */
+  readonly serverName: string | undefined;
+  readonly insecureSkipVerify: boolean;
+  /** False leaves endpoints in the clear that do not say that they speak TLS. */
+  readonly required: boolean;
 }
 
 /** What the command line may set over the file. */

@@ -15,6 +15,7 @@ import {
   type ServicePolicy,
   type SharedLimits,
   type Tls,
+  type UpstreamTls,
 } from '@bascule/schema/gen/bascule/config/v1/config_pb.ts';
 import type {
   CallSettings,
@@ -29,6 +30,7 @@ import type {
   SettingsOverrides,
   SharedLimitSettings,
   TlsSettings,
+  UpstreamTlsSettings,
 } from './settings-types.ts';
 import { resolveBalancingSettings } from './balancing-settings.ts';
 import { resolveCallPolicy } from './call-settings.ts';
@@ -157,7 +159,7 @@ function resolveAccessLog(name: string, toPath: (path: string) => string): strin
 }
 
 function resolveService(service: ServicePolicy, context: ServiceContext): ServiceSettings {
-  const { policy, balancing, limits, calls, methods, healthCheck, loadLimit, serviceConfig } = service;
+  const { policy, balancing, limits, calls, methods, healthCheck, loadLimit, serviceConfig, tls } = service;
   const { zone, retry, toPath } = context;
   const callsOf = (own: CallPolicyMessage | undefined): CallPolicy => (own ? resolveCallPolicy(own, retry) : {});
   return {
@@ -168,6 +170,19 @@ function resolveService(service: ServicePolicy, context: ServiceContext): Servic
     serviceConfigFile: serviceConfig === undefined ? undefined : toPath(serviceConfig),
     healthCheck: healthCheck && resolveHealthCheck(healthCheck),
     loadLimit: loadLimit && resolveLoadLimit(loadLimit),
+    tls: tls && resolveUpstreamTls(tls, toPath),
+  };
+}
+
+function resolveUpstreamTls(tls: UpstreamTls, toPath: (path: string) => string): UpstreamTlsSettings {
+  const { caFile, certFile, keyFile, serverName, insecureSkipVerify = false, required = true } = tls;
+  return {
+    caFile: caFile && toPath(caFile),
+    certFile: certFile && toPath(certFile),
+    keyFile: keyFile && toPath(keyFile),
+    serverName,
+    insecureSkipVerify,
+    required,
   };
 }
 

@@ -92,7 +92,7 @@ const OR_BRACES = 'Write {} to take its defaults, or remove its line.';
 function isMeantByPresence(field: DescField): boolean {
   return (
     field.fieldKind === 'message' &&
-    /\.(HealthCheck|LoadLimit|\w+Probe|Breaker|Concurrency|Admission|Cache|Peer|Outlier|ZoneAware|Respread)$/.test(
+    /\.(HealthCheck|LoadLimit|UpstreamTls|\w+Probe|Breaker|Concurrency|Admission|Cache|Peer|Outlier|ZoneAware|Respread)$/.test(
       field.message.typeName,
     )
   );

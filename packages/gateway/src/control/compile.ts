@@ -2,6 +2,7 @@ import { resolveBalancing } from '@bascule/balancer';
 import type { Endpoint, FieldPath, MethodFacts, ServiceLimits } from '@bascule/core';
 import type { ModuleGroup } from '@bascule/modules';
 import type { CallSettings, Settings } from '../config/settings-types.ts';
+import { upstreamTlsOf } from './upstream-tls.ts';
 import { serviceConfigOf } from './service-configs.ts';
 import { compilePolicies } from './compile-policies.ts';
 import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
@@ -71,6 +72,7 @@ function compileCluster(service: string, endpoints: readonly Endpoint[], input: 
     endpoints,
     methods,
     readsLoad: (settings?.loadLimit ?? general?.loadLimit) !== undefined,
+    tls: upstreamTlsOf(service, input.settings),
   };
 }
 

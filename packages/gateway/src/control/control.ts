@@ -49,6 +49,7 @@ export interface ControlOptions {
 export async function startControl(options: ControlOptions): Promise<Control> {
   const { clock, log } = options;
   let settings = options.settings;
+  warnOfBlindTrust(settings, log);
   let settingsRevision = 1;
   const embedded = settings.discovery.embeddedRegistry
     ? createEmbeddedRegistry({ discovery: settings.discovery, clock, token: options.token, log })
@@ -150,9 +151,18 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       allow?.();
       settings = next;
       settingsRevision = revision;
+      warnOfBlindTrust(next, log);
       rollouts.update(next);
       await publisher.publish();
     },
     close,
   };
+}
+
+/** It was meant for an afternoon, and nothing would ever tell of it. */
+function warnOfBlindTrust({ services }: Settings, log: Log): void {
+  const names = Object.keys(services).filter((name) => services[name]?.tls?.insecureSkipVerify === true);
+  if (names.length === 0) return;
+  const message = `endpoints of ${names.join(', ')} may show any certificate (insecureSkipVerify): name caFile instead`;
+  log({ level: 'warn', message });
 }

@@ -2,7 +2,8 @@ import type { Clock, Timer } from '@bascule/core';
 import { createHealthChecks, type HealthChecks, type HealthSettings, type Membership } from '@bascule/discovery';
 import type { ServiceSettings, Settings } from '../config/settings-types.ts';
 import type { EndpointLoad } from '@bascule/client';
-import { createEndpointProbes } from './probes.ts';
+import { createCountedProbes } from './probes.ts';
+import { tlsOfMember } from './upstream-tls.ts';
 
 /** Checks of endpoints, and what their answers say of their load. */
 export interface Health {
@@ -32,12 +33,17 @@ const OVERLAP_MS = 250;
 export function createHealth(options: HealthOptions): Health {
   const { membership, clock } = options;
   const counts = { pass: 0, fail: 0 };
-  const probes = createEndpointProbes({ clock, onResult: (result) => void counts[result]++ });
+  let { settings } = options;
+  const probes = createCountedProbes({
+    clock,
+    tlsOf: (endpoint) => tlsOfMember(endpoint, settings),
+    onResult: (result) => void counts[result]++,
+  });
   const checks = createHealthChecks({
     membership,
     clock,
     probes,
-    settings: toHealthSettings(options.settings),
+    settings: toHealthSettings(settings),
     onWarning: (message) => options.onWarning(message),
   });
   let polling: Timer | undefined;
@@ -59,20 +65,21 @@ export function createHealth(options: HealthOptions): Health {
     pollSoon();
   }
 
-  function update(settings: Settings): void {
+  function update(next: Settings): void {
+    settings = next;
     const hadLimit = hasLimit;
     hasLimit = Object.values(settings.services).some(({ loadLimit }) => loadLimit !== undefined);
     // What was said before there was a limit is old.
     if (!hadLimit) askedMs = clock.nowMs();
     pollSoon();
   }
-  update(options.settings);
+  update(settings);
 
   return {
     changed: (keys) => checks.changed(keys),
-    update(settings) {
-      checks.update(toHealthSettings(settings));
-      update(settings);
+    update(next) {
+      update(next);
+      checks.update(toHealthSettings(next));
     },
     reportLoad(key, utilization) {
       checks.reportLoad(key, { applicationUtilization: utilization, cpuUtilization: 0 });

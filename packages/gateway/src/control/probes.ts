@@ -1,21 +1,19 @@
-import { createNodeTransport } from '@bascule/client';
-import { formatAddress, type Clock, type Endpoint } from '@bascule/core';
-import { createProbes, UnimplementedProbe, type ClosableTransport, type Probes } from '@bascule/discovery';
+import { createEndpointProbes, type EndpointTls } from '@bascule/client';
+import type { Clock, Endpoint } from '@bascule/core';
+import { UnimplementedProbe, type Probes } from '@bascule/discovery';
 
-export interface EndpointProbesOptions {
+export interface CountedProbesOptions {
   readonly clock: Clock;
+  /** How an endpoint is reached over TLS; undefined is in the clear. */
+  tlsOf(endpoint: Endpoint): EndpointTls | undefined;
   /** An endpoint has answered, or not: for metrics. */
   onResult(result: 'pass' | 'fail'): void;
 }
 
-/** An answer to a question about health has a byte or two. */
-const MAX_ANSWER_BYTES = 65_536;
-
 /** Probes over our own links. */
-export function createEndpointProbes(options: EndpointProbesOptions): Probes {
-  const { clock } = options;
+export function createCountedProbes(options: CountedProbesOptions): Probes {
   const onResult = (result: 'pass' | 'fail'): void => options.onResult(result);
-  const probes = createProbes({ dial: (endpoint) => dialEndpoint(endpoint, clock) });
+  const probes = createEndpointProbes(options.clock, (endpoint) => options.tlsOf(endpoint));
 
   async function counted(probe: Promise<void>): Promise<void> {
     try {
@@ -39,18 +37,4 @@ export function createEndpointProbes(options: EndpointProbesOptions): Probes {
       return probes.watchGrpc(endpoint, { service: probe.service, onStatus: heard }, signal);
     },
   };
-}
-
-function dialEndpoint(endpoint: Endpoint, clock: Clock): ClosableTransport {
-  const { protocol } = endpoint;
-  return createNodeTransport({
-    baseUrl: `http://${formatAddress(endpoint)}`,
-    // A port to a module is in no membership, so no other is left.
-    protocol: protocol.replace('+http1', '') as 'grpc' | 'grpc-web' | 'connect',
-    httpVersion: protocol.endsWith('+http1') ? '1.1' : '2',
-    clock,
-    // What waits for an answer is the check, and it has a limit of its own.
-    connectWaitMs: 0,
-    readMaxBytes: MAX_ANSWER_BYTES,
-  });
 }

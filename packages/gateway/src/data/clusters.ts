@@ -4,6 +4,7 @@ import { wantsLoad, type Lender, type Links, type Loads, type LoadWatch, type Re
 import { endpointKey, type Change, type Clock, type Endpoint } from '@bascule/core';
 import type { ClusterUpdate, EndpointsUpdate, MemberReport } from '../snapshot.ts';
 import { changesBetween } from '../endpoint-changes.ts';
+import { createUpstreamTlsTable } from './upstream-tls.ts';
 import type { Transcoding } from './json/transcoding.ts';
 
 /** The balancers of all services, kept in step with the snapshot. */
@@ -21,6 +22,8 @@ interface Cluster {
   readonly watch: LoadWatch;
   balancing: BalancingPolicy;
   readsLoad: boolean;
+  /** Name of the TLS settings that its links were opened with. */
+  readonly tlsName: string | undefined;
   readonly endpoints: Map<string, Endpoint>;
 }
 
@@ -36,17 +39,20 @@ export interface ClustersOptions {
 
 export function createClusters(options: ClustersOptions): Clusters {
   const clusters = new Map<string, Cluster>();
+  const upstreamTls = createUpstreamTlsTable((name) => options.links.retry(name));
   /** Balancers of services that went, until their last call ended. */
   const leaving = new Map<Balancer, string>();
 
-  function create({ service, balancing, readsLoad }: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
+  function create(update: ClusterUpdate, endpoints: Map<string, Endpoint>): Cluster {
+    const { service, balancing, readsLoad } = update;
+    const tls = upstreamTls.of(update.tls);
     const report: Report = (key, load) => balancer.report(key, load);
     const watch = options.loads.watcher(report);
     watch.configure(balancing.loadReportPeriodMs);
     const balancer: Balancer = createBalancer({
       balancing,
       clock: options.clock,
-      connect: (endpoint) => watch.watch(endpoint, options.links.open(endpoint)),
+      connect: (endpoint) => watch.watch(endpoint, options.links.open(endpoint, tls)),
     });
     balancer.onReady(() => options.onReady(service));
     const readLoad = options.loads.reader(report);
@@ -60,7 +66,7 @@ export function createClusters(options: ClustersOptions): Clusters {
         return cluster.readsLoad || wantsLoad(cluster.balancing) ? readLoad : undefined;
       },
     };
-    const cluster: Cluster = { balancer, lender, watch, balancing, readsLoad, endpoints };
+    const cluster: Cluster = { balancer, lender, watch, balancing, readsLoad, tlsName: tls?.name, endpoints };
     return cluster;
   }
 
@@ -72,6 +78,7 @@ export function createClusters(options: ClustersOptions): Clusters {
 
   return {
     apply(updates) {
+      upstreamTls.apply(updates);
       const present = new Set(updates.map((update) => update.service));
       for (const update of updates) {
         const { service, readsLoad } = update;
@@ -79,7 +86,9 @@ export function createClusters(options: ClustersOptions): Clusters {
         const endpoints = old?.endpoints ?? new Map<string, Endpoint>();
         const changes = changesOf(update.endpoints, endpoints);
         follow(endpoints, changes);
-        if (old !== undefined) {
+        // Who is reached in another way is somebody else: what goes on there ends there.
+        if (old !== undefined && old.tlsName !== update.tls?.name) retire(service, old);
+        else if (old !== undefined) {
           old.readsLoad = readsLoad;
           if (!isDeepStrictEqual(old.balancing, update.balancing)) {
             old.balancing = update.balancing;

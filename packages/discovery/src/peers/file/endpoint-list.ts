@@ -3,7 +3,7 @@ import { ConnectError } from '@connectrpc/connect';
 import { toEndpointMessage } from '../../endpoint-message.ts';
 import { validateEndpoint } from '../../registry/validation.ts';
 import type { EndpointDefaults } from '../../spec.ts';
-import { parseAddress, toAddressId } from '../address.ts';
+import { parseWrittenAddress, toAddressId } from '../address.ts';
 import { PlacedError, parsePlaced, type Placed } from './places.ts';
 import { FIELDS, readFields } from './endpoint-fields.ts';
 
@@ -73,7 +73,7 @@ function parseEntry(entry: Placed, defaults: EndpointDefaults): Endpoint {
 }
 
 function toEndpoint(written: Placed, said: Partial<Endpoint>, defaults: EndpointDefaults): Endpoint {
-  const address = typeof written.value === 'string' ? parseAddress(written.value) : undefined;
+  const address = typeof written.value === 'string' ? parseWrittenAddress(written.value) : undefined;
   if (address === undefined) {
     throw new PlacedError(written, 'must be host:port with a port from 1 to 65535, and brackets around IPv6');
   }
