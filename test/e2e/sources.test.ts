@@ -33,7 +33,8 @@ describe('sources', () => {
     const children = await Promise.all(['a', 'b', 'c'].map((name) => backends.start(name)));
     using connected = connectGrpc(gateway.baseUrl);
     const places = createClient(PlacesService, connected.transport);
-    await eventually(async () => expect(Object.values(await statesOf(gateway))).toContain('ready'));
+    const ready = { a: 'ready', b: 'ready', c: 'ready' };
+    await eventually(async () => expect(await statesOf(gateway)).toEqual(ready));
     const load = startLoad(12, (query) => places.search({ query }));
     await untilMore(load, 24);
 
@@ -82,8 +83,12 @@ describe('sources', () => {
       const { endpoints } = await listOf(gateway);
       return Object.fromEntries(endpoints.map(({ instanceId, source }) => [instanceId, source]));
     };
-    expect(await sourcesOf()).toMatchObject({ one: 'first', two: 'second' });
-    expect((await sourcesOf())['both']?.split(',').toSorted()).toEqual(['first', 'second']);
+    // Who is told by one registry is there already; the other tells in its own time.
+    await eventually(async () => {
+      const sources = await sourcesOf();
+      expect(sources).toMatchObject({ one: 'first', two: 'second' });
+      expect(sources['both']?.split(',').toSorted()).toEqual(['first', 'second']);
+    });
     const load = startLoad(6, (value) => client.say({ value }));
     await untilMore(load);
     await registries[0]?.kill();

@@ -102,11 +102,11 @@ describe('register', () => {
   test('ends the program when the registration is refused for good', async () => {
     const url = await startRegistry();
     const port = await freePort();
-    const args = ['--at', url, '--service', 'no service', '--address', `127.0.0.1:${port}`];
+    const args = ['--at', url, '--service', SERVICE, '--label', 'no key=1', '--address', `127.0.0.1:${port}`];
     const { code, stdout, stderr } = await begin('register', ...args, '--', process.execPath, '-e', PROGRAM, `${port}`)
       .ended;
     expect([code, stdout]).toEqual([1, 'asked to end\n']);
-    expect(stderr).toContain(`error: 127.0.0.1:${port} is refused: [invalid_argument] endpoint.services`);
+    expect(stderr).toContain(`error: 127.0.0.1:${port} is refused: [invalid_argument] endpoint.labels`);
     expect(stderr).not.toContain(': deregistered');
   });
 
