@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from './refusal.ts';
 
 /** One version as it is remembered. */
 export interface VersionRecord {
@@ -62,7 +63,9 @@ export function openHistory(file: string): History {
     db.exec(`${TABLES} PRAGMA user_version = ${LAYOUT};`);
   } catch (error) {
     db.close();
-    throw error;
+    // SQLite says what is wrong, and not with which file.
+    if ((error as { code?: unknown }).code !== 'ERR_SQLITE_ERROR') throw error;
+    throw new Error(`${file} cannot be used: ${messageOf(error)}`, { cause: error });
   }
   return createQueries(db);
 }

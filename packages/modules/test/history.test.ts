@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -89,5 +90,11 @@ describe('history', () => {
     db.exec('PRAGMA user_version = 99');
     db.close();
     expect(() => openHistory(file)).toThrow('newer than this software knows');
+  });
+
+  it('names the file that is no history', async () => {
+    const file = join(await makeFolder(), 'history.sqlite');
+    await writeFile(file, 'not a database, but long enough to be read as one'.repeat(20));
+    expect(() => openHistory(file)).toThrow(`${file} cannot be used: file is not a database`);
   });
 });

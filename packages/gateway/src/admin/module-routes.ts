@@ -34,21 +34,23 @@ export function createModuleRoutes(options: ModuleRoutesOptions): (router: Conne
   return (router) => {
     router.service(ModuleService, {
       deploy: (parts, { signal }) =>
-        uploads.receive({ parts, signal }, async (upload) => {
-          const { version, previousVersion, timings, unchanged } = await modules.deploy(upload).catch(refuse);
-          return create(DeployResponseSchema, {
-            version: toVersion(version),
-            previousVersion,
-            unchanged,
-            timings: {
-              unpack: toDuration(timings.unpackMs),
-              bundle: toDuration(timings.bundleMs),
-              workerStart: toDuration(timings.workerStartMs),
-              check: toDuration(timings.checkMs),
-              switchOver: toDuration(timings.switchMs),
-            },
-          });
-        }),
+        uploads
+          .receive({ parts, signal }, async (upload) => {
+            const { version, previousVersion, timings, unchanged } = await modules.deploy(upload);
+            return create(DeployResponseSchema, {
+              version: toVersion(version),
+              previousVersion,
+              unchanged,
+              timings: {
+                unpack: toDuration(timings.unpackMs),
+                bundle: toDuration(timings.bundleMs),
+                workerStart: toDuration(timings.workerStartMs),
+                check: toDuration(timings.checkMs),
+                switchOver: toDuration(timings.switchMs),
+              },
+            });
+          })
+          .catch(refuse),
       async rollback(request) {
         requireModule(modules.versions(), request.module);
         const wanted = request.version === '' ? undefined : request.version;
@@ -96,9 +98,16 @@ function requireModule(versions: readonly VersionData[], module: string): void {
   throw new ConnectError(`${what}\n${advice}`, module === '' ? Code.InvalidArgument : Code.NotFound);
 }
 
+/** What a disk says that takes nothing: the operator's to mend, so it is told in words. */
+const UNWRITABLE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ERR_SQLITE_ERROR']);
+
 /** A refusal goes to the caller in its own words; anything else is a fault, which the kit words. */
 function refuse(thrown: unknown): never {
-  const { reason, advice } = (thrown ?? {}) as { reason?: unknown; advice?: unknown };
+  const { reason, advice, code } = (thrown ?? {}) as { reason?: unknown; advice?: unknown; code?: unknown };
+  if (typeof code === 'string' && UNWRITABLE.has(code)) {
+    const message = `the state folder cannot be written: ${(thrown as Error).message}\nMake room on its disk, or give the gateway the right to write there`;
+    throw new ConnectError(message, Code.Unavailable, undefined, undefined, thrown);
+  }
   if (typeof reason !== 'string' || typeof advice !== 'string') throw thrown;
   throw new ConnectError(`${reason}\n${advice}`, Code.FailedPrecondition, undefined, undefined, thrown);
 }

@@ -34,7 +34,11 @@ export function createUploads(options: UploadsOptions): Uploads {
   let prepared: Promise<void> | undefined;
   return {
     async receive({ parts, signal }, use) {
-      prepared ??= prepare(options.folder);
+      // What failed once, as on a full disk, is tried again by the next upload.
+      prepared ??= prepare(options.folder).catch((error: unknown) => {
+        prepared = undefined;
+        throw error;
+      });
       await prepared;
       const path = join(options.folder, `${randomUUID()}.tgz`);
       try {

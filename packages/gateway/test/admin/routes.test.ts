@@ -205,6 +205,29 @@ describe('ModuleService', () => {
     expect(error.rawMessage).not.toContain('secret');
   });
 
+  test('says that a disk takes nothing, and goes on when it does again', async () => {
+    refusal = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const full = await refusalOf(client().deploy(parts(start, chunk('abc'))));
+    expect(full.code).toBe(Code.Unavailable);
+    expect(full.rawMessage).toMatch(/^the state folder cannot be written: ENOSPC.*\nMake room on its disk/);
+    refusal = undefined;
+
+    // Nothing can be made where a file stands.
+    const root = join(folder, 'uploads');
+    await writeFile(root, '');
+    const blocked = createClient(
+      ModuleService,
+      createRouterTransport(
+        createModuleRoutes({ modules, uploadFolder: join(root, 'below'), maxPackageBytes: () => 100 }),
+      ),
+    );
+    await refusalOf(blocked.deploy(parts(start, chunk('abc'))));
+    await rm(root);
+    await blocked.deploy(parts(start, chunk('abc')));
+    expect(deployed).toHaveLength(1);
+    await rm(root, { recursive: true });
+  });
+
   test('rolls back to the version before or to a named one', async () => {
     expect((await client().rollback({ module: 'ranking' })).version?.version).toBe('before');
     expect((await client().rollback({ module: 'ranking', version: '0.9.0' })).version?.version).toBe('0.9.0');
