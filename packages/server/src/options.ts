@@ -1,6 +1,7 @@
 import type { Credentials, RegistrarEvent } from '@bascule/discovery';
 import type { KitOptions } from '@bascule/kit';
 import type { ListenTls } from '@bascule/wire';
+import type { ServeCalls } from './calls/options.ts';
 
 /** Where a server makes itself known, and with what. */
 export interface ServeRegistry extends Credentials {
@@ -13,7 +14,7 @@ export interface ServeRegistry extends Credentials {
   ttlMs?: number;
 }
 
-export interface ServeOptions extends KitOptions {
+export interface ServeOptions extends Omit<KitOptions, 'layerOf'> {
   /** Address to listen on. Default 127.0.0.1. */
   host?: string;
   /** Default 0: a free one, told in `Server.port`. */
@@ -34,6 +35,11 @@ export interface ServeOptions extends KitOptions {
   labels?: Readonly<Record<string, string>>;
   /** Version of what is served, shown with the endpoint. Default none. */
   version?: string;
+  /**
+   * How calls are treated: limits, faults, cache, timeouts. With it, empty too, the method options of the protos hold.
+   * Default: they reach their handlers as they come, at no cost, since a gateway before the server has treated them.
+   */
+  calls?: ServeCalls;
   /** How long open calls may go on after `close`, before they are cut. Default 30,000 ms. */
   drainTimeoutMs?: number;
   /** Between deregistration and the end of listening, so that whoever watches has heard of it. Default 500 ms. */

@@ -2,6 +2,7 @@ import { sleep, systemClock, type Clock, type Endpoint } from '@bascule/core';
 import type { EndpointUpdate } from '@bascule/discovery';
 import { createKit, type Kit } from '@bascule/kit';
 import { listen, type Listener } from '@bascule/wire';
+import { createTreatment } from './calls/treatment.ts';
 import { createEndpoint, registriesOf, validateOptions } from './endpoint.ts';
 import type { ServeOptions } from './options.ts';
 import { startRegistration, type Registration } from './registration.ts';
@@ -38,7 +39,9 @@ const LISTEN_LIMITS = { resetBurst: 10_000, resetPerSecond: 1_000, maxUnsettledS
 export async function serve(options: ServeOptions): Promise<Server> {
   validateOptions(options);
   const clock = options.clock ?? systemClock;
-  const kit = createKit(options);
+  const treatment = options.calls && createTreatment(options.calls, clock);
+  const kit = createKit({ ...options, ...(treatment && { layerOf: (method) => treatment.layerOf(method) }) });
+  treatment?.validate();
   const { host = '127.0.0.1', port = 0, tls } = options;
   const listener = await listen({
     host,
