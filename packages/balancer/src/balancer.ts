@@ -25,7 +25,7 @@ export interface Balancer {
   configure(balancing: BalancingPolicy): void;
   /**
    * Lends an endpoint, or undefined if none can take calls. Reads `head.call`: `tried`, `affinity`, `method`; writes
-   * nothing in it but, for calls that ask, `explanation`'s newest attempt. With a `slot`, a lease that has been
+   * nothing in it but, for calls that ask, the attempt in `explanation.picking`. With a `slot`, a lease that has been
    * released before, nothing is allocated.
    */
   pick(head: RequestHead, slot?: MemberLease): MemberLease | undefined;

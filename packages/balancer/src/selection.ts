@@ -160,7 +160,7 @@ export class Selection {
   };
 
   #explain(member: Member | undefined, { call }: RequestHead): void {
-    const note = call.explanation?.attempts.at(-1);
+    const note = call.explanation?.picking;
     if (note === undefined) return;
     const { ledger, pool } = this.#options;
     note.pick = describePick(member, {

@@ -7,6 +7,8 @@ export interface Explanation {
   /** What layers decided, in order: `rate limit "search": 3 of 10 left`. */
   readonly notes: string[];
   readonly attempts: AttemptNote[];
+  /** The attempt that the pick which runs is for: of several, not always the newest. Set by the pick. */
+  picking?: AttemptNote | undefined;
 }
 
 export interface AttemptNote {

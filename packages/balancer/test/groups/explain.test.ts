@@ -1,4 +1,4 @@
-import { Code, createVirtualClock, OK_OUTCOME, type Outcome, type PickNote } from '@bascule/core';
+import { Code, createVirtualClock, OK_OUTCOME, type Outcome, type AttemptNote, type PickNote } from '@bascule/core';
 import { describe, expect, it } from 'vitest';
 import { createBalancer, resolveBalancing, type BalancingPolicy } from '../../src/index.ts';
 import { createLinks, endpointOf, headOf } from '../rig.ts';
@@ -14,12 +14,17 @@ function setUp(endpoints: readonly ReturnType<typeof endpointOf>[], overrides: P
   balancer.apply(endpoints.map((endpoint) => ({ type: 'insert', endpoint })));
   const explain = (tried: string[] = [], instanceId?: string): PickNote | undefined => {
     const head = headOf(tried);
-    const attempt = { kind: 'first', startedMs: 0, pick: undefined, endedMs: undefined, outcome: undefined } as const;
-    const explanation = { dryRun: false, notes: [], attempts: [{ ...attempt }] };
-    head.call.explanation = explanation;
+    const picking: AttemptNote = {
+      kind: 'first',
+      startedMs: 0,
+      pick: undefined,
+      endedMs: undefined,
+      outcome: undefined,
+    };
+    head.call.explanation = { dryRun: false, notes: [], attempts: [], picking };
     if (instanceId !== undefined) head.call.affinity = { hash: undefined, instanceId };
     balancer.pick(head);
-    return explanation.attempts[0]?.pick;
+    return picking.pick;
   };
   return { balancer, links: links.all, clock, explain };
 }

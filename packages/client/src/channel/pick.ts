@@ -84,7 +84,8 @@ export function createPick(options: PickOptions): EndpointPick {
   }
 
   function wait(head: RequestHead, reply: Reply, timeoutMs: number): PendingCall {
-    const { cluster } = head.call;
+    const { cluster, explanation } = head.call;
+    const note = explanation?.picking;
     const call: PendingCall = new PendingCall(reply, () => leave());
     const timer = options.clock.after(timeoutMs, () => {
       leave();
@@ -95,6 +96,8 @@ export function createPick(options: PickOptions): EndpointPick {
       room.delete(cluster, call);
     };
     call.retry = () => {
+      // Others of the same call may have been picked for meanwhile.
+      if (explanation !== undefined) explanation.picking = note;
       const leased = new LeasedReply(reply);
       const lender = options.findBalancer(cluster);
       const lease = lender?.pick(head, leased);
@@ -134,9 +137,12 @@ function begin(leased: LeasedReply, lease: Lease, lender: Lender | undefined, he
 }
 
 /** Where no layer that repeats calls has begun the attempt's note, this is the only one. */
-function beginNote({ attempts }: Explanation, startedMs: number): void {
-  if (attempts.length > 0) return;
-  attempts.push({ kind: 'first', startedMs, pick: undefined, endedMs: undefined, outcome: undefined });
+function beginNote(explanation: Explanation, startedMs: number): void {
+  const { attempts } = explanation;
+  if (attempts.length === 0) {
+    attempts.push({ kind: 'first', startedMs, pick: undefined, endedMs: undefined, outcome: undefined });
+  }
+  explanation.picking = attempts.at(-1);
 }
 
 const DRY_RUN: CallError = {

@@ -1,9 +1,10 @@
-import { createBalancer, resolveBalancing } from '@bascule/balancer';
+import { createBalancer, resolveBalancing, type BalancingPolicy } from '@bascule/balancer';
 import {
   Code,
   createVirtualClock,
   endpointKey,
   type Endpoint,
+  type Explanation,
   type Lease,
   type Link,
   type RequestHead,
@@ -11,6 +12,7 @@ import {
 } from '@bascule/core';
 import { createHead, describeServiceContract, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
+import { createRetryLayer, type RetryBudget } from '@bascule/layers';
 import { createPick } from '../../src/channel/pick.ts';
 import { endpointOf, SEARCH } from '@bascule/testing';
 
@@ -33,6 +35,8 @@ function linkTo(service: Service, ready: boolean): Link & { setReady(ready: bool
   };
 }
 
+const UNLIMITED: RetryBudget = { deposit() {}, tryWithdraw: () => true };
+
 const silent: Service = () => ({ write() {}, end() {}, cancel() {}, grant() {} });
 
 const echo: Service = (_head, reply) => ({
@@ -48,6 +52,7 @@ interface RigOptions {
   readonly maxPending?: number;
   readonly clusterMaxPending?: number;
   readonly endpoints?: Endpoint[];
+  readonly balancing?: Partial<BalancingPolicy>;
 }
 
 function rig(options: RigOptions = {}) {
@@ -55,7 +60,7 @@ function rig(options: RigOptions = {}) {
   const clock = createVirtualClock();
   const links: ReturnType<typeof linkTo>[] = [];
   const balancer = createBalancer({
-    balancing: resolveBalancing({ policy: { name: 'round-robin', weighted: true } }),
+    balancing: resolveBalancing({ policy: { name: 'round-robin', weighted: true }, ...options.balancing }),
     clock,
     connect() {
       const link = linkTo(service, ready);
@@ -264,6 +269,29 @@ describe('pick', () => {
     expect(given.call.endpoint).toEqual(endpointOf());
     expect(given.call.explanation.attempts).toMatchObject([{ kind: 'first' }]);
     expect(openCalls()).toBe(0);
+  });
+});
+
+describe('what is said of attempts that wait at once', () => {
+  it('stands with the attempt that it is about', () => {
+    const endpoints = [endpointOf({ instanceId: 'a' }), endpointOf({ instanceId: 'b' })];
+    const balancing = { maxOpenCallsPerEndpoint: 1 };
+    const { pick, head, links, clock } = rig({ ready: false, service: silent, endpoints, balancing });
+    const retry = createRetryLayer({ clock, budgetOf: () => UNLIMITED });
+    const given = head();
+    given.call.method = SEARCH;
+    given.call.policy = { hedge: { maxAttempts: 2, delayMs: 10 } };
+    const explanation: Explanation = { dryRun: false, notes: [], attempts: [] };
+    given.call.explanation = explanation;
+    const call = startCall(retry(pick.service), given);
+    clock.advance(10);
+    const places = () => explanation.attempts.map((attempt) => attempt.pick?.endpoint);
+    expect(places()).toEqual(['', '']);
+    links[1]?.setReady(true);
+    expect(places()).toEqual(['b', '']);
+    links[0]?.setReady(true);
+    expect(places()).toEqual(['b', 'a']);
+    call.body.cancel('caller-gone');
   });
 });
 
