@@ -77,8 +77,10 @@ describe.each(DIALECTS)('a call over $name and a gateway, whose handler calls on
   it('takes its end along to the second server', async () => {
     await using chain = await startChain();
     using connected = dialect.connect(chain.baseUrl, {});
+    const client = createClient(EchoService, connected.transport);
+    await eventually(() => client.say({ value: 'a' }));
     const controller = new AbortController();
-    const call = createClient(EchoService, connected.transport).say({ value: 'hang' }, { signal: controller.signal });
+    const call = client.say({ value: 'hang' }, { signal: controller.signal });
     await chain.begun;
     controller.abort();
     await failureOf(call);
