@@ -3,14 +3,14 @@ import type { Bundler } from './bundle.ts';
 import type { History, VersionRecord } from './history.ts';
 import type { ModuleLimits } from './limits.ts';
 import { aboutOf, type Log } from './log.ts';
-import { readManifest, type Manifest } from './manifest.ts';
+import { readManifest } from './manifest.ts';
 import { openSources } from './origins/sources.ts';
-import { createQueue } from './queue.ts';
-import { messageOf, ModuleRefused, toRefusal } from './refusal.ts';
+import { ModuleRefused } from './refusal.ts';
 import type { Rollout, StepTimings } from './rollout.ts';
 import type { ThreadSupply } from './spare.ts';
 import type { Store } from './store.ts';
 import { createTrail, type Trail } from './trail.ts';
+import { createVersionKeeper } from './version-keeper.ts';
 import { viewOf, type VersionView } from './version-view.ts';
 
 export interface DeployInput {
@@ -63,9 +63,10 @@ interface Promotion {
   readonly mayLose: boolean;
 }
 
-/** How far sources have come. */
-interface Way {
-  readonly trail: Trail;
+/** Sources that are a folder now. */
+interface Unpacked {
+  readonly folder: string;
+  readonly source: string;
   readonly unpackMs: number;
 }
 
@@ -73,84 +74,31 @@ const NO_TIME: DeployTimings = { unpackMs: 0, bundleMs: 0, workerStartMs: 0, che
 
 /** Makes versions of sources, and versions current. */
 export function createDeployer(options: DeployerOptions): Deployer {
-  const { clock, history, store, limits, log } = options;
+  const { clock, history, store, limits } = options;
+  const keeper = createVersionKeeper(options);
   const open = new Set<Promise<unknown>>();
-  // Bits that are stored but not yet in the history would be swept away by another module's deployment.
-  const storage = createQueue();
 
-  const keep = (manifest: Manifest, source: string, bundle: Uint8Array): Promise<VersionRecord> =>
-    storage(async () => {
-      const { module, version, name } = manifest;
-      const digest = await store.put(bundle, { module, version, name });
-      const known = history.get({ module, version, digest });
-      return known?.state === 'stored'
-        ? known
-        : history.record(createRecord(manifest, { source, digest, deployedAtMs: clock.wallMs() }));
-    });
-  const tidy = (): Promise<void> =>
-    storage(async () => {
-      history.prune(limits.maxHistory);
-      await store.sweep(new Set(history.list().flatMap(({ digest }) => (digest === '' ? [] : [digest]))));
-    }).catch((error: unknown) =>
-      log({ level: 'warn', message: 'old versions could not be removed', reason: messageOf(error) }),
-    );
-
-  const promote = async (record: VersionRecord, how: Promotion): Promise<DeployResult> => {
-    const { timings, mayLose } = how;
+  const promote = async (record: VersionRecord, { timings, mayLose }: Promotion): Promise<DeployResult> => {
     const rollout = options.rolloutOf(record.module);
     const current = rollout.current();
+    const resultOf = (version: VersionRecord, unchanged: boolean, steps?: StepTimings): DeployResult => ({
+      version: viewOf(version, rollout),
+      previousVersion: current?.record.version ?? '',
+      unchanged,
+      timings: { ...NO_TIME, ...timings, ...steps },
+    });
     if (current?.record.id === record.id && current.host.state().state === 'ready') {
-      return {
-        version: viewOf(current.record, rollout),
-        previousVersion: current.record.version,
-        unchanged: true,
-        timings: { ...NO_TIME, ...timings },
-      };
+      return resultOf(current.record, true);
     }
     const bundlePath = await store.pathOf(record.digest);
-    const published = (): void => remember(record, rollout);
+    const published = (): void => keeper.noteCurrent(record, rollout.current()?.host.serving()?.loaded);
     const steps = await rollout.advance({ record, bundlePath, mayLose, published });
-    await tidy();
+    await keeper.tidy();
     options.threads.prepare();
-    const version = viewOf(history.get(record) ?? record, rollout);
-    return {
-      version,
-      previousVersion: current?.record.version ?? '',
-      unchanged: false,
-      timings: { ...NO_TIME, ...timings, ...steps },
-    };
-  };
-  /** Comes when the version serves already: a history that cannot be written must not end it. */
-  const remember = (record: VersionRecord, rollout: Rollout): void => {
-    const loaded = rollout.current()?.host.serving()?.loaded;
-    const { services, schemaDigest } = loaded ?? record;
-    try {
-      history.record({ ...record, services, schemaDigest, state: 'stored', reason: '' });
-      history.setCurrent(record.module, record.id);
-    } catch (error) {
-      log({
-        level: 'error',
-        message: 'the current version could not be written to the history',
-        ...aboutOf(record),
-        reason: messageOf(error),
-      });
-    }
-  };
-  const refuse = (manifest: Manifest, source: string, failure: { error: unknown; digest: string }): ModuleRefused => {
-    const refusal = toRefusal(failure.error, 'See the log of the gateway');
-    const { module, version } = manifest;
-    // The same bits may have served before: they stay something to go back to.
-    if (history.get({ module, version, digest: failure.digest })?.services.length) return refusal;
-    history.record({
-      ...createRecord(manifest, { source, digest: failure.digest, deployedAtMs: clock.wallMs() }),
-      state: 'refused',
-      reason: refusal.message,
-    });
-    return refusal;
+    return resultOf(history.get(record) ?? record, false, steps);
   };
 
-  const deploySources = async (folder: string, source: string, way: Way): Promise<DeployResult> => {
-    const { trail, unpackMs } = way;
+  const deploySources = async ({ folder, source, unpackMs }: Unpacked, trail: Trail): Promise<DeployResult> => {
     const manifest = await readManifest(folder);
     trail.note({ module: manifest.module, version: manifest.version });
     return options.inTurn(manifest.module, async () => {
@@ -159,13 +107,14 @@ export function createDeployer(options: DeployerOptions): Deployer {
       let digest = '';
       try {
         const startMs = clock.nowMs();
-        const record = await keep(manifest, source, await options.bundler.bundle(manifest.entryFile, folder));
+        const bundle = await options.bundler.bundle(manifest.entryFile, folder);
+        const record = await keeper.keep({ manifest, source }, bundle);
         digest = record.digest;
         trail.note({ digest });
         const timings = { unpackMs, bundleMs: clock.nowMs() - startMs };
         return await promote(record, { timings, mayLose: false });
       } catch (error) {
-        throw refuse(manifest, source, { error, digest });
+        throw keeper.noteRefused({ manifest, source }, digest, error);
       }
     });
   };
@@ -173,8 +122,9 @@ export function createDeployer(options: DeployerOptions): Deployer {
     trail.note({ source });
     const startMs = clock.nowMs();
     const sources = await openSources(path, options.folder, limits);
+    const unpackMs = clock.nowMs() - startMs;
     try {
-      return await deploySources(sources.folder, source, { trail, unpackMs: clock.nowMs() - startMs });
+      return await deploySources({ folder: sources.folder, source, unpackMs }, trail);
     } finally {
       await sources.dispose();
     }
@@ -209,12 +159,4 @@ export function createDeployer(options: DeployerOptions): Deployer {
       await Promise.allSettled(open);
     },
   };
-}
-
-function createRecord(
-  manifest: Manifest,
-  about: { source: string; digest: string; deployedAtMs: number },
-): Omit<VersionRecord, 'id'> {
-  const { module, version } = manifest;
-  return { module, version, ...about, services: [], schemaDigest: '', state: 'stored', reason: '' };
 }

@@ -1,7 +1,6 @@
 import type { Clock, Endpoint } from '@bascule/core';
 import { createQueue } from './queue.ts';
 import { messageOf, ModuleRefused } from './refusal.ts';
-import type { Commit } from './rollout.ts';
 import type { Serving } from './worker-host.ts';
 
 /** A current version as the gateway routes to it. Plain data: crosses threads. */
@@ -11,6 +10,18 @@ export interface ModuleGroup {
   /** Serialized google.protobuf.FileDescriptorSet. */
   readonly schema: Uint8Array;
 }
+
+/**
+ * Publishes what a module serves from now on, in turn with all other modules. `validate` may throw ModuleRefused or
+ * return false for "not needed any more", both before anything changes; `published` is called in the same turn as the
+ * publication ended.
+ */
+type Commit = (change: {
+  readonly module: string;
+  readonly serving: Serving;
+  validate(): boolean;
+  published(): void;
+}) => Promise<void>;
 
 export interface Publisher {
   readonly commit: Commit;

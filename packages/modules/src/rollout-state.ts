@@ -1,11 +1,4 @@
-import type { VersionRecord } from './history.ts';
-import type { WorkerHost } from './worker-host.ts';
-
-/** A version with a worker. */
-export interface Live {
-  readonly record: VersionRecord;
-  readonly host: WorkerHost;
-}
+import type { Live } from './live.ts';
 
 /** Where a module stands. At most one candidate at a time; what is current takes all new calls throughout. */
 export type RolloutState =

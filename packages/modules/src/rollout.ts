@@ -2,14 +2,14 @@ import type { Clock } from '@bascule/core';
 import { checkHealth } from './health.ts';
 import type { VersionRecord } from './history.ts';
 import type { ModuleLimits } from './limits.ts';
+import { startLive, type Live, type Start } from './live.ts';
 import { aboutOf, type Log } from './log.ts';
 import type { Publisher } from './publisher.ts';
 import { ModuleRefused, toRefusal } from './refusal.ts';
-import { transitionRollout, type Live, type RolloutEvent, type RolloutState } from './rollout-state.ts';
+import { transitionRollout, type RolloutEvent, type RolloutState } from './rollout-state.ts';
 import { lossesBetween, validateSchema, validateServices } from './schema-gate.ts';
 import type { ThreadSupply } from './spare.ts';
-import { createWorkerHost, type Serving } from './worker-host.ts';
-import type { WorkerState } from './worker-state.ts';
+import type { Serving } from './worker-host.ts';
 import type { Loaded } from './worker/messages.ts';
 
 export interface RolloutOptions {
@@ -21,18 +21,6 @@ export interface RolloutOptions {
   readonly publisher: Publisher;
   readonly log: Log;
 }
-
-/**
- * Publishes what a module serves from now on, in turn with all other modules. `validate` may throw ModuleRefused or
- * return false for "not needed any more", both before anything changes; `published` is called in the same turn as the
- * publication ended.
- */
-export type Commit = (change: {
-  readonly module: string;
-  readonly serving: Serving;
-  validate(): boolean;
-  published(): void;
-}) => Promise<void>;
 
 export interface StepTimings {
   readonly workerStartMs: number;
@@ -76,41 +64,17 @@ export function createRollout(options: RolloutOptions): Rollout {
     state = transitionRollout(state, event);
   };
 
-  const start = (record: VersionRecord, bundlePath: string, mustRun: boolean): Live => {
-    const about = { module, version: record.version, digest: record.digest };
-    /** When it went down, or was started; undefined while it is up. */
-    let downMs: number | undefined = clock.nowMs();
-    const live: Live = {
-      record,
-      host: createWorkerHost({
-        ...about,
-        bundlePath,
-        limits,
-        clock,
-        mustRun,
-        takeThread: () => options.threads.take(),
-        nextIncarnation: () => options.nextIncarnation(),
-        onChange(next) {
-          changed(live, next, clock.nowMs() - (downMs ?? clock.nowMs()));
-          if (next.state === 'ready') downMs = undefined;
-          if (next.state === 'crashed') downMs ??= clock.nowMs();
-        },
-        onOutput: (line, stream) =>
-          log({ level: stream === 'stderr' ? 'warn' : 'info', message: line, module, version: record.version, stream }),
-      }),
-    };
+  const start = (version: Start): Live => {
+    const live = startLive(version, {
+      ...options,
+      onReady(ready, downMs) {
+        // The first start of a candidate is published by advance.
+        if (ready.host.state().restarts > 0 || state.current === ready) commits = republish(ready, downMs);
+      },
+    });
     lives.add(live);
     void live.host.ended.then(() => lives.delete(live));
     return live;
-  };
-  const changed = (live: Live, next: WorkerState, downMs: number): void => {
-    const about = { ...aboutOf(live.record), restarts: next.restarts };
-    if (next.state === 'crashed')
-      log({ level: 'error', message: 'a module version crashed and is started again', reason: next.reason, ...about });
-    if (next.state === 'draining') log({ level: 'info', message: 'a module version drains', ...about });
-    if (next.state === 'ended') log({ level: 'info', message: 'a module version ended', ...about });
-    // The first start of a candidate is published by advance.
-    if (next.state === 'ready' && (next.restarts > 0 || state.current === live)) commits = republish(live, downMs);
   };
   const republish = async (live: Live, downMs: number): Promise<void> => {
     const serving = live.host.serving();
@@ -171,7 +135,7 @@ export function createRollout(options: RolloutOptions): Rollout {
     candidate: () => (state.step === 'idle' ? undefined : state.candidate),
     lives: () => [...lives],
     async advance(step) {
-      const candidate = start(step.record, step.bundlePath, false);
+      const candidate = start({ ...step, mustRun: false });
       dispatch({ type: 'start', candidate });
       try {
         return await run(candidate, step);
@@ -182,7 +146,7 @@ export function createRollout(options: RolloutOptions): Rollout {
       }
     },
     async resume(record, bundlePath) {
-      const live = start(record, bundlePath, true);
+      const live = start({ record, bundlePath, mustRun: true });
       dispatch({ type: 'resume', version: live });
       await live.host.settled;
       await commits;

@@ -1,6 +1,6 @@
 import type { History, VersionRecord } from './history.ts';
+import type { Live } from './live.ts';
 import type { Rollout } from './rollout.ts';
-import type { Live } from './rollout-state.ts';
 
 /** Where a version stands. As bascule.modules.v1.VersionState. */
 export type VersionState = 'stored' | 'starting' | 'current' | 'draining' | 'refused' | 'crashed';

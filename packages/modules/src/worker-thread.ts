@@ -1,15 +1,10 @@
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '@bascule/core';
-import { formatMib, lastHeapBytes, type ModuleLimits } from './limits.ts';
+import { createWorker, describeCrash } from './create-worker.ts';
+import type { ModuleLimits } from './limits.ts';
 import { createLineSplitter } from './output-lines.ts';
 import { messageOf } from './refusal.ts';
-import {
-  isWorkerMessage,
-  type HostMessage,
-  type Loaded,
-  type LoadRequest,
-  type WorkerInput,
-} from './worker/messages.ts';
+import { isWorkerMessage, type HostMessage, type Loaded, type LoadRequest } from './worker/messages.ts';
 
 /** One worker thread from start to end. It runs at most one version. */
 export interface Thread {
@@ -35,9 +30,6 @@ export interface Thread {
   end(reason: string): Promise<void>;
 }
 
-/** Environment variables a worker sees; anything else of ours may be a secret. */
-const PASSED_ENVIRONMENT = ['NODE_ENV', 'TZ', 'LANG', 'LC_ALL'];
-const MIB = 1024 * 1024;
 const END_TIMEOUT_MS = 5_000;
 
 export interface ThreadOptions {
@@ -151,32 +143,4 @@ export function startThread({ code, limits, clock }: ThreadOptions): Thread {
     ended: ended.promise,
     end,
   };
-}
-
-function createWorker(code: URL, limits: ModuleLimits, control: MessagePort): Worker {
-  const input: WorkerInput = { control };
-  const env: Record<string, string> = {};
-  for (const name of PASSED_ENVIRONMENT) {
-    const value = process.env[name];
-    if (value !== undefined) env[name] = value;
-  }
-  return new Worker(code, {
-    name: 'bascule-module',
-    // Flags and arguments of the gateway are not the module's.
-    execArgv: [],
-    argv: [],
-    env,
-    workerData: input,
-    transferList: [control],
-    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(lastHeapBytes(limits) / MIB) },
-    stdout: true,
-    stderr: true,
-  });
-}
-
-function describeCrash(error: unknown, limits: ModuleLimits): string {
-  if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return `the worker filled its JavaScript heap in one go; ${formatMib(limits.maxHeapBytes)} are allowed`;
-  }
-  return `uncaught ${error instanceof Error ? `${error.name}: ` : ''}${messageOf(error)}`;
 }

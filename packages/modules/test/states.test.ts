@@ -2,7 +2,8 @@ import { createRandom } from '@bascule/core';
 import { fuzzing } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import type { VersionRecord } from '../src/history.ts';
-import { transitionRollout, type Live, type RolloutState } from '../src/rollout-state.ts';
+import type { Live } from '../src/live.ts';
+import { transitionRollout, type RolloutState } from '../src/rollout-state.ts';
 import { transitionWorker, type WorkerEvent, type WorkerState } from '../src/worker-state.ts';
 
 const STARTING: WorkerState = { state: 'starting', restarts: 0, onDeath: 'fail' };
