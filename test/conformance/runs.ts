@@ -47,6 +47,14 @@ export function listRuns(tier: Tier): Run[] {
       program: [join(HERE, 'server/main.ts')],
     },
     {
+      id: 'treated-kit',
+      title: 'server kit behind call policies',
+      mode: 'server',
+      config: 'kit.yaml',
+      narrow,
+      program: [join(HERE, 'server/main.ts'), 'treated'],
+    },
+    {
       id: 'node-transport',
       title: 'Node transport',
       mode: 'client',

@@ -1,6 +1,9 @@
-/** The server kit under test: one ServerCompatRequest in, one ServerCompatResponse out, served until SIGTERM. */
+/**
+ * The server kit under test: one ServerCompatRequest in, one ServerCompatResponse out, served until SIGTERM. Asked for
+ * `treated`, its calls pass all layers that a server has.
+ */
 import { create } from '@bufbuild/protobuf';
-import { serve } from '@bascule/server';
+import { serve, type ServeCalls } from '@bascule/server';
 import { encodeMessage, readMessage } from '../framing.ts';
 import { createRoutes } from '../service/routes.ts';
 import { loadStubs } from '../load-stubs.ts';
@@ -9,8 +12,24 @@ const stubs = await loadStubs();
 const request = await readMessage(process.stdin, stubs.message('ServerCompatRequest'));
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 const { serverCreds, clientTlsCert, messageReceiveLimit } = request;
+/** Every layer, and none that a case of the suite would run into. */
+const calls: ServeCalls = {
+  policies: {
+    '*': {
+      maxTimeoutMs: 600_000,
+      maxRequestBytes: 1_000_000_000,
+      rateLimits: [{ perSecond: 1_000_000, key: { from: 'peer' } }],
+      limits: { maxCalls: 10_000 },
+      admission: { maxRefusedPercent: 0 },
+      concurrency: { maxQueue: 10_000 },
+      cache: {},
+    },
+  },
+  identify: { verify: () => undefined },
+};
 const server = await serve({
   routes: createRoutes(stubs),
+  ...(process.argv[2] === 'treated' ? { calls } : {}),
   ...(messageReceiveLimit > 0 ? { maxMessageBytes: messageReceiveLimit } : {}),
   ...(serverCreds === undefined
     ? {}
