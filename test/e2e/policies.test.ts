@@ -158,6 +158,22 @@ describe('what the configuration brings beside policies', () => {
     expect([idle.asked, busy.asked]).toEqual([2, 2]);
   });
 
+  it('tells handlers which calls are copies', async () => {
+    await using world = await startMoodWorld({ workers: 0, names: ['a', 'copies'], config: {} });
+    const [a, copies] = world.moods as [Moody, Moody];
+    const endpoints = [
+      { address: a.address, services: [SERVICE], schema: 'echo.binpb' },
+      { address: copies.address, services: ['shadow.v1.EchoService'] },
+    ];
+    const mirror = { service: 'shadow.v1.EchoService' };
+    await world.configure({ discovery: { endpoints }, services: { [SERVICE]: { calls: { mirror } } } });
+    await eventually(async () => {
+      expect((await world.client.say({ value: 'x' })).value).toBe('a');
+      expect(copies.headers?.get('bascule-mirror')).toBe('1');
+    });
+    expect(a.headers?.has('bascule-mirror')).toBe(false);
+  });
+
   it('answers from the cache, and makes identical calls one', async () => {
     const services = { [SERVICE]: { methods: { Say: { cache: { ttl: '60s' } } } } };
     await using world = await startMoodWorld({ workers: 0, names: ['a'], config: { services } });

@@ -23,9 +23,10 @@ export interface MirrorOptions {
 
 /**
  * Copies a share of calls to another cluster, as `policy.mirror` says, and drops the answers, or compares them. The copy
- * has a field `bascule-mirror: 1`, a context of its own and no policy, so nothing repeats it. It gets each byte after
- * the call itself has had it, is held up by nobody and holds up nobody: credit is its own, and what it does not read in
- * time ends it. Stands outside of retry, so that a call is copied once. Methods that have effects have them twice.
+ * has a field `bascule-mirror: 1`, which handlers see (a caller could write it as well), a context of its own and no
+ * policy, so nothing repeats it. It gets each byte after the call itself has had it, is held up by nobody and holds up
+ * nobody: credit is its own, and what it does not read in time ends it. Stands outside of retry, so that a call is copied
+ * once. Methods that have effects have them twice.
  */
 export function createMirrorLayer(options: MirrorOptions): Layer {
   const { clock, service, maxOpen = 1_000, maxKeptBytes = 262_144, lingerMs = 10_000 } = options;

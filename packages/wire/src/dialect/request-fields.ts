@@ -86,8 +86,13 @@ export function readRequestFields(fields: Fields, names: SlotNames, innerType: s
   return read;
 }
 
-/** By which callers ask why, and say that their stream can go on elsewhere. */
-const FROM_CALLERS: ReadonlySet<string> = new Set(['bascule-explain', 'bascule-explain-token', 'bascule-resumable']);
+/** By which callers ask why, say that their stream can go on elsewhere, and tell copies of calls as such. */
+const FROM_CALLERS: ReadonlySet<string> = new Set([
+  'bascule-explain',
+  'bascule-explain-token',
+  'bascule-mirror',
+  'bascule-resumable',
+]);
 
 /** `:status` and the like, `connect-*`, and `bascule-*` but for what is said to a gateway. */
 function isReserved(name: string): boolean {
