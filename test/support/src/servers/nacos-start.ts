@@ -18,6 +18,8 @@ export function nacosOptions(home: string): string[] {
     `-Djava.io.tmpdir=${home}`,
     // Its database writes through to the disk at every step of its making; a busy disk then costs more than it waits for.
     '-Dderby.system.durability=test',
+    // It gives its own database 3 s to open, and ends when that was too little.
+    '-Ddb.pool.config.connectionTimeout=60000',
     `-Dderby.stream.error.file=${home}/derby.log`,
   ];
 }

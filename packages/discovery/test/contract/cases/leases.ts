@@ -4,7 +4,7 @@ import { createEndpoint } from '../endpoints.ts';
 import type { Recorded } from '../recorder.ts';
 import type { Run, Scene } from '../scene.ts';
 
-const DEFAULT_TTL_MS = 2_000;
+const DEFAULT_TTL_MS = 3_000;
 
 /** Whoever's lease has run out is removed; or doubted, or told as failing, where the system does not tell more. */
 async function expires(scene: Scene, seen: Recorded, expired: Endpoint, others: readonly Endpoint[]): Promise<void> {
