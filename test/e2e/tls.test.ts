@@ -1,15 +1,17 @@
 import { writeFile } from 'node:fs/promises';
-import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { createSecureServer, createServer as createHttp2Server } from 'node:http2';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { createTestAuthority } from '@bascule/testing/certificates';
 import { schemaOf } from '@bascule/schema';
 import type { ServeOptions } from '@bascule/server';
-import { Code, createClient } from '@connectrpc/connect';
+import { Code, createClient, type ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { connectGrpc, connectGrpcWeb } from './rig/dialects.ts';
-import { startEcho, type Echo } from './rig/echo.ts';
+import { createEchoRoutes, createProbe, startEcho, type Echo } from './rig/echo.ts';
 import { EchoService } from './rig/echo-schema.ts';
 import { listOf, viewOf } from './rig/endpoints.ts';
 import { eventually } from './rig/eventually.ts';
@@ -64,6 +66,23 @@ async function untilReady(gateway: TestGateway): Promise<void> {
   });
 }
 
+/** A server on a free port; its connections go with it. */
+async function listening(server: Server): Promise<AsyncDisposable & { readonly port: number }> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => void sockets.add(socket.on('close', () => sockets.delete(socket))));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
 describe.each([0, 2])('backends over TLS, %i workers', { timeout: 30_000 }, (workers) => {
   it.each([
     ['grpc', 'grpc'],
@@ -97,6 +116,16 @@ describe.each([0, 2])('backends over TLS, %i workers', { timeout: 30_000 }, (wor
     expect(Math.min(secure.probe.headers.length, clear.probe.headers.length)).toBeGreaterThan(0);
   });
 
+  it('are called where they are servers of Node, by an address that says TLS', async () => {
+    const routes = (router: ConnectRouter): void => createEchoRoutes(router, createProbe());
+    const server = createSecureServer(HERE, connectNodeAdapter({ routes }));
+    await using listened = await listening(server);
+    await using folder = await filesWith(FILES);
+    const config = configFor([`https://localhost:${listened.port}`], { caFile: 'ca.pem', required: false });
+    await using world = await startWorld(folder, config, workers);
+    expect((await world.page.say({ value: 'a' })).value).toBe('a');
+  });
+
   it('take what files hold from then on, without losing what goes on', async () => {
     await using echo = await startSecure();
     await using folder = await filesWith({ ...FILES, 'ca.pem': stranger.cert });
@@ -126,14 +155,6 @@ describe.each([0, 2])('backends over TLS, %i workers', { timeout: 30_000 }, (wor
 });
 
 describe('a backend that cannot be trusted', { timeout: 30_000 }, () => {
-  async function listening(server: Server): Promise<AsyncDisposable & { readonly port: number }> {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return {
-      port: (server.address() as AddressInfo).port,
-      [Symbol.asyncDispose]: async () => void (await new Promise((resolve) => server.close(resolve))),
-    };
-  }
   const echoing = (tls: ServeOptions['tls'] | undefined) => async () => {
     const echo = await startEcho(tls === undefined ? {} : { tls });
     return { port: echo.server.port, [Symbol.asyncDispose]: () => echo[Symbol.asyncDispose]() };
@@ -148,6 +169,11 @@ describe('a backend that cannot be trusted', { timeout: 30_000 }, () => {
       'speaks HTTP/1.1 alone',
       () => listening(createTlsServer({ ...HERE, ALPNProtocols: ['http/1.1'] })),
       /does not agree on HTTP\/2 over TLS/,
+    ],
+    [
+      'is a server of Node in the clear',
+      () => listening(createHttp2Server()),
+      /TLS: the backend (ended the handshake; does it speak TLS|does not speak TLS)/,
     ],
     ['hangs up at once', () => listening(createTcpServer((socket) => void socket.destroy())), /TLS/],
   ];
@@ -166,6 +192,17 @@ describe('a backend that cannot be trusted', { timeout: 30_000 }, () => {
     });
     for (let i = 0; i < 10; i++) expect((await client.say({ value: 'x' })).value).toBe('x');
     expect(good.probe.headers.length).toBe(10);
+  });
+
+  it('in the clear, since it speaks TLS, says so', async () => {
+    await using secure = await startSecure();
+    await using folder = await filesWith(FILES);
+    const address = `127.0.0.1:${secure.server.port}`;
+    await using world = await startWorld(folder, configFor([address], { caFile: 'ca.pem', required: false }));
+    await eventually(async () => {
+      const view = await viewOf(world.gateway, address);
+      expect(view?.cause).toContain('the backend closed the connection before it spoke HTTP/2; does it want TLS?');
+    });
   });
 
   it.each(['connect', 'connect+http1'])('and is the only one by %s fails calls as unavailable', async (protocol) => {

@@ -56,12 +56,17 @@ export interface GrpcGoRegistration {
   readonly instanceId: string;
 }
 
-export async function startGrpcGo(program: string, registration?: GrpcGoRegistration): Promise<GrpcGoServer> {
+/** `more` are variables for it; see `go/tls.go`. */
+export async function startGrpcGo(
+  program: string,
+  registration?: GrpcGoRegistration,
+  more: Readonly<Record<string, string>> = {},
+): Promise<GrpcGoServer> {
   const args =
     registration === undefined
       ? ['serve']
       : ['register', registration.registry, registration.descriptors, registration.instanceId];
-  const env = { ...process.env, BASCULE_TOKEN: registration?.token ?? '' };
+  const env = { ...process.env, BASCULE_TOKEN: registration?.token ?? '', ...more };
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
   const exited = once(child, 'exit');
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];

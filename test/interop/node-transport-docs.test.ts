@@ -1,5 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, unwatchFile, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createTestAuthority } from '@bascule/testing/certificates';
+import { createClient, type Transport } from '@connectrpc/connect';
 import { createRegistry } from '@bascule/discovery';
 import { systemClock } from '@bascule/core';
 import { serve } from '@bascule/server';
@@ -61,4 +63,37 @@ it('the page of the Node transport shows a store of limits', async () => {
   };
   sharedLimits.close();
   await transport.close();
+});
+
+it('the page of the Node transport shows calls over TLS', async () => {
+  const folder = mkdtempSync(join(root, 'node_modules', '.docs-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const authority = createTestAuthority('of the page');
+  const ours = authority.issue(['a caller']);
+  const files = { 'ca.pem': authority.cert, 'our.pem': ours.cert, 'our.key': ours.key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const registry = createRegistry({ clock: systemClock });
+  const registryServer = await serve({ routes: registry.routes, propagationMs: 0 });
+  const registryUrl = `http://127.0.0.1:${registryServer.port}`;
+  const server = await serve({
+    routes: (router) => {
+      router.service(PlacesService, { search: ({ query }) => ({ places: [{ name: `${query}oa` }] }) });
+    },
+    tls: { ...authority.issue(['127.0.0.1']), clientCa: authority.cert },
+    registry: { url: registryUrl },
+    propagationMs: 0,
+  });
+  await server.registered;
+  const { transport } = (await import(writeExample('tls', 'transport', { folder, registryUrl }))) as {
+    transport: Transport & { close(): Promise<void> };
+  };
+  onTestFinished(async () => {
+    await transport.close();
+    await server.close();
+    await registryServer.close();
+    registry.close();
+    unwatchFile(join(folder, 'our.pem'));
+  });
+  const { places } = await createClient(PlacesService, transport).search({ query: 'lisb' });
+  expect(places.map(({ name }) => name)).toEqual(['lisboa']);
 });

@@ -2,7 +2,7 @@ import type { Endpoint, EndpointProtocol } from '@bascule/core';
 import { fuzzing, fuzzTimeoutMs } from '@bascule/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toEndpointMessage } from '../src/endpoint-message.ts';
+import { fromEndpointMessage, toEndpointMessage } from '../src/endpoint-message.ts';
 import { fromMetadata, toMetadata } from '../src/metadata.ts';
 import { validateEndpoint } from '../src/registry/validation.ts';
 import type { EndpointDefaults } from '../src/spec.ts';
@@ -39,14 +39,15 @@ const endpointArb: fc.Arbitrary<Endpoint> = fc
     moduleVersion: textArb,
     labels: fc.dictionary(labelArb, textArb, { maxKeys: 8, noNullPrototype: true }),
     health: fc.constantFrom(undefined, 'failing' as const, 'draining' as const),
+    tls: fc.constantFrom(undefined, true as const),
   })
-  .map(({ health, ...rest }) => ({ ...rest, ...(health !== undefined && { health }) }));
+  .map(({ health, tls, ...rest }) => ({ ...rest, ...(health && { health }), ...(tls && { tls }) }));
 
 describe('an endpoint as metadata', () => {
   it('is the same when it is read, whatever is in it', { timeout: fuzzTimeoutMs(20_000) }, () => {
     fc.assert(
       fc.property(endpointArb, (endpoint) => {
-        validateEndpoint(toEndpointMessage(endpoint));
+        expect(fromEndpointMessage(validateEndpoint(toEndpointMessage(endpoint)))).toEqual(endpoint);
         const { instanceId, host, port } = endpoint;
         const metadata = toMetadata(endpoint);
         expect(Object.values(metadata).every((value) => typeof value === 'string')).toBe(true);

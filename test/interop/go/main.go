@@ -128,7 +128,7 @@ func chat(_ any, stream grpc.ServerStream) error {
 func serve(register func(port int) func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
-	server := grpc.NewServer()
+	server := grpc.NewServer(serverOptions()...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: service,
 		HandlerType: (*any)(nil),

@@ -231,6 +231,36 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     'services:\n  a.B:\n    loadLimit: {after: 1s}\n',
     /^f\.yaml:3:16 services\["a\.B"\]\.loadLimit\.maxUtilization: must be set\. As in 0\.9/,
   ],
+  [
+    'TLS without a word',
+    'services:\n  a.B: {tls: }\n',
+    /^f\.yaml:2:9 services\["a\.B"\]\.tls: is empty\. Write \{\} to take its defaults/,
+  ],
+  [
+    'a file of TLS by another name',
+    'services:\n  a.B: {tls: {cafile: x}}\n',
+    /^f\.yaml:2:15 services\["a\.B"\]\.tls\.cafile: is not a known field\. Did you mean "caFile"\?/,
+  ],
+  [
+    'a certificate for backends without its key',
+    'services:\n  "*": {tls: {certFile: c}}\n',
+    /^f\.yaml:2:25 services\["\*"\]\.tls\.certFile: needs keyFile beside it\. Name both, or neither\./,
+  ],
+  [
+    'a name with a port',
+    'services:\n  a.B: {tls: {serverName: "a.b:443"}}\n',
+    /^f\.yaml:2:27 services\["a\.B"\]\.tls\.serverName: must be a host name or an address, .*got "a\.b:443"\)\. Write the name/,
+  ],
+  [
+    'an authority that nobody is held against',
+    'services:\n  a.B: {tls: {caFile: c, insecureSkipVerify: true}}\n',
+    /^f\.yaml:2:46 services\["a\.B"\]\.tls\.insecureSkipVerify: cannot be true beside caFile/,
+  ],
+  [
+    'an address with a scheme that is none',
+    'discovery:\n  endpoints:\n    - {address: "http://a:5", services: [a.B]}\n',
+    /^f\.yaml:3:17 discovery\.endpoints\[0\]\.address: must be "host:port" or "https:\/\/host:port"/,
+  ],
   ['an empty string', 'stateDir: ""\n', /^f\.yaml:1:11 stateDir: must not be empty \(got ""\)/],
   [
     'a policy in short',
@@ -439,6 +469,23 @@ describe('a refused file', () => {
 `,
     );
     const errors = (await errorOf(file)).split('\n');
+    await writeFile(
+      file,
+      'services:\n  a.A: {tls: {caFile: none-3}}\n  a.B: {tls: {certFile: cert, keyFile: empty}}\n',
+    );
+    expect(await errorOf(file)).toBe(
+      [
+        `${file}:2:23 services["a.A"].tls.caFile: ${path('none-3')} does not exist. Correct it, or name another.`,
+        `${file}:3:40 services["a.B"].tls.keyFile: ${path('empty')} is empty. Correct it, or name another.`,
+      ].join('\n'),
+    );
+    await writeFile(
+      file,
+      'services:\n  "*": {tls: {caFile: no-pem}}\n  a.B: {tls: {certFile: cert, keyFile: no-pem}}\n',
+    );
+    const [ofCa, ofKey] = (await errorOf(file)).split('\n');
+    expect(ofCa).toContain(`${file}:2:23 services["*"].tls.caFile: cannot be used (`);
+    expect(ofKey).toContain(`${file}:3:25 services["a.B"].tls.certFile: cannot be used (`);
     expect(errors).toHaveLength(2);
     expect(errors[0]).toContain(`${file}:3:36 discovery.sources[0].caFile: cannot be used (`);
     expect(errors[1]).toContain(`${file}:4:38 discovery.sources[1].certFile: cannot be used (`);
