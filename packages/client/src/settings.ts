@@ -4,6 +4,7 @@ import type { ServiceConfig } from '@bascule/layers';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip, compressionZstd } from './compression.ts';
 import { createPolicyOf } from './call-policies.ts';
+import { checkCallPolicy, checkOptions } from './check-options.ts';
 import type { NodeTransportOptions } from './options.ts';
 import { readServiceConfig } from './service-config.ts';
 import { ANY_ENDPOINT } from './target.ts';
@@ -33,7 +34,9 @@ const MAX_MESSAGE_BYTES = 0xffff_ffff;
 
 /** Fills in defaults. Throws ConnectError when an option is out of its range. */
 export function toSettings(options: NodeTransportOptions): TransportSettings {
+  checkOptions(options);
   const serviceConfig = readServiceConfig(options);
+  const policyOf = createPolicyOf(options, serviceConfig);
   return {
     baseUrl: baseUrlOf(options),
     useBinaryFormat: options.useBinaryFormat ?? true,
@@ -45,7 +48,7 @@ export function toSettings(options: NodeTransportOptions): TransportSettings {
     writeMaxBytes: inRange('writeMaxBytes', options.writeMaxBytes ?? MAX_MESSAGE_BYTES, 1),
     defaultTimeoutMs: options.defaultTimeoutMs,
     inheritDeadline: options.inheritDeadline ?? true,
-    policyOf: createPolicyOf(options, serviceConfig),
+    policyOf: (method) => checkCallPolicy(policyOf(method)),
     serviceConfig,
     connectWaitMs: options.connectWaitMs ?? 1000,
     jsonOptions: options.jsonOptions,
@@ -55,7 +58,7 @@ export function toSettings(options: NodeTransportOptions): TransportSettings {
 }
 
 function baseUrlOf({ baseUrl, discovery }: NodeTransportOptions): string {
-  if (discovery?.sources.length === 0) {
+  if (discovery !== undefined && !(discovery.sources?.length > 0)) {
     throw new ConnectError('discovery has no sources: name one, like dns://places.internal:8080', Code.Internal);
   }
   if (baseUrl !== undefined) return baseUrl;

@@ -19,6 +19,9 @@ export function parseTarget(baseUrl: string): Target {
     const message = `baseUrl ${JSON.stringify(baseUrl)} is no base URL; write it like http://127.0.0.1:8080`;
     throw new ConnectError(message, Code.Internal);
   }
+  if (url.username !== '' || url.password !== '') {
+    throw new ConnectError('baseUrl holds credentials; send them as a header, by an interceptor', Code.Internal);
+  }
   const scheme = url.protocol === 'https:' ? 'https' : 'http';
   return {
     scheme,

@@ -47,8 +47,13 @@ function createUpstream(options: NodeTransportOptions, service: Service): Servic
   });
 }
 
+const PROTOCOLS: ReadonlySet<string> = new Set(['grpc', 'grpc-web', 'connect']);
+
 /** Throws ConnectError for what does not go together. */
 export function checkWay({ protocol = 'grpc', httpVersion = '2', keepaliveMs = 0 }: NodeTransportOptions): void {
+  if (!PROTOCOLS.has(protocol)) {
+    throw new ConnectError(`protocol is ${JSON.stringify(protocol)}; give grpc, grpc-web or connect`, Code.Internal);
+  }
   if (protocol === 'grpc' && httpVersion !== '2') {
     throw new ConnectError('gRPC needs HTTP/2; leave out httpVersion, or choose grpc-web or connect', Code.Internal);
   }
