@@ -75,7 +75,11 @@ function refuseRequest(head: RequestHead, reply: Reply, wrong: Wrong, mayGet: bo
   const format = wrong.format ?? (isForeign(head, wrong) ? PLAIN_FORMAT : ANY_UNARY_FORMAT);
   if (wrong.type === 'wrong-method') {
     const allow = mayGet ? 'POST, GET' : 'POST';
-    const error = callError(Code.unknown, `this method is called by ${allow}, not by ${head.method}`, 'never-sent');
+    const words =
+      mayGet && head.method === 'GET' && wrong.format === undefined
+        ? 'a call by GET says encoding and message in its query: ?connect=v1&encoding=json&message=%7B%7D'
+        : `this method is called by ${allow}, not by ${head.method}`;
+    const error = callError(Code.unknown, words, 'never-sent');
     return refuse(reply, head.call, format, error, { status: 405, fields: ['allow', allow] });
   }
   const accepted =

@@ -51,6 +51,14 @@ describe('requests refused by their head', () => {
     expect(edge.calls).toEqual([]);
   });
 
+  it('GET without its query says what is missing', async () => {
+    const edge = createEdge();
+    const call = startCall(edge.service, createHead({ method: 'GET', path: '/test.v1.TestService/Get', fields: [] }));
+    await call.done;
+    expect(call.heads[0]?.status).toBe(405);
+    expect(latin1(call.bytes())).toContain('a call by GET says encoding and message in its query');
+  });
+
   it('GET is answered with 405 where a method may have side effects, whatever its query', async () => {
     const edge = createEdge();
     const path = '/test.v1.TestService/Unary?connect=v1&encoding=json&message=%7B%7D';
