@@ -215,14 +215,14 @@ const LONGS: ReadonlySet<ScalarType> = new Set([
   ScalarType.SFIXED64,
 ]);
 
-/** Behind a tag and its length, which takes one byte for most. */
+/** Behind a tag and its length. */
 function delimited(number: number, write: WriteValue): WriteValue {
   const tag = tagOf(number, Wire.delimited);
   return (out, value) => {
     out.varint(tag);
-    const at = out.begin(0);
+    const at = out.begin();
     write(out, value);
-    out.finish(at, 0);
+    out.finish(at);
   };
 }
 

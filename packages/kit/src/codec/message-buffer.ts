@@ -39,6 +39,10 @@ export class MessageBuffer {
   /** A varint of 32 bits; `value` is an unsigned integer. */
   varint(value: number): void {
     this.reserve(5);
+    if (value < 0x80) {
+      this.bytes[this.length++] = value;
+      return;
+    }
     this.length = putVarint(this.bytes, this.length, value);
   }
 
@@ -64,28 +68,27 @@ export class MessageBuffer {
     // A code unit takes up to three bytes.
     this.reserve(chars * 3 + 5);
     if (chars <= SHORT_TEXT_CHARS && this.#shortText(value)) return;
-    const at = this.begin(chars);
-    this.length += this.bytes.write(value, this.length);
-    this.finish(at, chars);
+    const { bytes, length: at } = this;
+    const guessed = varintBytes(chars);
+    const count = bytes.write(value, at + guessed);
+    const size = varintBytes(count);
+    if (size !== guessed) bytes.copyWithin(at + size, at + guessed, at + guessed + count);
+    this.length = putVarint(bytes, at, count) + count;
   }
 
-  /** Leaves room for the length of what follows, which is about `guess`. Returns what {@link finish} wants. */
-  begin(guess: number): number {
-    const at = this.length;
-    const size = varintBytes(guess);
-    this.reserve(size);
-    this.length = at + size;
-    return at;
+  /** Leaves room for the length of what follows, which takes one byte for most. Returns what {@link finish} wants. */
+  begin(): number {
+    this.reserve(1);
+    return this.length++;
   }
 
   /** Says the length of what was written since {@link begin}. */
-  finish(at: number, guess: number): void {
-    const guessed = varintBytes(guess);
-    const count = this.length - at - guessed;
+  finish(at: number): void {
+    const count = this.length - at - 1;
     const size = varintBytes(count);
-    if (size !== guessed) {
+    if (size > 1) {
       this.reserve(size);
-      this.bytes.copyWithin(at + size, at + guessed, this.length);
+      this.bytes.copyWithin(at + size, at + 1, this.length);
     }
     this.length = putVarint(this.bytes, at, count) + count;
   }

@@ -100,7 +100,9 @@ export function createJsonCodec({ input, output }: DescMethod, options: CodecOpt
 
 /** A full message of what a handler returned. */
 export function normalize(desc: DescMessage, message: unknown): Message {
-  return create(desc, message as Message);
+  // What `create` looks for first, without the way there: most handlers give such.
+  const isFull = (message as Message | null | undefined)?.$typeName === desc.typeName;
+  return isFull ? (message as Message) : create(desc, message as Message);
 }
 
 function assertReadable(bytes: Uint8Array, { readMaxBytes }: CodecOptions): void {
