@@ -106,6 +106,10 @@ export class Member implements Candidate, Crowd {
     return this.openCalls >= this.#ledger.maxOpenCalls;
   }
 
+  get isLeaving(): boolean {
+    return this.state === 'draining' || this.unusedBecause !== '';
+  }
+
   /** Its one call is open. */
   get isBusyProbing(): boolean {
     return this.standing.name === 'probing' && this.standing.isOpen;

@@ -9,6 +9,8 @@ export interface Suspect extends Judged {
   failuresInARow: number;
   /** Takes calls now. */
   readonly usable: boolean;
+  /** It gets no calls any more, and those that are open end. */
+  readonly isLeaving: boolean;
 }
 
 export interface DetectorOptions<T extends Suspect> {
@@ -149,7 +151,8 @@ export class Detector<T extends Suspect> {
   #eject(member: T, cause: string): boolean {
     const policy = this.#policy;
     const options = this.#options;
-    if (policy === undefined) return false;
+    // Nobody would count it back in: each that left with failures would leave the others with less ejection.
+    if (policy === undefined || member.isLeaving) return false;
     const others = options.usable() - (member.usable ? 1 : 0);
     const isWithin = this.#ejected === 0 || (this.#ejected + 1) * 100 <= policy.maxEjectionPercent * options.count();
     if (!isWithin || others < 1) return false;

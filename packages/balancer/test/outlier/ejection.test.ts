@@ -91,6 +91,17 @@ describe('failures in a row', () => {
     expect(ejected()).toBe(1);
   });
 
+  it('counts nobody as out whose last calls fail when it has left', () => {
+    const { bad, run, call, balancer } = setUp(3);
+    const held = Array.from({ length: 30 }, () => call()).filter(({ id }) => id === 'a');
+    balancer.apply([{ type: 'remove', key: keyOf('a'), cause: 'deregistered' }]);
+    for (const { end } of held) end(FAILED);
+    bad.add('b');
+    run(20);
+    const standingOf = (id: string) => balancer.members().find(({ endpoint }) => endpoint.instanceId === id)?.standing;
+    expect(['a', 'b', 'c'].map(standingOf)).toEqual(['in', 'ejected', 'in']);
+  });
+
   it('does nothing when switched off, and forgets all when that comes later', () => {
     const { bad, run, standings, balancer, clock } = setUp(2);
     bad.add('b');
