@@ -15,15 +15,17 @@ export interface EtcdMember {
   readonly watch: Client<typeof Watch>;
 }
 
+type Use<T> = (member: EtcdMember, options: CallOptions) => Promise<T>;
+
 /** Calls etcd, one member at a time, with a token where one is needed. */
 export interface EtcdClient {
   /**
    * Runs `use` within 5 s. Throws EtcdError; when the member cannot be reached or is without a leader,
    * the next call goes to the next one.
    */
-  call<T>(signal: AbortSignal, use: (member: EtcdMember, options: CallOptions) => Promise<T>): Promise<T>;
+  call<T>(signal: AbortSignal, use: Use<T>): Promise<T>;
   /** As `call`, for streams: without a limit of time. */
-  stream<T>(signal: AbortSignal, use: (member: EtcdMember, options: CallOptions) => Promise<T>): Promise<T>;
+  stream<T>(signal: AbortSignal, use: Use<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -61,11 +63,8 @@ export function openEtcdClient(options: SystemOptions, { servers }: Pick<EtcdLoc
     return token;
   }
 
-  async function attempt<T>(
-    signal: AbortSignal,
-    use: (member: EtcdMember, options: CallOptions) => Promise<T>,
-  ): Promise<T> {
-    const way = wayTo(current());
+  async function attempt<T>(server: string, signal: AbortSignal, use: Use<T>): Promise<T> {
+    const way = wayTo(server);
     const known = await callWithin({ clock, timeoutMs: CALL_TIMEOUT_MS, signal }, (limited) =>
       authenticate(way, limited),
     );
@@ -75,23 +74,25 @@ export function openEtcdClient(options: SystemOptions, { servers }: Pick<EtcdLoc
     return use(member, { signal, headers });
   }
 
-  async function stream<T>(signal: AbortSignal, use: Parameters<typeof attempt<T>>[1]): Promise<T> {
+  async function stream<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
+    const server = current();
     try {
-      return await attempt(signal, use);
+      return await attempt(server, signal, use);
     } catch (error) {
-      if (!isStaleToken(error, credentials)) throw fail(error, signal);
+      if (!isStaleToken(error, credentials)) throw fail(error, server, signal);
       token = undefined;
-      return await attempt(signal, use).catch((again: unknown) => {
-        throw fail(again, signal);
+      return await attempt(server, signal, use).catch((again: unknown) => {
+        throw fail(again, server, signal);
       });
     }
   }
 
-  function fail(error: unknown, signal: AbortSignal): EtcdError {
+  function fail(error: unknown, server: string, signal: AbortSignal): EtcdError {
     // Connect says "canceled" for every abort; the reason tells a person more.
     const cause: unknown = signal.aborted ? signal.reason : error;
-    const words = new EtcdError(cause, current(), credentials);
-    if (MEMBERS_OWN.has(words.code)) turn++;
+    const words = new EtcdError(cause, server, credentials);
+    // Once for all calls that lost it together: two steps could lead back to it.
+    if (MEMBERS_OWN.has(words.code) && server === current()) turn++;
     return words;
   }
 

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '@bascule/core';
 import type { TlsMaterial } from '../../spec.ts';
-import { AuthRefused, HandshakeRefused, SessionExpired, ZookeeperError } from './errors.ts';
+import { AuthRefused, HandshakeRefused, SessionExpired } from './errors.ts';
 import { FrameReader } from './frames.ts';
-import { JuteError, JuteReader } from './jute-reader.ts';
+import { JuteReader } from './jute-reader.ts';
 import { Liveness } from './liveness.ts';
 import type { Operation } from './operations.ts';
 import {
@@ -15,13 +15,13 @@ import {
   encodeGreeting,
   encodePing,
   encodeRequest,
-  hasOwnXid,
   NO_SESSION,
   XID,
   type ReplyHeader,
   type SessionIdentity,
   type WatchEvent,
 } from './packets.ts';
+import { Requests } from './requests.ts';
 import { openSocket } from './socket.ts';
 
 export interface ConnectionOptions {
@@ -46,13 +46,6 @@ type State =
   | { readonly name: 'open' }
   | { readonly name: 'closed'; readonly why: Error };
 
-interface Pending {
-  readonly xid: number;
-  readonly operation: Operation<unknown>;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-}
-
 const GOODBYE_MS = 1_000;
 
 /**
@@ -71,12 +64,11 @@ export class Connection {
   readonly #socket: Socket;
   readonly #liveness: Liveness;
   readonly #frames = new FrameReader();
-  readonly #pending: Pending[] = [];
+  readonly #requests = new Requests();
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<Error>();
   #state: State = { name: 'greeting' };
   #listener: (event: WatchEvent) => void = () => undefined;
-  #xid = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -110,11 +102,9 @@ export class Connection {
   /** Rejects with ZookeeperError, or with the reason why the connection is over. Answers come in the order of requests. */
   request<T>(operation: Operation<T>): Promise<T> {
     if (this.#state.name === 'closed') return Promise.reject(this.#state.why);
-    const xid = hasOwnXid(operation) ? XID.setWatches : ++this.#xid;
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#pending.push({ xid, operation, resolve, reject });
+    const { xid, answered } = this.#requests.add(operation);
     this.#socket.write(encodeRequest(xid, operation));
-    return promise;
+    return answered;
   }
 
   /** Ends the session as well, so that its ephemeral nodes go at once. */
@@ -133,7 +123,7 @@ export class Connection {
     this.#liveness.end();
     this.#socket.destroy();
     this.#opened.reject(why);
-    for (const pending of this.#pending.splice(0)) pending.reject(why);
+    this.#requests.rejectAll(why);
     this.#ended.resolve(why);
   }
 
@@ -191,21 +181,7 @@ export class Connection {
         if (header.code === 0) return this.#open();
         return this.destroy(new AuthRefused(`ZooKeeper at ${this.#options.server} refuses the credentials`));
       default:
-        return this.#answer(header, reader);
-    }
-  }
-
-  #answer({ xid, code }: ReplyHeader, reader: JuteReader): void {
-    const first = this.#pending.shift();
-    if (first === undefined) throw new JuteError(`answer ${xid} to nothing that was asked`);
-    try {
-      if (first.xid !== xid) throw new JuteError(`answer ${xid} where ${first.xid} was due`);
-      if (code !== 0) throw new ZookeeperError(code, first.operation.path);
-      first.resolve(first.operation.read(reader));
-    } catch (error) {
-      first.reject(error);
-      // What cannot be read leaves nothing behind it that could be trusted.
-      if (error instanceof JuteError) throw error;
+        return this.#requests.answer(header, reader);
     }
   }
 
