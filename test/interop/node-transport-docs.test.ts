@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, unwatchFile, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, unwatchFile, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTestAuthority } from '@bascule/testing/certificates';
 import { createClient, type Transport } from '@connectrpc/connect';
@@ -7,24 +7,9 @@ import { systemClock } from '@bascule/core';
 import { serve } from '@bascule/server';
 import { expect, it, onTestFinished } from 'vitest';
 import { PlacesService } from '../../apps/backend/gen/demo/places/v1/places_pb.ts';
+import { examplesOf, root } from './docs-example.ts';
 
-const root = join(import.meta.dirname, '../..');
-const page = readFileSync(join(root, 'docs/node-transport.md'), 'utf8');
-
-/** Writes an example of the page, by the comment on its first line, where it finds what it imports. */
-function writeExample(name: string, exported: string, given: Record<string, string> = {}): string {
-  const folder = mkdtempSync(join(root, 'node_modules', '.docs-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const block = [...page.matchAll(/```ts\n\/\/ (\w+)\n([\s\S]*?)```/g)].find((match) => match[1] === name)?.[2];
-  if (block === undefined) throw new Error(`docs/node-transport.md has no example "${name}"`);
-  const constants = Object.entries(given).map(([key, value]) => `const ${key} = ${JSON.stringify(value)};\n`);
-  const file = join(folder, 'example.ts');
-  writeFileSync(
-    file,
-    `${constants.join('')}${block.replaceAll('../apps/', `${root}/apps/`)}\nexport { ${exported} };\n`,
-  );
-  return file;
-}
+const writeExample = examplesOf('node-transport.md');
 
 it('the page of the Node transport shows calls that work', async () => {
   const registry = createRegistry({ clock: systemClock });
