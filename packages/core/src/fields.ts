@@ -28,7 +28,7 @@ export function getAllFields(fields: Fields, name: string): string[] {
 /** A copy in which `name` stands once with `value`, at its first place or at the end. */
 export function withField(fields: Fields, name: string, value: string): string[] {
   // In one step: a list that grows is copied as it does.
-  if (getField(fields, name) === undefined) return fields.concat(name, value);
+  if (getField(fields, name) === undefined) return [...fields, name, value];
   const copy: string[] = [];
   let placed = false;
   for (let i = 0; i < fields.length; i += 2) {

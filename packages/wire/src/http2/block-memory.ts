@@ -29,10 +29,7 @@ export class BlockMemory<T> {
     const slot = this.#slots[hash & this.#mask];
     if (slot === undefined || slot.hash !== hash || slot.version !== version) return undefined;
     // All bytes are compared: a peer that finds equal hashes must not get another's fields.
-    if (slot.bytes.length !== end - start || bytes.compare(slot.bytes, 0, slot.bytes.length, start, end) !== 0) {
-      return undefined;
-    }
-    return slot.value;
+    return isSame(slot.bytes, bytes, start, end) ? slot.value : undefined;
   }
 
   /** Takes what `bytes[start..end)` came to; `key` is its hash and the table's version. */
@@ -46,6 +43,19 @@ export class BlockMemory<T> {
     }
     this.#missed[at] = whole;
   }
+}
+
+/** Blocks up to this are compared byte by byte: a call into the engine costs as much as comparing a hundred of them. */
+const SHORT_BYTES = 96;
+
+function isSame(known: Uint8Array, bytes: Buffer, start: number, end: number): boolean {
+  const { length } = known;
+  if (length !== end - start) return false;
+  if (length > SHORT_BYTES) return bytes.compare(known, 0, length, start, end) === 0;
+  for (let i = 0; i < length; i++) {
+    if (known[i] !== bytes[start + i]) return false;
+  }
+  return true;
 }
 
 export interface BlockKey {
