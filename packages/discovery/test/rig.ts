@@ -1,11 +1,11 @@
 import { createServer, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import type { Endpoint } from '@bascule/core';
 import { digestOf, schemaOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { endpointOf } from '@bascule/testing';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { freePort } from '../../../test/support/src/servers/ports.ts';
 import { createRegistry, type RegistryOptions } from '../src/registry/registry.ts';
 import type { Source } from '../src/source.ts';
 import { record as recordOf } from './contract/recorder.ts';
@@ -38,8 +38,9 @@ export async function startRegistry(options: RegistryOptions & { port?: number; 
     sessions.add(session);
     session.on('close', () => sessions.delete(session));
   });
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  // One that nobody else is handed while the registry is away.
+  const port = options.port ?? (await freePort());
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   let killed: Promise<void> | undefined;
   const kill = (): Promise<void> =>
     (killed ??= new Promise((resolve) => {

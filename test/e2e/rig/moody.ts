@@ -6,6 +6,7 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '@bascule/sc
 import { OpenRcaService } from '@bascule/schema/gen/peers/xds/open_rca_pb.ts';
 import { OrcaLoadReportSchema } from '@bascule/schema/gen/peers/xds/orca_pb.ts';
 import { listen } from '@bascule/wire';
+import { freePort } from '../../support/src/servers/ports.ts';
 import { EchoService } from './echo-schema.ts';
 
 /** A backend of EchoService that says of itself what a test wants: how it is, and how loaded. */
@@ -34,7 +35,7 @@ export interface Moody extends AsyncDisposable {
 }
 
 /** Starts one; it answers with its name. `port` is that of one that was killed. */
-export async function startMoody(name: string, port = 0): Promise<Moody> {
+export async function startMoody(name: string, port?: number): Promise<Moody> {
   const listeners = new Set<() => void>();
   const statusOf = () => ({ status: moody.serves ? Status.SERVING : Status.NOT_SERVING });
   const kit = createKit({
@@ -73,7 +74,13 @@ export async function startMoody(name: string, port = 0): Promise<Moody> {
       });
     },
   });
-  const listener = await listen({ host: '127.0.0.1', port, service: kit.service, clock: systemClock });
+  // One that nobody else is handed while it is away.
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: port ?? (await freePort()),
+    service: kit.service,
+    clock: systemClock,
+  });
   const moody: Moody = {
     name,
     address: `127.0.0.1:${listener.port}`,

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { freePort } from '../../../../test/support/src/servers/ports.ts';
 import { TestService } from './schema.ts';
 
 /** A server of connect-node that can be killed, drained and started again at its place. */
@@ -31,9 +32,10 @@ export class FleetMember {
       session.on('error', () => undefined);
       session.on('close', () => this.sessions.delete(session));
     });
+    // One that nobody else is handed while the member is away.
+    if (this.port === 0) this.port = await freePort();
     server.listen(this.port, '127.0.0.1');
     await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
     this.#server = server;
     return this;
   }

@@ -1,5 +1,6 @@
 import { Code, createVirtualClock, type Link } from '@bascule/core';
 import { afterEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../../../test/support/src/servers/ports.ts';
 import {
   echo,
   frame,
@@ -115,9 +116,7 @@ describe('connections of a link', () => {
   });
 
   test('nobody there: calls fail never-sent, and backoff grows to its bound', async () => {
-    const server = await startNodeServer(echo);
-    const { port } = server;
-    await server.close();
+    const port = await freePort();
     const clock = createVirtualClock(7);
     const link = track(openLink(port, { clock }));
     const first = await unary(link);

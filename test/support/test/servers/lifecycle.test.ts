@@ -67,7 +67,7 @@ describe.each(SERVER_NAMES)('%s', (name: ServerName) => {
         expect(await isOpen(server.port)).toBe(false);
         await server.restart();
         expect(server.pid).not.toBe(pid);
-        expect(await has()).toBe(keepsData);
+        await expect.poll(has).toBe(keepsData);
 
         await put();
         await server.restart({ empty: true });
