@@ -6,7 +6,7 @@ export type Narrowing = Readonly<Record<string, boolean | readonly string[]>>;
 /** `smoke` is what CI runs, `short` what `npm run conformance` does, `full` is all that is claimed. */
 export type Tier = 'smoke' | 'short' | 'full';
 
-const PLAIN: Narrowing = { supportsTls: false, supportsTlsClientCerts: false };
+export const PLAIN: Narrowing = { supportsTls: false, supportsTlsClientCerts: false };
 
 /** What the tiers leave out of every run; nothing of it hangs on the pair of protocols. */
 export const TIER_NARROWING: Readonly<Record<Tier, Narrowing>> = {

@@ -4,6 +4,7 @@ import {
   narrowingOf,
   narrowingOfServer,
   NODE_CALLER,
+  PLAIN,
   READABLE,
   TIER_NARROWING,
   type Narrowing,
@@ -67,7 +68,7 @@ export function listRuns(tier: Tier): Run[] {
       title: 'Chromium through the gateway',
       mode: 'client',
       config: 'browser.yaml',
-      narrow: {},
+      narrow: tier === 'full' ? {} : PLAIN,
       program: [join(HERE, 'browser/main.ts')],
     },
     {

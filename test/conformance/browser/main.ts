@@ -25,7 +25,7 @@ const responseSchema = stubs.message('ClientCompatResponse');
 const site = await buildSite(stubs.schemaFile);
 const fronts = createFronts(stubs, ({ httpVersion }) => ({
   pageFolder: site.folder,
-  ...(httpVersion === HttpVersion.two && { credentials: CREDENTIALS }),
+  ...(httpVersion === HttpVersion.two && { tls: { credentials: CREDENTIALS } }),
 }));
 const browser = await openBrowser();
 // The certificate is nobody's, so that nobody vouches for it.

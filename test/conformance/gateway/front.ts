@@ -3,21 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { startGateway, type Gateway } from '@bascule/gateway';
-import type { TlsCreds } from '../messages.ts';
 import type { LoadedStubs } from '../load-stubs.ts';
 import type { Upstream } from '../upstreams.ts';
+import { writeBackendTls, writeListenerTls, type BackendTls, type ListenerTls } from './certificates.ts';
 
 export interface FrontOptions {
   /** Where the calls go; undefined has modules alone. */
-  readonly backend?: { readonly host: string; readonly port: number; readonly upstream: Upstream };
+  readonly backend?: {
+    readonly host: string;
+    readonly port: number;
+    readonly upstream: Upstream;
+    /** Undefined is called in the clear. */
+    readonly tls?: BackendTls | undefined;
+  };
   /** What the backend reads beside binary messages. */
   readonly codecs: readonly ('proto' | 'json')[];
   /** 0 is the gateway's default. */
   readonly maxMessageBytes: number;
   /** Undefined takes calls without TLS. */
-  readonly credentials?: Pick<TlsCreds, 'cert' | 'key'> | undefined;
-  /** Authorities of callers' certificates; empty asks for none. */
-  readonly clientCa?: Uint8Array;
+  readonly tls?: ListenerTls | undefined;
   /** Folder of a page that is served beside the calls. */
   readonly pageFolder?: string;
 }
@@ -34,19 +38,12 @@ export async function startFront(stubs: LoadedStubs, options: FrontOptions): Pro
   // Its parent may be written by everybody, which the gateway warns of in vain.
   const stateDir = join(folder, 'state');
   await mkdir(stateDir, { mode: 0o700 });
-  const { backend, credentials, clientCa = new Uint8Array() } = options;
-  const listener: Record<string, unknown> = { port: 0 };
-  if (options.pageFolder !== undefined) listener['staticDir'] = options.pageFolder;
-  if (credentials !== undefined) {
-    listener['tls'] = {
-      certFile: 'cert.pem',
-      keyFile: 'key.pem',
-      ...(clientCa.length > 0 ? { clientCaFile: 'clients.pem' } : {}),
-    };
-    await writeFile(join(folder, 'cert.pem'), credentials.cert);
-    await writeFile(join(folder, 'key.pem'), credentials.key, { mode: 0o600 });
-    if (clientCa.length > 0) await writeFile(join(folder, 'clients.pem'), clientCa);
-  }
+  const { backend, tls, pageFolder } = options;
+  const listener = {
+    port: 0,
+    ...(pageFolder !== undefined && { staticDir: pageFolder }),
+    ...(tls !== undefined && { tls: await writeListenerTls(folder, tls) }),
+  };
   const configFile = join(folder, 'bascule.yaml');
   const config = {
     listener,
@@ -58,6 +55,7 @@ export async function startFront(stubs: LoadedStubs, options: FrontOptions): Pro
       defaultTimeout: '0s',
       ...(options.maxMessageBytes > 0 ? { maxMessageBytes: options.maxMessageBytes } : {}),
     },
+    ...(backend?.tls !== undefined && { services: { '*': { tls: await writeBackendTls(folder, backend.tls) } } }),
     discovery: { endpoints: backend === undefined ? [] : [toEndpoint(stubs, backend, options.codecs)] },
   };
   await writeFile(configFile, stringify(config));

@@ -15,18 +15,19 @@ export interface Fronts {
 /** Starts gateways as cases need them; `more` says what else a gateway is to have. */
 export function createFronts(
   stubs: LoadedStubs,
-  more: (request: ClientCompatRequest) => Pick<FrontOptions, 'credentials' | 'pageFolder'> = () => ({}),
+  more: (request: ClientCompatRequest) => Pick<FrontOptions, 'tls' | 'pageFolder'> = () => ({}),
 ): Fronts {
   const fronts = new Map<string, Promise<Front>>();
   return {
     of(request) {
-      const { host, port } = request;
+      const { host, port, serverTlsCert: ca, clientTlsCreds: credentials } = request;
+      const tls = ca.length > 0 ? { ca, credentials } : undefined;
       const upstream = upstreamOf(request);
       const key = `${upstream} ${host}:${port}`;
       const front =
         fronts.get(key) ??
         startFront(stubs, {
-          backend: { host, port, upstream },
+          backend: { host, port, upstream, tls },
           codecs: ['proto', 'json'],
           maxMessageBytes: 0,
           ...more(request),
@@ -47,7 +48,10 @@ function upstreamOf({ protocol, httpVersion }: ClientCompatRequest): Upstream {
   throw new Error(`no upstream for protocol ${protocol} over HTTP version ${httpVersion}`);
 }
 
-/** The same case through a gateway. What the server is told to expect is what the gateway makes of it. */
+/**
+ * The same case through a gateway, in the clear: TLS is the gateway's matter. What the server is told to expect is what
+ * the gateway makes of it.
+ */
 export function redirect(
   stubs: LoadedStubs,
   request: ClientCompatRequest,
@@ -55,8 +59,10 @@ export function redirect(
 ): ClientCompatRequest {
   const { protocol } = CALLERS[caller];
   const translated = protocol !== request.protocol;
+  const { clientTlsCreds: _, ...rest } = request;
   return create(stubs.message('ClientCompatRequest'), {
-    ...request,
+    ...rest,
+    serverTlsCert: new Uint8Array(),
     host: '127.0.0.1',
     port,
     ...(translated ? { protocol, httpVersion: HttpVersion.two, useGetHttpMethod: false } : {}),

@@ -15,8 +15,7 @@ const { serverCreds, clientTlsCert, messageReceiveLimit } = request;
 const front = await startFront(stubs, {
   codecs: ['proto', 'json'],
   maxMessageBytes: messageReceiveLimit,
-  credentials: serverCreds,
-  clientCa: clientTlsCert,
+  tls: serverCreds && { credentials: serverCreds, clientCa: clientTlsCert },
 });
 const module = await createServiceModule(front.gateway);
 await module.deploy('1.0.0');

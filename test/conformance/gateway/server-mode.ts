@@ -22,8 +22,7 @@ const front = await startFront(stubs, {
   backend: { ...backend, upstream },
   codecs,
   maxMessageBytes: messageReceiveLimit,
-  credentials: serverCreds,
-  clientCa: clientTlsCert,
+  tls: serverCreds && { credentials: serverCreds, clientCa: clientTlsCert },
 });
 const response = create(stubs.message('ServerCompatResponse'), {
   host: '127.0.0.1',
