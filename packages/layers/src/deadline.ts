@@ -9,10 +9,10 @@ import {
   type Layer,
   type MethodFacts,
   type Reply,
-  type Timer,
 } from '@bascule/core';
 import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
+import { SharedTimers, type Expiring } from './shared-timers.ts';
 
 export interface Timeouts {
   /** Time for a unary call whose caller states none, in ms; 0 is without end. */
@@ -36,6 +36,7 @@ export interface DeadlineOptions {
  */
 export function createDeadlineLayer(options: DeadlineOptions): Layer {
   const { clock, defaults, isKeptInside = false } = options;
+  const timers = new SharedTimers(clock);
   return (next) => (head, reply) => {
     const nowMs = clock.nowMs();
     const deadlineMs = deadlineOf(head.call, defaults, nowMs);
@@ -45,7 +46,7 @@ export function createDeadlineLayer(options: DeadlineOptions): Layer {
       return refuseCall(reply, callError(Code.deadlineExceeded, 'the deadline was over on arrival', 'never-sent'));
     }
     if (isKeptInside) return next(head, reply);
-    const timed = new TimedCall(reply, clock, deadlineMs);
+    const timed = new TimedCall(reply, clock, timers, deadlineMs, nowMs);
     return timed.begin(next(head, timed));
   };
 }
@@ -72,22 +73,28 @@ function exceeded(timeoutMs: number): CallError {
   return callError(Code.deadlineExceeded, `the deadline of ${Math.max(0, Math.round(timeoutMs))} ms is over`);
 }
 
-class TimedCall extends Passage {
+class TimedCall extends Passage implements Expiring {
+  readonly dueMs: number;
+  queue: Expiring['queue'] = undefined;
+  earlier: Expiring | undefined = undefined;
+  later: Expiring | undefined = undefined;
   readonly #clock: Clock;
+  readonly #timers: SharedTimers;
   readonly #deadlineMs: number;
   readonly #timeoutMs: number;
-  #timer: Timer | undefined = undefined;
 
-  constructor(reply: Reply, clock: Clock, deadlineMs: number) {
+  constructor(reply: Reply, clock: Clock, timers: SharedTimers, deadlineMs: number, nowMs: number) {
     super(reply);
     this.#clock = clock;
+    this.#timers = timers;
     this.#deadlineMs = deadlineMs;
-    // A timer rounds down to whole milliseconds; a call must not end before its time.
-    this.#timeoutMs = Math.ceil(deadlineMs - clock.nowMs());
+    // In whole milliseconds, as timers are; a call must not end before its time.
+    this.#timeoutMs = Math.ceil(deadlineMs - nowMs);
+    this.dueMs = nowMs + this.#timeoutMs;
   }
 
   override begin(body: Body): Body {
-    this.#timer = this.#clock.after(this.#timeoutMs, () => this.#expire());
+    this.#timers.add(this, this.#timeoutMs);
     return super.begin(body);
   }
 
@@ -97,14 +104,14 @@ class TimedCall extends Passage {
     super.fail(late ? exceeded(this.#timeoutMs) : error);
   }
 
-  protected override release(): void {
-    this.#timer?.cancel();
-  }
-
-  #expire(): void {
+  expire(): void {
     const body = this.over();
     if (body === undefined) return;
     body.cancel('deadline');
     this.reply.fail(exceeded(this.#timeoutMs));
+  }
+
+  protected override release(): void {
+    this.#timers.remove(this);
   }
 }
