@@ -3,7 +3,6 @@ import {
   Code,
   getField,
   INITIAL_CREDIT_BYTES,
-  KeptBytes,
   type Body,
   type CachePolicy,
   type CallError,
@@ -14,7 +13,7 @@ import {
   type ResponseHead,
   type Service,
 } from '@bascule/core';
-import { takeWhole } from '../whole-bytes.ts';
+import { CollectedMessage } from './collected-message.ts';
 import { freshnessOf, type Freshness } from './freshness.ts';
 import type { Answer } from './store.ts';
 
@@ -47,7 +46,6 @@ export interface FlightPlan {
  */
 type State = 'collecting' | 'passing' | 'over';
 
-const PREFIX_BYTES = 5;
 const MANY = callError(Code.unimplemented, 'the service answered a unary call with more than one message');
 
 /**
@@ -65,9 +63,7 @@ export class Flight implements Reply {
   #body: Body | undefined = undefined;
   #head: ResponseHead | undefined = undefined;
   #freshness: Freshness | undefined = undefined;
-  readonly #kept = new KeptBytes();
-  readonly #prefix = new Uint8Array(PREFIX_BYTES);
-  #wholeBytes = Infinity;
+  readonly #collected = new CollectedMessage();
 
   constructor(plan: FlightPlan, first: Passenger) {
     this.#plan = plan;
@@ -113,15 +109,15 @@ export class Flight implements Reply {
   write(bytes: Uint8Array): void {
     if (this.#state === 'passing') this.#first?.reply.write(bytes);
     if (this.#state !== 'collecting' || bytes.length === 0) return;
-    const isFirst = this.#wholeBytes === Infinity;
-    if (isFirst) this.#readPrefix(bytes);
-    this.#kept.append(bytes);
-    if (this.#wholeBytes === Infinity) return;
-    if (this.#wholeBytes > this.#plan.maxAnswerBytes) return this.#pass();
-    if (this.#kept.size > this.#wholeBytes) return this.#failAll(MANY);
-    const missing = this.#wholeBytes - INITIAL_CREDIT_BYTES;
+    const hadLength = this.#collected.isLengthKnown();
+    this.#collected.append(bytes);
+    if (!this.#collected.isLengthKnown()) return;
+    const { wholeBytes } = this.#collected;
+    if (wholeBytes > this.#plan.maxAnswerBytes) return this.#pass();
+    if (this.#collected.size > wholeBytes) return this.#failAll(MANY);
+    const missing = wholeBytes - INITIAL_CREDIT_BYTES;
     // Last, since what comes next may come inside of it.
-    if (isFirst && missing > 0) this.#body?.grant(missing);
+    if (!hadLength && missing > 0) this.#body?.grant(missing);
   }
 
   end(trailers: Fields): void {
@@ -130,8 +126,8 @@ export class Flight implements Reply {
       this.#first?.reply.end(trailers);
     }
     if (this.#state !== 'collecting') return;
-    const answer: Answer = { head: this.#head, bytes: takeWhole(this.#kept), trailers };
-    const isWhole = getField(trailers, 'grpc-status') === '0' && answer.bytes.length === this.#wholeBytes;
+    const answer: Answer = { head: this.#head, bytes: this.#collected.take(), trailers };
+    const isWhole = getField(trailers, 'grpc-status') === '0' && answer.bytes.length === this.#collected.wholeBytes;
     const first = this.#land(isWhole ? answer : undefined);
     first?.play(answer);
     if (isWhole) this.#release((other) => other.play(answer));
@@ -156,13 +152,6 @@ export class Flight implements Reply {
     return this.#state === 'over';
   }
 
-  #readPrefix(bytes: Uint8Array): void {
-    const known = this.#kept.size;
-    for (let i = known; i < PREFIX_BYTES && i - known < bytes.length; i++) this.#prefix[i] = bytes[i - known] as number;
-    if (known + bytes.length < PREFIX_BYTES) return;
-    this.#wholeBytes = PREFIX_BYTES + new DataView(this.#prefix.buffer).getUint32(1);
-  }
-
   /** From now on the answer is the first one's alone. Nothing was granted yet but what callers have from the start. */
   #pass(): void {
     const first = this.#land(undefined);
@@ -177,7 +166,7 @@ export class Flight implements Reply {
     this.#isCatchingUp = true;
     first.watch();
     if (this.#head !== undefined) first.reply.head(this.#head);
-    const bytes = takeWhole(this.#kept);
+    const bytes = this.#collected.take();
     if (bytes.length > 0 && !this.#isOver()) first.reply.write(bytes);
     this.#isCatchingUp = false;
     if (first.granted > 0 && !this.#isOver()) this.#body?.grant(first.granted);
