@@ -1,5 +1,5 @@
 import type { AdmissionPolicy, CallKey, CallPolicy, ConcurrencyPolicy, RateLimit, ServiceLimits } from '@bascule/core';
-import type { IdentifyOptions } from '@bascule/layers';
+import type { IdentifyOptions, LimitStore } from '@bascule/layers';
 
 /**
  * How a server treats its calls, by what it says here and by the method options of its protos (`bascule.options.v1`).
@@ -22,6 +22,11 @@ export interface ServeCalls {
    * `contextValues(head)` (`head.call.principal`) go by. Default: callers are nobody in particular.
    */
   readonly identify?: Pick<IdentifyOptions, 'verify' | 'required'>;
+  /**
+   * Keeps the buckets of rate limits that are `shared`, as `createRedisLimits` of `@bascule/gateway` does for gateways.
+   * The server does not close it. Default none: then no limit may be shared.
+   */
+  readonly sharedLimits?: LimitStore;
   /** Hears of each call that is refused for there being too many. Must not throw, and should be quick. */
   onRefused?(call: RefusedCall): void;
 }
@@ -37,7 +42,7 @@ export interface ServerCallPolicy extends Pick<
   | 'criticality'
   | 'fault'
 > {
-  /** All must let a call through. Counted in this process. In place of those of the method options; `[]` is none. */
+  /** All must let a call through. In place of those of the method options; `[]` is none. */
   readonly rateLimits?: readonly ServerRateLimit[];
   /**
    * Open calls, of one service where the scope is `*` or a service, of one method where it is that. Beyond them
@@ -55,7 +60,7 @@ export interface ServerCallPolicy extends Pick<
 export type ServerCallLimits = Partial<Pick<ServiceLimits, 'maxCalls' | 'maxStreams'>>;
 
 /** Token bucket. Beyond it `resource_exhausted` with google.rpc.RetryInfo. */
-export interface ServerRateLimit extends Pick<RateLimit, 'perSecond'> {
+export interface ServerRateLimit extends Pick<RateLimit, 'perSecond' | 'shared'> {
   /** Limits of the same name share their buckets. Default: the name of the service, or of the method, that it is for. */
   readonly name?: string;
   /** Calls that may come at once, at least 1. Default: those of a second. */

@@ -1,22 +1,21 @@
 import type { CallKey, RateLimit } from '@bascule/core';
 import type { Place } from '@bascule/layers';
-import { mayHave, oneOf } from './option-place.ts';
+import { mayHave, oneOf, said } from './option-place.ts';
 
 const MAX_PER_SECOND = 1_000_000_000;
 
 /** Without a name as yet where it has none; the numbers of a field come from the schema. */
 export function readRateLimit(place: Place): RateLimit | undefined {
   if (!place.required().isObject()) return undefined;
-  if (place.field('shared').isThere()) {
-    place.field('shared').problem('is for gateways, which count in Redis; a server counts its own calls');
-  }
   mayHave(place, ['name', 'perSecond', 'burst', 'key', 'shared']);
   const name = place.field('name').string() ?? '';
   const perSecond = place.field('perSecond').required().number({ above: 0, atMost: MAX_PER_SECOND });
   const burst = place.field('burst').number({ atLeast: 1, atMost: MAX_PER_SECOND });
   const key = readKey(place.field('key'));
+  const shared = place.field('shared').boolean();
   if (perSecond === undefined) return undefined;
-  return { name, perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)), ...(key && { key }) };
+  const parts = said({ key, shared });
+  return { name, perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)), ...parts };
 }
 
 function readKey(place: Place): CallKey | undefined {

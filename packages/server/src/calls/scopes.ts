@@ -37,7 +37,7 @@ export class Scopes {
   constructor(calls: ServeCalls) {
     this.#calls = calls;
     const root = new Place(calls, 'calls', this.#problems);
-    mayHave(root, ['policies', 'serviceConfig', 'identify', 'onRefused']);
+    mayHave(root, ['policies', 'serviceConfig', 'identify', 'sharedLimits', 'onRefused']);
     const identify = root.field('identify');
     const verify = identify.field('verify').raw();
     if (identify.isThere() && typeof verify !== 'function') identify.field('verify').problem('must be a function');
@@ -91,7 +91,10 @@ export class Scopes {
       this.#problem(path, `names nothing that is served here; there is "*", ${services.join(', ')}, and their methods`);
       return;
     }
-    policy.rateLimits?.forEach(({ key }, index) => {
+    policy.rateLimits?.forEach(({ key, shared }, index) => {
+      if (shared === true && this.#calls.sharedLimits === undefined) {
+        this.#problem(`${path}.rateLimits[${index}].shared`, 'needs somewhere to be counted: give calls.sharedLimits');
+      }
       const at = `${path}.rateLimits[${index}].key`;
       if (key?.from === 'claim' && this.#calls.identify === undefined) {
         this.#problem(at, 'is a claim, but nobody reads tokens: give calls.identify as well');

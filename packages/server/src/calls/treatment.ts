@@ -44,6 +44,7 @@ export function createTreatment(calls: ServeCalls, clock: Clock): Treatment {
   const rateLimit = createRateLimitLayer({
     clock,
     local: createLocalLimits({ clock }),
+    ...(calls.sharedLimits && { shared: calls.sharedLimits }),
     onLimited: (head, { name }) => refused(head, 'rate-limit', name),
   });
   const deadline = createDeadlineLayer({ clock, defaults: NO_TIMEOUTS });

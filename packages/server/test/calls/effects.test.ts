@@ -6,6 +6,7 @@ import {
   createContextValues,
   type CallOptions,
 } from '@connectrpc/connect';
+import type { LimitStore } from '@bascule/layers';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RefusedCall, ServeCalls, ServerCallPolicy } from '../../src/calls/options.ts';
 import type { ServeOptions } from '../../src/options.ts';
@@ -160,6 +161,22 @@ describe('keys of rate limits', () => {
     ],
   ])('are values of %s', async (_, calls, asked) => {
     expect(await passes(calls, asked)).toEqual([true, true, false]);
+  });
+
+  it('are counted where others see them too, if they are shared', async () => {
+    const taken: string[] = [];
+    const sharedLimits: LimitStore = {
+      async take(key, { name }) {
+        taken.push(`${name} ${key}`);
+        return { allowed: taken.length < 2, left: 0, retryAfterMs: 7 };
+      },
+      giveBack() {},
+    };
+    const limit = { name: 'all', perSecond: 1, shared: true, key: { from: 'field', path: 'value' } } as const;
+    const { client } = await openShop({ ...everywhere({ rateLimits: [limit] }), sharedLimits });
+    await client.buy({ value: 'a' });
+    expect((await failureOf(client.buy({ value: 'b' }))).message).toContain('"all" allows; try again in 7 ms');
+    expect(taken).toEqual(['all a', 'all b']);
   });
 
   it('are addresses of callers, and names that scopes share', async () => {

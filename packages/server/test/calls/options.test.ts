@@ -25,7 +25,7 @@ describe('options of calls', () => {
     [
       'a scope in the wrong place',
       { 'shop.v1.Shop': {} },
-      'calls.shop.v1.Shop is not known; there is policies, serviceConfig, identify, onRefused',
+      'calls.shop.v1.Shop is not known; there is policies, serviceConfig, identify, sharedLimits, onRefused',
     ],
     ['a verifier that is none', { identify: {} }, 'calls.identify.verify must be a function'],
     ['no policies', { policies: [] }, 'calls.policies must be an object, not []'],
@@ -56,7 +56,7 @@ describe('options of calls', () => {
     [
       'a shared limit',
       limited({ perSecond: 1, shared: true }),
-      `${ALL}.rateLimits[0].shared is for gateways, which count in Redis`,
+      `${ALL}.rateLimits[0].shared needs somewhere to be counted: give calls.sharedLimits`,
     ],
     [
       'a key of nothing',
