@@ -116,6 +116,24 @@ describe('a reader of JSON', () => {
   });
 });
 
+describe('readers that have read', () => {
+  it('leave no snapshot behind, however far the history reaches', async () => {
+    const log = createHistory({ maxEvents: 100_000, maxBytes: 1_000_000_000 }).open();
+    const records = Array.from({ length: 10_000 }, (_, n) => toRecord(toEndpointMessage(createEndpoint({ port: n }))));
+    const board = createBoard(log, () => [...records]);
+    const { key, endpoint, put: event } = records[0] as EndpointRecord;
+    const before = keptBytes();
+    for (let n = 0; n < 200; n++) {
+      board.append({ key, endpoint, event, before: [], after: [] });
+      expect(board.snapshot().records).toHaveLength(records.length);
+      // What a turn has looked at weakly lives as long as the turn.
+      await new Promise(setImmediate);
+    }
+    // 200 lists of 10,000 are 16 MB.
+    expect(keptBytes() - before).toBeLessThan(4_000_000);
+  });
+});
+
 describe('readers that do not read', () => {
   /** Many changes of few endpoints, straight into a board. */
   function openBoard(instances: number) {

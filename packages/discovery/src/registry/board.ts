@@ -38,7 +38,8 @@ export const MAX_BYTES = 131_072;
 
 export function createBoard(log: EventLog, records: () => readonly EndpointRecord[]): Board {
   const listeners = new Set<() => void>();
-  const snapshots = new Set<Snapshot>();
+  /** Weak: one that all have read is nobody's, and must not last as long as the history. */
+  const snapshots = new Set<WeakRef<Snapshot>>();
   let isWaking = false;
   let lastDelta: (Delta & { readonly isWhole: boolean }) | undefined;
   let lastSnapshot: Snapshot | undefined;
@@ -50,10 +51,11 @@ export function createBoard(log: EventLog, records: () => readonly EndpointRecor
 
   /** Old records live as long as the history: a watcher that has stopped in the middle of them must not keep them. */
   function dropSnapshots(): void {
-    for (const snapshot of snapshots) {
-      if (log.reaches(snapshot.revision)) return;
-      snapshots.delete(snapshot);
-      snapshot.records = undefined;
+    for (const reference of snapshots) {
+      const snapshot = reference.deref();
+      if (snapshot !== undefined && log.reaches(snapshot.revision)) return;
+      snapshots.delete(reference);
+      if (snapshot !== undefined) snapshot.records = undefined;
     }
   }
 
@@ -80,7 +82,7 @@ export function createBoard(log: EventLog, records: () => readonly EndpointRecor
     snapshot() {
       if (lastSnapshot?.records !== undefined && lastSnapshot.revision >= log.last()) return lastSnapshot;
       lastSnapshot = { revision: log.revision(), records: records() };
-      snapshots.add(lastSnapshot);
+      snapshots.add(new WeakRef(lastSnapshot));
       return lastSnapshot;
     },
     onNews(listener) {
