@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { list, extract } from 'tar';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { toFailure } from '../src/failure.ts';
 import { openPackage } from '../src/package-source.ts';
 
@@ -43,7 +43,11 @@ test('what a folder imports from outside of it goes along, and nothing else', as
 });
 
 test('a bundled folder goes as one file of code with a manifest, and leaves nothing behind', async () => {
-  const before = (await readdir(tmpdir())).filter((name) => name.startsWith('bascule-deploy-'));
+  // One of its own: other tests deploy at the same time.
+  const temporary = join(folder, 'tmp');
+  await mkdir(temporary);
+  vi.stubEnv('TMPDIR', temporary);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const code = new TextEncoder().encode('export default () => {};\n');
   const chunks = await openPackage(folder, async () => ({
     name: '@demo/ranking',
@@ -63,7 +67,7 @@ test('a bundled folder goes as one file of code with a manifest, and leaves noth
     type: 'module',
     bascule: { module: 'ranking', entry: 'index.mjs' },
   });
-  expect((await readdir(tmpdir())).filter((name) => name.startsWith('bascule-deploy-'))).toEqual(before);
+  expect(await readdir(temporary)).toEqual([]);
 });
 
 test('a folder that does not bundle is told in the words of the bundler', async () => {

@@ -88,7 +88,7 @@ describe('close', () => {
     await rig.close();
     await refused;
     await expect(rig.modules.deploy({ path: await makeRanking('2.0.0'), source: 'v2' })).rejects.toThrow('closing');
-    expect(process.getActiveResourcesInfo()).not.toContain('MessagePort');
+    await expect.poll(() => process.getActiveResourcesInfo()).not.toContain('MessagePort');
     expect(countWorkers()).toBe(0);
   });
 

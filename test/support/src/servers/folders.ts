@@ -28,7 +28,12 @@ function removeThoseOfTheDead(): void {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue;
     const pid = Number.parseInt(name.slice(PREFIX.length), 10);
-    if (!isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    if (isAlive(pid)) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another process removes it as well, or what it left is not ours.
+    }
   }
 }
 
