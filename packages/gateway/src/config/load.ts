@@ -10,6 +10,7 @@ import { validateRules, type RuleProblem } from './rules.ts';
 import { resolveSettings } from './settings.ts';
 import type { Settings } from './settings-types.ts';
 import { validateShape } from './shape.ts';
+import { checkUnread } from './unread-checks.ts';
 import { parseYaml, type Place } from './yaml-source.ts';
 
 /** A configuration that holds every rule. */
@@ -75,7 +76,7 @@ export function parseConfig(text: string, file: string): LoadedConfig | RefusedC
   const errorOf = (problem: RuleProblem): ConfigError => toError(problem.path, source.placeOf(problem.path), problem);
   if (broken.length > 0) return refuse(broken.map(errorOf));
   const settings = resolveSettings(config, dirname(resolve(file)));
-  const contradictions = checkSettings(settings);
+  const contradictions = [...checkSettings(settings), ...checkUnread(config)];
   if (contradictions.length > 0) return refuse(contradictions.map(errorOf));
   return { ok: true, config, settings, errorOf, stamps: new Map() };
 }

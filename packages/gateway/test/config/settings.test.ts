@@ -306,9 +306,11 @@ services:
 
   test('each policy has its name, and takes what is its own', () => {
     const names = Object.keys(Policy).filter((name) => name !== 'UNSPECIFIED');
-    const lines = names.map(
-      (name) => `  s.${name}: {policy: POLICY_${name}, balancing: {choiceCount: 5, boundPercent: 150}}`,
-    );
+    const details = (name: string): string => {
+      if (/HASH|MAGLEV|RENDEZVOUS/.test(name)) return 'boundPercent: 150';
+      return /LEAST|PEAK/.test(name) ? 'choiceCount: 5' : '';
+    };
+    const lines = names.map((name) => `  s.${name}: {policy: POLICY_${name}, balancing: {${details(name)}}}`);
     const { services } = settingsOf(['services:', ...lines, '  s.None: {}', '  s.Details: {balancing: {}}'].join('\n'));
     const specs = names.map((name) => services[`s.${name}`]?.balancing?.policy);
     expect(specs.map((spec) => spec?.name)).toEqual(names.map((name) => name.toLowerCase().replaceAll('_', '-')));
