@@ -1,7 +1,6 @@
-import type { CallPolicy, Idempotency, MethodFacts, MethodKind, MethodRules } from '@bascule/core';
-import { rulesOf } from '@bascule/schema';
+import type { CallPolicy, MethodFacts, MethodRules } from '@bascule/core';
+import { factsOfMethod } from '@bascule/schema';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
-import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { createClientMethodSerializers, createMethodUrl } from '@connectrpc/connect/protocol';
 import type { TransportSettings } from './settings.ts';
@@ -20,13 +19,6 @@ export interface MethodPlan {
   /** Throws ConnectError. */
   parse(bytes: Uint8Array): Message;
 }
-
-const KINDS: Readonly<Record<DescMethod['methodKind'], MethodKind>> = {
-  unary: 'unary',
-  client_streaming: 'client_stream',
-  server_streaming: 'server_stream',
-  bidi_streaming: 'bidi_stream',
-};
 
 /** Makes plans once per method; they go with their descriptors. */
 export function createPlans(settings: TransportSettings): (method: DescMethod) => MethodPlan {
@@ -65,24 +57,13 @@ export function pathOf(url: string): string {
 }
 
 function factsOf(method: DescMethod): MethodFacts {
-  const rules = rulesOf(method);
-  return {
-    service: method.parent.typeName,
-    method: method.name,
-    kind: KINDS[method.methodKind],
-    idempotency: idempotencyOf(method),
-    ...(rules !== undefined && { rules: rulesForCallers(rules) }),
-  };
+  const { rules, ...facts } = factsOfMethod(method);
+  return { ...facts, ...(rules !== undefined && { rules: rulesForCallers(rules) }) };
 }
 
 /** Rate limits are for who answers: a caller that counted too would stop at its own share of them. */
 function rulesForCallers({ criticality, timeoutMs }: MethodRules): MethodRules {
   return { ...(criticality !== undefined && { criticality }), ...(timeoutMs !== undefined && { timeoutMs }) };
-}
-
-function idempotencyOf(method: DescMethod): Idempotency {
-  if (method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return 'no_side_effects';
-  return method.idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT ? 'idempotent' : 'unknown';
 }
 
 /** Connect blames JSON that does not parse on its caller; here it is the server's. */

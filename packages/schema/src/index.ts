@@ -1,4 +1,3 @@
 export * from './digest.ts';
 export * from './facts.ts';
 export { findFieldPath } from './field-path.ts';
-export { rulesOf } from './rules.ts';
