@@ -108,17 +108,17 @@ export abstract class RpcCall implements Reply, MessageSink {
   }
 
   /** Whether all that was sent has left and more may. */
-  protected hasRoom(): boolean {
+  hasRoom(): boolean {
     return this.#upload.hasRoom();
   }
 
   /** Sends a message; `bytes` are as the flags say. */
-  protected send(flags: number, bytes: Uint8Array): void {
+  send(flags: number, bytes: Uint8Array): void {
     this.#upload.push(encodeFrame(flags, bytes));
     this.#pump();
   }
 
-  protected endRequest(): void {
+  endRequest(): void {
     this.#upload.end();
     this.#pump();
   }

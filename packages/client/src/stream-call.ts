@@ -1,14 +1,12 @@
 import type { Cancel } from '@bascule/core';
-import { create } from '@bufbuild/protobuf';
 import type { DescMessage, DescMethodStreaming, Message, MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, type StreamResponse } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { errorOfAbort } from './failures.ts';
-import { encodeRequest } from './encode-request.ts';
+import { RequestFeed } from './request-feed.ts';
 import { RpcCall, type RpcCallParts } from './rpc-call.ts';
 
 type Result = IteratorResult<Message, undefined>;
-type Requests = AsyncIterator<MessageInitShape<DescMessage>>;
 
 interface Unread {
   readonly bytes: Uint8Array;
@@ -21,8 +19,7 @@ const DONE: Result = { done: true, value: undefined };
 export class StreamCall extends RpcCall implements AsyncIterableIterator<Message, undefined> {
   readonly #method: DescMethodStreaming;
   readonly #begun = Promise.withResolvers<StreamResponse>();
-  #requests: Requests | undefined;
-  #room: PromiseWithResolvers<void> | undefined = undefined;
+  #feed: RequestFeed | undefined = undefined;
   readonly #unread: Unread[] = [];
   #unreadBytes = 0;
   #reader: PromiseWithResolvers<Unread | undefined> | undefined = undefined;
@@ -35,10 +32,10 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
 
   /** Resolves when the server has begun to answer. */
   run(requests: AsyncIterable<MessageInitShape<DescMessage>>): Promise<StreamResponse> {
-    const iterator = requests[Symbol.asyncIterator]();
-    this.#requests = iterator;
+    const feed = new RequestFeed(this, this.parts, this.#method, requests[Symbol.asyncIterator]());
+    this.#feed = feed;
     this.begin();
-    void this.#sendAll(iterator);
+    void feed.run();
     return this.#begun.promise;
   }
 
@@ -100,9 +97,7 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
   }
 
   protected override onRoom(): void {
-    const room = this.#room;
-    this.#room = undefined;
-    room?.resolve();
+    this.#feed?.wake();
   }
 
   protected onHead(): void {
@@ -118,8 +113,7 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
   }
 
   protected onEnd(error: ConnectError | undefined): void {
-    this.onRoom();
-    this.#letGo(error);
+    this.#feed?.letGo(error);
     if (this.#unread.length > 0) this.parts.signal?.addEventListener('abort', this);
     const reader = this.#reader;
     this.#reader = undefined;
@@ -147,40 +141,6 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
     this.#unreadBytes = 0;
   }
 
-  /** Pulls no request before the one before it has left: a slow server slows the caller down. */
-  async #sendAll(requests: Requests): Promise<void> {
-    const { plan, settings } = this.parts;
-    try {
-      while (!this.isOver()) {
-        const next = await requests.next();
-        if (next.done === true) {
-          this.#requests = undefined;
-          return this.endRequest();
-        }
-        if (this.isOver()) return;
-        const { flags, bytes } = await encodeRequest(plan, settings, create(this.#method.input, next.value));
-        this.send(flags, bytes);
-        if (!this.hasRoom()) await this.#waitForRoom();
-      }
-    } catch (thrown) {
-      this.abandon(ConnectError.from(thrown, Code.Internal), 'caller-gone');
-    }
-  }
-
-  #waitForRoom(): Promise<void> {
-    if (this.isOver()) return Promise.resolve();
-    this.#room = Promise.withResolvers<void>();
-    return this.#room.promise;
-  }
-
-  /** The requests are not read any more: whoever makes them may clean up. */
-  #letGo(error: ConnectError | undefined): void {
-    const requests = this.#requests;
-    this.#requests = undefined;
-    if (requests === undefined) return;
-    void cleanUp(requests, error);
-  }
-
   #toResponse(): StreamResponse {
     const { header, trailer } = this;
     const method = this.#method;
@@ -197,19 +157,5 @@ export class StreamCall extends RpcCall implements AsyncIterableIterator<Message
         return trailer.get();
       },
     };
-  }
-}
-
-/** What a caller's own clean-up throws has nobody left to hear it: the call is over. */
-async function cleanUp(requests: Requests, error: ConnectError | undefined): Promise<void> {
-  try {
-    if (error !== undefined) await requests.throw?.(error);
-  } catch {
-    // Usually the very error.
-  }
-  try {
-    await requests.return?.();
-  } catch {
-    // See above.
   }
 }
