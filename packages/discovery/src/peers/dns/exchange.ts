@@ -57,7 +57,9 @@ function askOverUdp(
         if (response !== undefined) resolve(response);
         else if (++strange > MAX_STRANGE_PACKETS) reject(new Error('what it answers is no answer'));
       });
-      socket.connect(port, host, () => socket.send(encodeQuery(id, question, withEdns)));
+      // Not as the callback of connect, which is called with its failure too: then sending would throw, and nobody catch.
+      socket.on('connect', () => socket.send(encodeQuery(id, question, withEdns)));
+      socket.connect(port, host);
     },
   );
 }

@@ -30,6 +30,23 @@ describe('the servers of the machine', () => {
 });
 
 describe('several servers', () => {
+  it('are passed over where there is no way to them', async () => {
+    const good = await startFakeDns();
+    good.answer(({ name }) => ({ answers: [a(name, '10.0.0.1')] }));
+    // Nobody may send there without having asked for it: connecting the socket fails at once.
+    const servers = [
+      { host: '255.255.255.255', port: 53 },
+      { host: '127.0.0.1', port: good.port },
+    ];
+    const resolver = createDnsResolver({
+      clock: systemClock,
+      servers: () => Promise.resolve({ servers, timeoutMs: 2_000, attempts: 1 }),
+    });
+    const lookup = await resolver.lookup({ name: 'a.test', type: 'A' }, new AbortController().signal);
+    expect(lookup.found).toBe('records');
+    await good.close();
+  });
+
   it('are asked one after the other, and the one that answered is asked first the next time', async () => {
     const [dead, refusing, good] = [await startFakeDns(), await startFakeDns(), await startFakeDns()];
     await dead.close();
