@@ -126,6 +126,14 @@ describe('createBalancer', () => {
     expect(drained).toEqual([]);
   });
 
+  it('reconnects when an endpoint begins to speak TLS', () => {
+    const { balancer, links } = setUp();
+    insert(balancer, endpointOf('a'));
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a', { tls: true }) }]);
+    balancer.apply([{ type: 'update', endpoint: endpointOf('a', { tls: true, weight: 2 }) }]);
+    expect(links.map((link) => link.life)).toEqual(['closing', 'open']);
+  });
+
   it('drains what is removed: no new picks, shown until its last call ends, then told', async () => {
     const { balancer, links, drained } = setUp();
     insert(balancer, endpointOf('a'));

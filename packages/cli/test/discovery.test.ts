@@ -1,10 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
+import { createSecureServer, type ServerHttp2Session } from 'node:http2';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../../test/support/src/servers/ports.ts';
+import { TEST_TLS } from '../../../test/support/src/tls.ts';
 import { run, start, type Running } from './support/run.ts';
 
 let folder: string;
@@ -134,6 +136,40 @@ describe('register', () => {
     begin('register', '--at', url, '--service', SERVICE, '--address', '[::1]:5001', '--check', 'none');
     await expect.poll(() => asJson(url)).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
     expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' [::1]:5001 ');
+  });
+
+  test('registers a program that speaks TLS as one that does, once it answers', async () => {
+    const url = await startRegistry();
+    const backend = createSecureServer(TEST_TLS);
+    backend.on('stream', (stream) => {
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      // SERVING, in its frame.
+      stream.end(Buffer.of(0, 0, 0, 0, 2, 8, 1));
+    });
+    const sessions = new Set<ServerHttp2Session>();
+    backend.on('session', (session) => void sessions.add(session));
+    await new Promise<void>((resolve) => void backend.listen(0, '127.0.0.1', resolve));
+    const address = `https://127.0.0.1:${(backend.address() as { port: number }).port}`;
+    for (const [name, check] of Object.entries({ a: 'tcp', b: 'grpc' })) {
+      begin(
+        'register',
+        '--at',
+        url,
+        '--service',
+        SERVICE,
+        '--address',
+        address,
+        '--check',
+        check,
+        '--instance-id',
+        name,
+      );
+      await expect.poll(() => asJson(url)).toContainEqual(expect.objectContaining({ instanceId: name, tls: true }));
+    }
+    expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' grpc over TLS ');
+    for (const session of sessions) session.destroy();
+    await new Promise((resolve) => backend.close(resolve));
   });
 
   test('shows no token of ours to other systems', async () => {

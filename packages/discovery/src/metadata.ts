@@ -54,6 +54,7 @@ export interface Observed {
   readonly weight?: number;
   readonly priority?: number;
   readonly zone?: string;
+  readonly tls?: boolean;
   /** Service names that the system itself tells. */
   readonly services?: readonly string[];
   /** The system's own word; ours does not make it better. */
@@ -78,7 +79,7 @@ export function fromMetadata(
     host: observed.host,
     port: observed.port,
     protocol: readProtocol(read(KEYS.protocol)) ?? defaults.protocol,
-    ...(read(KEYS.tls) === 'true' && { tls: true }),
+    ...((read(KEYS.tls) ?? String(observed.tls ?? false)) === 'true' && { tls: true }),
     codecs: readCodecs(read(KEYS.codecs), read(KEYS.protocol) !== undefined) ?? defaults.codecs,
     weight: readNumber(read(KEYS.weight), KEYS.weight, MAX_WEIGHT) ?? observed.weight ?? 1,
     priority: readNumber(read(KEYS.priority), KEYS.priority, MAX_WEIGHT) ?? observed.priority ?? 0,

@@ -18,7 +18,7 @@ import {
 interface RegisterOptions extends SystemOptions {
   readonly at?: readonly string[];
   readonly service: readonly string[];
-  readonly address: readonly [host: string, port: number];
+  readonly address: Address;
   readonly instanceId?: string;
   readonly protocol: string;
   readonly weight: number;
@@ -27,6 +27,12 @@ interface RegisterOptions extends SystemOptions {
   readonly schema?: string;
   readonly ttl: number;
   readonly check: Check;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
 }
 
 const HELP = `
@@ -47,7 +53,11 @@ export function addRegisterCommand(program: Command, context: CliContext): void 
     .description('Runs a program and keeps it registered for as long as it runs and passes its check.')
     .option('--at <url...>', 'registries or other systems to register with; default the one of --operator')
     .requiredOption('--service <name...>', 'fully qualified names of the services that it answers', parseService)
-    .requiredOption('--address <host:port>', 'where others reach it', parseAddress)
+    .requiredOption(
+      '--address <host:port>',
+      'where others reach it; "https://host:port" if it speaks TLS',
+      parseAddress,
+    )
     .option('--instance-id <id>', 'stable over restarts; default the address')
     .addOption(createProtocolOption())
     .option('--weight <number>', 'relative share of calls, 0 to 65535', parseWeight, 1)
@@ -83,13 +93,14 @@ async function register(context: CliContext, argv: readonly string[], options: R
 }
 
 function endpointOf(options: RegisterOptions, schema: Uint8Array): Endpoint {
-  const [host, port] = options.address;
+  const { host, port, tls } = options.address;
   return {
     instanceId: options.instanceId ?? toAddressId({ host, port }),
     incarnation: Math.floor(systemClock.wallMs()),
     host,
     port,
     protocol: options.protocol as Exclude<EndpointProtocol, 'port'>,
+    ...(tls && { tls }),
     codecs: ['proto'],
     weight: options.weight,
     priority: 0,
@@ -117,12 +128,12 @@ function parseService(text: string, before: readonly string[] = []): readonly st
   return [...before, text];
 }
 
-function parseAddress(text: string): readonly [string, number] {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3] ?? 0);
+function parseAddress(text: string): Address {
+  const match = /^(https:\/\/)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[4] ?? 0);
   if (match === null || port < 1 || port > 65_535)
     throw new InvalidArgumentError('It must be "host:port", as in 127.0.0.1:5001.');
-  return [(match[1] ?? match[2]) as string, port];
+  return { host: (match[2] ?? match[3]) as string, port, tls: match[1] !== undefined };
 }
 
 function parseTtl(text: string): number {

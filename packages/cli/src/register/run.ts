@@ -1,6 +1,6 @@
-import { formatAddress, sleep, type Clock, type Endpoint } from '@bascule/core';
+import { createEndpointProbes, type EndpointTls } from '@bascule/client';
+import { sleep, type Clock, type Endpoint } from '@bascule/core';
 import {
-  createProbes,
   registerWithAll,
   waitFor,
   type ClosableTransport,
@@ -37,6 +37,9 @@ const UNHEALTHY_THRESHOLD = 3;
 /** Between deregistration and SIGTERM, so that watchers have heard of it. */
 const PROPAGATION_MS = 500;
 const DRAIN_TIMEOUT_MS = 30_000;
+/** Of the program that we started ourselves is asked whether it answers, not who it is. */
+const OWN: EndpointTls = { name: 'own', required: true, current: () => ANYBODY };
+const ANYBODY = { rejectUnauthorized: false };
 /** Ended by SIGTERM, as it was asked to. */
 const TERMINATED = 143;
 
@@ -69,7 +72,7 @@ export async function runRegistered(options: RunRegisteredOptions): Promise<numb
 /** Resolves when it was time to stop. Rejects when all refuse the registration for good. */
 async function keepRegistered(options: RunRegisteredOptions, stop: AbortSignal): Promise<void> {
   const { context, clock, endpoint } = options;
-  const probes = createProbes({ dial: (checked) => options.dial(`http://${formatAddress(checked)}`, {}) });
+  const probes = createEndpointProbes(clock, ({ tls }) => (tls === true ? OWN : undefined));
   const say = (text: string): void => context.terminal.remark(toPlain(text));
   if (!(await passes(options, probes, stop))) return;
   let isKnown = false;

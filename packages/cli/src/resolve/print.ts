@@ -7,7 +7,7 @@ import { toPlain, type Terminal } from '../terminal.ts';
 const COLUMNS: readonly Column<Endpoint>[] = [
   { title: 'INSTANCE', text: (e) => e.instanceId },
   { title: 'ADDRESS', text: formatAddress },
-  { title: 'PROTOCOL', text: (e) => e.protocol },
+  { title: 'PROTOCOL', text: (e) => (e.tls === true ? `${e.protocol} over TLS` : e.protocol) },
   { title: 'STATE', text: (e) => e.health ?? 'healthy', paint: (e) => (e.health === undefined ? 'green' : 'yellow') },
   { title: 'WEIGHT', text: (e) => String(e.weight), align: 'right' },
   { title: 'PRIORITY', text: (e) => (e.priority === 0 ? '' : String(e.priority)), align: 'right' },

@@ -32,7 +32,8 @@ export function createProbes(options: ProbesOptions): Probes {
   const tlsOf = (endpoint: Endpoint): ProbeTls | undefined => options.tlsOf?.(endpoint);
   return {
     tcp: (endpoint, signal) => connectOnce(endpoint, tlsOf(endpoint), signal),
-    http: (endpoint, probe, signal) => getOnce(endpoint, probe, tlsOf(endpoint), signal),
+    http: (endpoint, probe, signal) =>
+      getOnce(endpoint, probe, tlsOf(probe.tls === true ? { ...endpoint, tls: true } : endpoint), signal),
     grpc: (endpoint, probe, signal) => askHealth(options.dial(endpoint), probe, signal),
     watchGrpc: (endpoint, probe, signal) => watchHealth(options.dial(endpoint), probe, signal),
   };

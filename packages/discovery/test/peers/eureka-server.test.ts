@@ -48,7 +48,7 @@ describe.skipIf(!canStart('eureka'))('a Eureka of others', () => {
     await has(seen, ['PORTS@a', 'PORTS@b']);
     expect(seen.endpoints()).toMatchObject([
       { port: 9090, services: ['demo.v1.Echo'], host: 'localhost' },
-      { port: 8443 },
+      { port: 8443, tls: true },
     ]);
   });
 

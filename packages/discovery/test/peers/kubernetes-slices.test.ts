@@ -141,6 +141,16 @@ describe('a slice that is read again', () => {
     });
   });
 
+  it.each([
+    [{ port: 1, appProtocol: 'https' }, {}, true],
+    [{ port: 1, appProtocol: 'http' }, {}, undefined],
+    [{ port: 1 }, { 'bascule-tls': 'true' }, true],
+    [{ port: 1, appProtocol: 'https' }, { 'bascule-tls': 'false' }, undefined],
+  ])('reads whether TLS is spoken: %j, %j', (port, annotations, tls) => {
+    const { slice: told } = read({ ...slice, ports: [port], metadata: { name: 'a', annotations } });
+    expect(told.entries.get('one')?.endpoint.tls).toBe(tls);
+  });
+
   it('says what is missing when nobody knows what it answers', () => {
     const warnings: string[] = [];
     readSlice(slice, undefined, {

@@ -33,6 +33,7 @@ export function toEndpoint(instance: EurekaInstance, host: 'ip' | 'name', defaul
       instanceId: idsOf(instance)[0] as string,
       host: host === 'ip' ? ip || name : name || ip,
       port: Object.hasOwn(metadata, INCARNATION) ? port : toPort(port, metadata, defaults),
+      tls: isSecureAlone(raw),
       zone: metadata['zone'] ?? textAt(objectAt(objectAt(raw, 'dataCenterInfo'), 'metadata'), 'availability-zone'),
       // Not its application, which is in capitals.
       ...toServices(textAt(raw, 'vipAddress')),
@@ -44,8 +45,12 @@ export function toEndpoint(instance: EurekaInstance, host: 'ip' | 'name', defaul
 
 /** The port in the clear, unless only the one of TLS is open. */
 function portOf(raw: JsonObject): number {
+  return numberAt(objectAt(raw, isSecureAlone(raw) ? 'securePort' : 'port'), '$');
+}
+
+function isSecureAlone(raw: JsonObject): boolean {
   const [plain, secure] = [objectAt(raw, 'port'), objectAt(raw, 'securePort')];
-  return numberAt(textAt(plain, '@enabled') === 'false' && textAt(secure, '@enabled') === 'true' ? secure : plain, '$');
+  return textAt(plain, '@enabled') === 'false' && textAt(secure, '@enabled') === 'true';
 }
 
 const STATUSES: Readonly<Record<EndpointHealth, string>> = {

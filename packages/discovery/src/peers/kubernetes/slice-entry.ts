@@ -90,6 +90,7 @@ function toEndpoint({ id, raw, shared: { port, metadata }, defaults }: EntryToRe
     host: addressOf(raw),
     port: port.number,
     zone: textAt(raw, 'zone'),
+    tls: port.appProtocol === 'https',
     ...(health !== undefined && { health }),
   };
   const protocol = protocolOf(port.appProtocol, defaults.protocol);
