@@ -21,9 +21,12 @@ export function validateRules(config: Config, valueAt: (path: ConfigPath) => unk
   return result.violations.map((violation) => {
     const path = toPath(violation);
     const field = fieldOf(path);
+    const value = valueAt(path);
+    const words = describe(violation, field);
+    if (value === undefined) return { path, message: 'is missing', advice: ADVICE[field] ?? `It ${words}.` };
     return {
       path,
-      message: `${describe(violation, field)} (got ${showValue(valueAt(path))})`,
+      message: `${words} (got ${showValue(value)})`,
       advice: ADVICE[field] ?? `Correct it, or remove it to get the default.`,
     };
   });
@@ -54,6 +57,17 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
   'services.*.tls.serverName': 'must be a host name or an address, without port and brackets',
 };
 
+/** The patterns of config.proto that stand in many places, in words. */
+const PATTERNS: ReadonlyMap<string, string> = new Map([
+  ['^[A-Za-z_][A-Za-z0-9_.]*$', 'must be a fully qualified service name'],
+  ['^[A-Za-z_][A-Za-z0-9_]*$', 'must be the name of a method'],
+  ["^[a-z0-9!#$%&'*+.^_`|~-]+$", 'must be the name of a request field, in lower case'],
+  ["^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 'must be the name of a cookie'],
+  ['^/[!-:<-~]*$', 'must begin with "/" and hold no spaces and no ";"'],
+  ['^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$', 'must name a field of the request, as in "user.id"'],
+  ['^rediss?://[^ ]+$', 'must be a URL, as in "redis://127.0.0.1:6379"'],
+]);
+
 const ADVICE: Readonly<Record<string, string>> = {
   'discovery.registry': 'Write it as "http://127.0.0.1:7070", without a path.',
   'discovery.endpoints.address': 'Write it as "127.0.0.1:5001".',
@@ -69,7 +83,8 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** The library's words, shorter. */
 function describe(violation: Violation, field: string): string {
   if (violation.ruleId === 'string.min_len') return 'must not be empty';
-  if (violation.ruleId === 'string.pattern') return PATTERN_WORDS[field] ?? violation.message;
+  if (violation.ruleId === 'string.pattern') return PATTERN_WORDS[field] ?? wordsOfPattern(violation.message);
+  if (violation.ruleId === 'required') return 'must be set';
   return violation.message
     .replace(/^value /, '')
     .replace('item(s)', 'item')
@@ -78,4 +93,9 @@ function describe(violation: Violation, field: string): string {
     .replaceAll('greater than or equal to', 'at least')
     .replaceAll('less than or equal to', 'at most')
     .replaceAll('greater than', 'more than');
+}
+
+function wordsOfPattern(message: string): string {
+  const pattern = /`(.*)`/s.exec(message)?.[1] ?? '';
+  return PATTERNS.get(pattern) ?? message;
 }

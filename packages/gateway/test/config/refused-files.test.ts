@@ -114,7 +114,7 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   [
     'an endpoint without services',
     'discovery:\n  endpoints:\n    - address: a:1\n',
-    /^f\.yaml:3:7 discovery\.endpoints\[0\]\.services: must hold at least 1 item/,
+    /^f\.yaml:3:7 discovery\.endpoints\[0\]\.services: is missing\. Name the services/,
   ],
   [
     'a bad service of an endpoint',
@@ -149,7 +149,7 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
   [
     'a source without a URL',
     'discovery:\n  sources:\n    - name: a\n',
-    /^f\.yaml:3:7 discovery\.sources\[0\]\.url: must not be empty/,
+    /^f\.yaml:3:7 discovery\.sources\[0\]\.url: is missing\. Write it as/,
   ],
   [
     'a password in a URL, which is not shown',
