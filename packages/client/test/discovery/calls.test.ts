@@ -151,10 +151,10 @@ describe('a transport over discovery', () => {
     await using gone = await startFleet(1);
     const url = staticUrl(gone);
     await (gone[0] as FleetMember).kill();
-    await using ours = connectTo([url], { connectWaitMs: 100 });
+    await using ours = connectTo([url], { connectWaitMs: 1_000 });
     const seen = await seeError(ours.client.say({ value: 'a' }));
     expect(seen).toMatchObject({ code: 'Unavailable', message: expect.stringContaining('ECONNREFUSED') });
-    await using other = connectTo(['file:/nowhere/endpoints.json'], { connectWaitMs: 100 });
+    await using other = connectTo(['file:/nowhere/endpoints.json'], { connectWaitMs: 1_000 });
     const missing = await seeError(other.client.say({ value: 'a' }));
     expect(missing).toMatchObject({ code: 'Unavailable', message: expect.stringContaining('/nowhere/endpoints.json') });
   });

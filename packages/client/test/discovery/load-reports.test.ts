@@ -61,7 +61,8 @@ it.each<[Protocol, '2' | '1.1']>([
   };
   // By weights of 9 to 1, once both have said so.
   while (!((await share()) > 7));
-  expect(await share()).toBeLessThan(11);
+  // The weights are put in place again while they are counted, each time from another start.
+  expect(await share()).toBeLessThan(13);
   expect([idle.seen.asked, busy.seen.asked]).toEqual([1, 1]);
   await ours.transport.close();
   while (idle.seen.left + busy.seen.left < 2) await new Promise((resolve) => void setImmediate(resolve));

@@ -86,7 +86,7 @@ describe('calls to who is registered', () => {
   it('go to those that answer the service, or to the service that is named', async () => {
     await using scene = await startScene();
     await scene.join('other', { services: ['other.v1.OtherService'] });
-    await using strict = connect(undefined, { discovery: { sources: [scene.url] }, connectWaitMs: 100 });
+    await using strict = connect(undefined, { discovery: { sources: [scene.url] }, connectWaitMs: 1_000 });
     expect(await seeError(strict.client.say({ value: 'a' }))).toMatchObject({
       code: 'Unavailable',
       message: expect.stringContaining('nobody is known who answers it'),

@@ -9,7 +9,7 @@ const transport = createNodeTransport({
   ...(/^https?:/.test(url) ? { baseUrl: url } : { discovery: { sources: [url] } }),
   httpVersion: version === '1.1' ? '1.1' : '2',
   protocol: 'connect',
-  connectWaitMs: 300,
+  connectWaitMs: 1_500,
 });
 try {
   const { value } = await createClient(TestService, transport).say({ value: 'answer' });
