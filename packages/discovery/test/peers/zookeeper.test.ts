@@ -381,6 +381,13 @@ describe('a server that is none', () => {
   it('and is not there is noticed', async () => {
     expect(await errorAt('127.0.0.1:1')).toContain('ECONNREFUSED');
   });
+
+  it('is told apart from a certificate of ours that is none', async () => {
+    const credentials = { tls: { cert: 'no PEM', key: 'no PEM' } };
+    const seen = await opened.follow('zookeeper+tls://127.0.0.1:1/x', { clock: createCountingClock(10), credentials });
+    await until('it is given up', () => seen.source.status().error !== undefined);
+    expect(seen.source.status().error).toMatch(/^ZooKeeper at 127.0.0.1:1: .*PEM/);
+  });
 });
 
 describe('a URL of ZooKeeper', () => {
