@@ -21,7 +21,7 @@ export function startTraffic({ client }: OurClient, callers: number): Traffic {
 
   async function call(): Promise<void> {
     while (life.isOn) {
-      const saying = client.say({ value: 'a' }, { timeoutMs: 15_000 });
+      const saying = client.say({ value: 'a' }, { timeoutMs: 60_000 });
       const failed = await saying.then(
         () => undefined,
         (error: Error) => seeError(Promise.reject(error)),
