@@ -22,6 +22,8 @@ export interface AttemptOwner {
   onEnd(attempt: Attempt, trailers: Fields): void;
   onFail(attempt: Attempt, error: CallError): void;
   onGrant(attempt: Attempt, bytes: number): void;
+  /** Whether what comes of an answer goes to the caller. */
+  isPassing(): boolean;
 }
 
 /** Answer bytes held back: below the initial credit, beyond which a callee would wait for a grant. */
@@ -61,6 +63,16 @@ export class Attempt implements Reply, ReplayCursor {
     if (held.size + bytes.length > MAX_HELD_BYTES) return false;
     held.append(bytes);
     return true;
+  }
+
+  /** Gives `reply` what was held back, as long as the call still wants it. */
+  passHeld(reply: Reply): void {
+    const { heldHead, heldBytes } = this;
+    this.heldHead = undefined;
+    this.heldBytes = undefined;
+    if (heldHead !== undefined) reply.head(heldHead);
+    if (heldBytes === undefined) return;
+    for (const bytes of heldBytes.takeAll()) if (this.#owner.isPassing()) reply.write(bytes);
   }
 
   /** From now on nobody listens. */

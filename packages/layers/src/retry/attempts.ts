@@ -1,4 +1,11 @@
-import { CANCELED_OUTCOME, type AttemptNote, type Cancel, type Outcome, type RequestHead } from '@bascule/core';
+import {
+  CANCELED_OUTCOME,
+  withField,
+  type AttemptNote,
+  type Cancel,
+  type Outcome,
+  type RequestHead,
+} from '@bascule/core';
 import type { Attempt } from './attempt.ts';
 import type { RetryBudget } from './budget.ts';
 import type { RetryFacts } from './facts.ts';
@@ -72,6 +79,23 @@ export class Attempts {
   /** Runs over the attempts as they are now: what one of them says meanwhile may end others. */
   forEach(fn: (attempt: Attempt) => void): void {
     for (const attempt of this.#running.slice()) if (!attempt.isOver) fn(attempt);
+  }
+
+  /** The head of the next attempt: it says how many came before. Source: gRFC A6. */
+  nextHead(previous: number): RequestHead {
+    const head = this.#head;
+    if (previous === 0) return head;
+    return { ...head, fields: withField(head.fields, 'grpc-previous-rpc-attempts', String(previous)) };
+  }
+
+  /** An attempt that has waited for an endpoint has got it by now, and whoever lent it shows it as the call's. */
+  learnEndpoint(attempt: Attempt): void {
+    attempt.endpoint ??= this.#head.call.endpoint;
+  }
+
+  /** With several attempts, the last one that was picked need not be the one that answered. */
+  showEndpoint({ endpoint }: Attempt): void {
+    if (endpoint !== undefined) this.#head.call.endpoint = endpoint;
   }
 
   /** The attempt that was sent most: the one to go on with. Source: gRFC A6, Memory Management. */

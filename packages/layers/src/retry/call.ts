@@ -2,7 +2,6 @@ import {
   callError,
   Code,
   OK_OUTCOME,
-  withField,
   type Body,
   type CallError,
   type Cancel,
@@ -16,6 +15,7 @@ import { Attempt, type AttemptKind, type AttemptOwner } from './attempt.ts';
 import { Attempts } from './attempts.ts';
 import type { RetryFacts } from './facts.ts';
 import { failureOfEnd, failureOfError, type Failure } from './failure.ts';
+import type { CallBounds } from './policy.ts';
 import { Upload } from './upload.ts';
 
 /** What a call is made of. */
@@ -24,13 +24,6 @@ export interface CallParts {
   readonly reply: Reply;
   readonly next: Service;
   readonly facts: RetryFacts;
-}
-
-/** What policies of both kinds bound. */
-export interface CallBounds {
-  readonly maxBufferBytes: number;
-  readonly holdHeadMs: number;
-  readonly perAttemptTimeoutMs?: number | undefined;
 }
 
 /**
@@ -101,7 +94,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
       this.parts.reply.head(head);
       return;
     }
-    this.#learnEndpoint(attempt);
+    this.attempts.learnEndpoint(attempt);
     attempt.heldHead = head;
     if (!this.isReplaceable()) this.#commit(attempt);
     else if (!this.#isUnary()) this.#holdHead(attempt);
@@ -117,7 +110,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
   }
 
   onEnd(attempt: Attempt, trailers: Fields): void {
-    this.#learnEndpoint(attempt);
+    this.attempts.learnEndpoint(attempt);
     const failure = failureOfEnd(attempt.heldHead, trailers);
     this.attempts.drop(attempt, failure?.outcome ?? OK_OUTCOME);
     if (failure === undefined) {
@@ -127,7 +120,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     this.#finish('superseded', attempt);
     if (attempt.heldHead !== undefined) {
       this.#state = 'ending';
-      this.#passHeld(attempt, 'ending');
+      attempt.passHeld(this.parts.reply);
       if (!this.#isState('ending')) return;
       this.#state = 'over';
     }
@@ -135,7 +128,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
   }
 
   onFail(attempt: Attempt, error: CallError): void {
-    this.#learnEndpoint(attempt);
+    this.attempts.learnEndpoint(attempt);
     const failure = failureOfError(error);
     this.attempts.drop(attempt, failure.outcome);
     this.#fail(attempt, error, failure);
@@ -148,6 +141,10 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     if (attempt.isOver) return;
     this.#upload.passGrants();
     this.#checkSize();
+  }
+
+  isPassing(): boolean {
+    return this.#state === 'committed' || this.#state === 'ending';
   }
 
   protected isOpen(): boolean {
@@ -165,7 +162,7 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     }
     facts.onRetry(head, kind);
     const picks = head.call.attempts;
-    const body = next(this.#attemptHead(), attempt);
+    const body = next(this.attempts.nextHead(this.previousAttempts()), attempt);
     attempt.body = body;
     if (head.call.attempts > picks) attempt.endpoint = head.call.endpoint;
     const timeoutMs = this.#bounds.perAttemptTimeoutMs;
@@ -187,13 +184,6 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     return this.parts.head.call.method?.kind === 'unary';
   }
 
-  #attemptHead(): RequestHead {
-    const { head } = this.parts;
-    const previous = this.previousAttempts();
-    if (previous === 0) return head;
-    return { ...head, fields: withField(head.fields, 'grpc-previous-rpc-attempts', String(previous)) };
-  }
-
   /** Clients that wait for the head of a stream, as `fetch` does, must not hang until the first message. */
   #holdHead(attempt: Attempt): void {
     const { holdHeadMs } = this.#bounds;
@@ -213,25 +203,15 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     this.#state = 'committed';
     this.settled();
     this.attempts.cancel('superseded', attempt);
-    this.#showEndpoint(attempt);
+    this.attempts.showEndpoint(attempt);
     attempt.holding?.cancel();
     // A stream may go on for as long as it likes, once it is the call's answer.
     if (!this.#isUnary()) attempt.expiry?.cancel();
     if (attempt.heldHead !== undefined) {
       if (!this.#isUnary()) this.answered();
-      this.#passHeld(attempt, 'committed');
+      attempt.passHeld(this.parts.reply);
     }
     if (this.#isState('committed')) this.#upload.passGrants();
-  }
-
-  /** As long as nobody has left meanwhile. */
-  #passHeld(attempt: Attempt, state: State): void {
-    const { heldHead, heldBytes } = attempt;
-    attempt.heldHead = undefined;
-    attempt.heldBytes = undefined;
-    if (heldHead !== undefined) this.parts.reply.head(heldHead);
-    if (heldBytes === undefined) return;
-    for (const bytes of heldBytes.takeAll()) if (this.#isState(state)) this.parts.reply.write(bytes);
   }
 
   /** Of an attempt that is gone. */
@@ -256,16 +236,6 @@ export abstract class RepeatedCall implements Body, AttemptOwner {
     this.#upload.clear();
     this.attempts.cancel(reason);
     this.attempts.releasePlaces();
-    if (answer !== undefined) this.#showEndpoint(answer);
-  }
-
-  /** An attempt that has waited for an endpoint has got it by now, and whoever lent it shows it as the call's. */
-  #learnEndpoint(attempt: Attempt): void {
-    attempt.endpoint ??= this.parts.head.call.endpoint;
-  }
-
-  /** With several attempts, the last one that was picked need not be the one that answered. */
-  #showEndpoint({ endpoint }: Attempt): void {
-    if (endpoint !== undefined) this.parts.head.call.endpoint = endpoint;
+    if (answer !== undefined) this.attempts.showEndpoint(answer);
   }
 }

@@ -1,5 +1,11 @@
 import { Code, type HedgePolicy, type MethodFacts, type RetryPolicy } from '@bascule/core';
-import type { CallBounds } from './call.ts';
+
+/** What policies of both kinds bound. */
+export interface CallBounds {
+  readonly maxBufferBytes: number;
+  readonly holdHeadMs: number;
+  readonly perAttemptTimeoutMs?: number | undefined;
+}
 
 /** What holds where a call's policy says nothing: safe for any service, since the budget bounds it. */
 export const DEFAULT_RETRY = Object.freeze({
