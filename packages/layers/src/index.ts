@@ -37,4 +37,4 @@ export { createRetryThrottle, type RetryThrottle, type RetryThrottleOptions } fr
 export { Place, type ConfigProblem } from './service-config/place.ts';
 export { parseServiceConfig, type LoadBalancingChoice, type ServiceConfig } from './service-config/service-config.ts';
 export { createTimeoutFieldLayer } from './timeout-field.ts';
-export { createUploadLayer, type UploadFloor } from './upload.ts';
+export { createUploadLayer, unaryUploadFloor } from './upload.ts';

@@ -24,6 +24,16 @@ export interface UploadOptions {
   floorOf(head: RequestHead): UploadFloor | undefined;
 }
 
+/** A whole minute, then a slow modem's pace. */
+const UNARY_FLOOR: UploadFloor = { graceMs: 60_000, minBytesPerSecond: 240 };
+
+/** The floor of unary calls. Those that end before it could matter, by their deadline, go without, at no cost. */
+export function unaryUploadFloor({ call }: RequestHead): UploadFloor | undefined {
+  if (call.method?.kind !== 'unary') return undefined;
+  const isLong = call.deadlineMs === undefined || call.deadlineMs - call.startedMs > UNARY_FLOOR.graceMs;
+  return isLong ? UNARY_FLOOR : undefined;
+}
+
 /**
  * Ends calls whose request body comes slower than it may: a caller that asks for an hour and sends a byte a second
  * would hold its place among the open calls for that hour. Stands inside of the deadline and outside of retry.

@@ -1,7 +1,7 @@
 import { callError, Code, createVirtualClock } from '@bascule/core';
 import { startCall } from '@bascule/testing';
 import { expect, it } from 'vitest';
-import { createUploadLayer, type UploadFloor } from '../src/upload.ts';
+import { createUploadLayer, unaryUploadFloor, type UploadFloor } from '../src/upload.ts';
 import { bytesOf, createCallee, knownHead, OK } from './rig.ts';
 
 const FLOOR: UploadFloor = { graceMs: 60_000, minBytesPerSecond: 240 };
@@ -59,4 +59,13 @@ it('asks nothing of calls without a floor', () => {
   const free = startCall(createUploadLayer({ clock: clock2, floorOf: () => undefined })(createCallee().service));
   expect(clock2.pending()).toBe(0);
   expect(free.error).toBeUndefined();
+});
+
+it.each([
+  ['unary', undefined, FLOOR],
+  ['unary', 60_001, FLOOR],
+  ['unary', 60_000, undefined],
+  ['client_stream', undefined, undefined],
+] as const)('asks %s calls with a deadline at %s for a pace: %o', (kind, deadlineMs, floor) => {
+  expect(unaryUploadFloor(knownHead('unknown', kind, { deadlineMs }))).toEqual(floor);
 });

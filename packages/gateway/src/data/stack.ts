@@ -9,7 +9,7 @@ import {
   createTimeoutFieldLayer,
   createUploadLayer,
   type Observer,
-  type UploadFloor,
+  unaryUploadFloor,
 } from '@bascule/layers';
 import { createDialectLayer } from '@bascule/wire';
 import type { Policies } from '../snapshot.ts';
@@ -31,9 +31,6 @@ export interface StackOptions {
   /** Lends an endpoint and runs the call on it. */
   readonly pick: Service;
 }
-
-/** A whole minute, then a slow modem's pace. */
-const UNARY_FLOOR: UploadFloor = { graceMs: 60_000, minBytesPerSecond: 240 };
 
 /** Answers up to the default limit are kept, however low the limit of requests is. */
 const MIN_ANSWER_BYTES = 4_194_304;
@@ -77,14 +74,7 @@ export function createStack(options: StackOptions): Service {
       treatment.admit,
       treatment.admission,
       treatment.concurrency,
-      createUploadLayer({
-        clock,
-        floorOf({ call }) {
-          // Others end by their deadline before the floor could matter, at no cost.
-          const isLong = call.deadlineMs === undefined || call.deadlineMs - call.startedMs > UNARY_FLOOR.graceMs;
-          return isLong && call.method?.kind === 'unary' ? UNARY_FLOOR : undefined;
-        },
-      }),
+      createUploadLayer({ clock, floorOf: unaryUploadFloor }),
       treatment.mirror,
       treatment.retry,
       // Inside of retries: each attempt counts.

@@ -11,6 +11,8 @@ import {
   createLocalLimits,
   createMessageLimitLayer,
   createRateLimitLayer,
+  createUploadLayer,
+  unaryUploadFloor,
 } from '@bascule/layers';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { RefusedCall, ServeCalls, ServerCallLimits } from './options.ts';
@@ -56,6 +58,7 @@ export function createTreatment(calls: ServeCalls, clock: Clock): Treatment {
     clock,
     onRefused: (head, { name }) => refused(head, 'concurrency', name),
   });
+  const upload = createUploadLayer({ clock, floorOf: unaryUploadFloor });
   const admits = new Map<ServerCallLimits, Layer>();
   const admitOf = (limits: ServerCallLimits): Layer => {
     const all: Pick<ServiceLimits, 'maxCalls' | 'maxStreams'> = { maxCalls: Infinity, ...limits };
@@ -85,6 +88,8 @@ export function createTreatment(calls: ServeCalls, clock: Clock): Treatment {
       limits && admitOf(limits),
       policy.admission && admission,
       isUnary && policy.concurrency && concurrency,
+      // Who holds a place must not trickle its request.
+      isUnary && (limits ?? policy.concurrency) && upload,
     ];
   }
 

@@ -1,5 +1,5 @@
-import { systemClock } from '@bascule/core';
-import { describeServiceContract, grantingLater } from '@bascule/testing';
+import { createVirtualClock, systemClock, type Layer, type Service } from '@bascule/core';
+import { createHead, describeServiceContract, grantingLater, startCall } from '@bascule/testing';
 import { describe, expect, it } from 'vitest';
 import type { ServeCalls } from '../../src/calls/options.ts';
 import { createTreatment } from '../../src/calls/treatment.ts';
@@ -48,6 +48,20 @@ describe('layers', () => {
   ])('stand around %s', (_, calls, methods) => {
     expect(treatedBy(calls)).toEqual(methods);
   });
+});
+
+it('ends a call that holds a place and trickles its request', () => {
+  const time = createVirtualClock();
+  const limits = { maxCalls: 1 };
+  const layer = createTreatment({ policies: { '*': { limits } } }, time).layerOf(Shop.method.buy);
+  const cancels: string[] = [];
+  const handlers: Service = () => ({ write() {}, end() {}, grant() {}, cancel: (reason) => void cancels.push(reason) });
+  const call = startCall((layer as Layer)(handlers), createHead());
+  time.advance(59_999);
+  expect(call.error).toBeUndefined();
+  time.advance(1);
+  expect(call.error?.message).toContain('came too slowly');
+  expect(cancels).toEqual(['deadline']);
 });
 
 const EVERYTHING: ServeCalls = {
