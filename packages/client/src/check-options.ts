@@ -40,6 +40,7 @@ const BALANCING: Ranges = {
   messagesPerCall: [ABOVE_0, Infinity, 'optional'],
   maxOpenCallsPerEndpoint: COUNT,
   maxConnections: COUNT,
+  loadReportPeriodMs: [ABOVE_0, Infinity, 'optional'],
 };
 
 const POLICY: Ranges = {
@@ -47,6 +48,8 @@ const POLICY: Ranges = {
   defaultStreamTimeoutMs: TIME,
   maxTimeoutMs: TIME,
   connectTimeoutMs: TIME,
+  maxRequestBytes: [0, Infinity, 'optional'],
+  maxResponseBytes: [0, Infinity, 'optional'],
 };
 const PARTS: Readonly<Partial<Record<keyof CallPolicy, Ranges>>> = {
   retry: {
@@ -65,6 +68,8 @@ const PARTS: Readonly<Partial<Record<keyof CallPolicy, Ranges>>> = {
     probes: [1, Infinity],
   },
   concurrency: { maxLimit: COUNT, maxQueue: TIME },
+  mirror: { percent: [0, 100] },
+  cache: { ttlMs: [0, Infinity], maxBytes: [0, Infinity] },
 };
 const RATE_LIMIT: Ranges = { perSecond: [ABOVE_0, Infinity], burst: [1, Infinity] };
 

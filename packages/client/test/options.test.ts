@@ -68,6 +68,11 @@ describe('options that cannot be are refused before the first call', () => {
       'balancing.policy.tableSize is 10; it must be a prime, like 65537',
     ],
     ['a share above all', { balancing: { panicPercent: 101 } }, 'balancing.panicPercent is 101; it must be'],
+    [
+      'reports without a pause',
+      { balancing: { loadReportPeriodMs: 0 } },
+      'loadReportPeriodMs is 0; it must be a number ab',
+    ],
     ['no calls at all', { limits: { maxCalls: 0 } }, 'limits.maxCalls is 0; it must be a number of at least 1'],
     ['a budget that is no number', { retryBudget: { percent: NaN } }, 'retryBudget.percent is NaN; it must be'],
     ['a wait that is no number', { connectWaitMs: NaN }, 'connectWaitMs is NaN; it must be a number of at least 0'],
@@ -86,6 +91,9 @@ describe('a policy that cannot be is told by its first call', () => {
       { rateLimits: [{ name: 'a', perSecond: -1, burst: 1 }] },
       'policy.rateLimits[0].perSecond is -1',
     ],
+    ['messages below 0', { maxRequestBytes: -1 }, 'policy.maxRequestBytes is -1; it must be'],
+    ['more copies than calls', { mirror: { cluster: 'a', percent: 101 } }, 'policy.mirror.percent is 101; it must be'],
+    ['a cache without a size', { cache: { ttlMs: 1 } }, 'policy.cache.maxBytes is undefined; it must be'],
     ['a time that is no number', { defaultTimeoutMs: NaN }, 'policy.defaultTimeoutMs is NaN; it must be'],
   ])('%s', async (_name, policy, words) => {
     for (const given of [policy, (_method: MethodFacts) => policy]) {
