@@ -14,7 +14,7 @@ export interface WorkerHostOptions {
   readonly bundlePath: string;
   readonly limits: ModuleLimits;
   readonly clock: Clock;
-  /** A thread that has loaded nothing yet. */
+  /** A thread that has loaded nothing yet. May throw: then the start has failed. */
   takeThread(): Thread;
   /** Grows with each call, over all versions: tells starts apart. */
   nextIncarnation(): number;
@@ -105,11 +105,11 @@ export function createWorkerHost(options: WorkerHostOptions): WorkerHost {
     ended.resolve();
   };
   const start = async (): Promise<void> => {
-    const own = options.takeThread();
-    thread = own;
-    own.onOutput((line, stream) => options.onOutput(line, stream));
-    own.onIdle(() => dispatch({ type: 'drained' }));
     try {
+      const own = options.takeThread();
+      thread = own;
+      own.onOutput((line, stream) => options.onOutput(line, stream));
+      own.onIdle(() => dispatch({ type: 'drained' }));
       const { bundlePath, module, version } = options;
       const loaded = await own.load({ bundlePath, module, version, maxMessageBytes: limits.maxMessageBytes });
       serving = { loaded, endpoint: endpointOf(options, loaded) };

@@ -7,6 +7,8 @@ import { DEFAULT_LIMITS } from '../src/limits.ts';
 import type { LogEvent } from '../src/log.ts';
 import { createThreadSupply } from '../src/spare.ts';
 import { buildWorkerCode } from '../src/worker-code.ts';
+import { createWorkerHost } from '../src/worker-host.ts';
+import type { WorkerState } from '../src/worker-state.ts';
 import { makeFolder } from './support/fixtures.ts';
 import { countWorkers } from './support/threads.ts';
 
@@ -44,6 +46,37 @@ describe('supply of threads', () => {
     await expectWorkers(1);
     await thread.end('test');
     await supply.close();
+  });
+});
+
+describe('a machine without threads', () => {
+  // Nothing to start from makes Node throw in the same place.
+  const options = { code: new URL('http://127.0.0.1/'), limits: DEFAULT_LIMITS, clock: systemClock };
+
+  it('has no spare one, and says so to who takes one', async () => {
+    const supply = createThreadSupply(options);
+    supply.prepare();
+    expect(() => supply.take()).toThrow('file');
+    await supply.close();
+  });
+
+  it('fails the start of a version, with the reason', async () => {
+    const states: WorkerState[] = [];
+    const host = createWorkerHost({
+      ...options,
+      module: 'a',
+      version: '1.0.0',
+      digest: '',
+      bundlePath: '',
+      mustRun: false,
+      takeThread: () => createThreadSupply(options).take(),
+      nextIncarnation: () => 1,
+      onChange: (state) => void states.push(state),
+      onOutput: () => undefined,
+    });
+    await host.settled;
+    expect(states).toMatchObject([{ state: 'failed', reason: expect.stringContaining('file') as string }]);
+    await host.ended;
   });
 });
 
