@@ -16,7 +16,7 @@ import { tlsOfEndpoint, type EndpointTls } from './endpoint-tls.ts';
 export interface Links {
   /**
    * A view of the endpoint's link; the link itself closes when the last view has closed. `tls` is how those endpoints
-   * are reached that speak it, default by what this machine trusts.
+   * are reached that speak it, default by what Node trusts.
    */
   open(endpoint: Endpoint, tls?: EndpointTls): Link;
   /** What this name stands for has changed: links that could not be made with what it was are tried again now. */

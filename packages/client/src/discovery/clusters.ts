@@ -14,7 +14,7 @@ export interface ServiceClustersOptions {
   /** The codec of all calls: who does not take it is not there. */
   readonly codec: Codec;
   readonly links: Links;
-  /** How endpoints are reached over TLS. Default: those that say that they speak it, by what this machine trusts. */
+  /** How endpoints are reached over TLS. Default: those that say that they speak it, by what Node trusts. */
   readonly tls?: EndpointTls | undefined;
   readonly loads: Loads;
   /** An endpoint of the service can take calls. */

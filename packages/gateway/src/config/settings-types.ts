@@ -183,7 +183,7 @@ export interface ServiceSettings {
   readonly healthCheck: CheckSettings | undefined;
   /** Undefined is without limit. */
   readonly loadLimit: LoadLimitSettings | undefined;
-  /** Undefined calls those endpoints over TLS that say that they speak it, by what this machine trusts. */
+  /** Undefined calls those endpoints over TLS that say that they speak it, by what Node trusts. */
   readonly tls: UpstreamTlsSettings | undefined;
 }
 

@@ -1093,7 +1093,7 @@ export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
 /**
  * How endpoints are called over TLS: TLS 1.2 or later, agreeing on HTTP/2 or HTTP/1.1 by ALPN. Checks of their health
  * do the same. An endpoint that says that it speaks TLS, as `serve` with certificates does where it registers, needs
- * none of this if its certificate is of its host, by an authority that this machine trusts.
+ * none of this if its certificate is of its host, by an authority that Node trusts.
  *
  *   services:
  *     '*':
@@ -1109,7 +1109,8 @@ export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
  */
 export type UpstreamTls = Message<"bascule.config.v1.UpstreamTls"> & {
   /**
-   * Authorities of which endpoints must show a certificate. Default: those that this machine trusts.
+   * Authorities of which endpoints must show a certificate. Default: those that Node trusts, which are Mozilla's, those in
+   * NODE_EXTRA_CA_CERTS, and the machine's own where NODE_USE_SYSTEM_CA=1 is set.
    *
    * @generated from field: optional string ca_file = 1;
    */
