@@ -9,8 +9,10 @@ import type { Protocol } from '../../src/index.ts';
 import { connect } from '../support/calls.ts';
 import { TestService } from '../support/schema.ts';
 
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
 /** A server that says how loaded it is, to who asks. */
-async function startLoaded(applicationUtilization: number) {
+async function startLoaded(applicationUtilization: number, port = 0) {
   const seen = { calls: 0, asked: 0, left: 0 };
   const kit = createKit({
     routes(router) {
@@ -30,7 +32,7 @@ async function startLoaded(applicationUtilization: number) {
       });
     },
   });
-  const listener = await listen({ host: '127.0.0.1', port: 0, service: kit.service, clock: systemClock });
+  const listener = await listen({ host: '127.0.0.1', port, service: kit.service, clock: systemClock });
   return { seen, listener, address: `127.0.0.1:${listener.port}`, [Symbol.asyncDispose]: () => listener.close(0) };
 }
 
@@ -65,7 +67,7 @@ it.each<[Protocol, '2' | '1.1']>([
   expect(await share()).toBeLessThan(13);
   expect([idle.seen.asked, busy.seen.asked]).toEqual([1, 1]);
   await ours.transport.close();
-  while (idle.seen.left + busy.seen.left < 2) await new Promise((resolve) => void setImmediate(resolve));
+  while (idle.seen.left + busy.seen.left < 2) await turn();
 });
 
 it('a server that drains is not held up by being asked', async () => {
@@ -75,7 +77,21 @@ it('a server that drains is not held up by being asked', async () => {
     balancing: { loadReportPeriodMs: 60_000 },
   });
   await ours.client.say({ value: 'a' });
-  while (server.seen.asked === 0) await new Promise((resolve) => void setImmediate(resolve));
+  while (server.seen.asked === 0) await turn();
   await server.listener.close(60_000);
   expect(server.seen.left).toBe(1);
+});
+
+it('a server that was killed is asked again when it is back', async () => {
+  const server = await startLoaded(0.5);
+  await using ours = connect(undefined, {
+    discovery: { sources: [`static:${server.address}`] },
+    balancing: { loadReportPeriodMs: 60_000 },
+  });
+  await ours.client.say({ value: 'a' });
+  while (server.seen.asked === 0) await turn();
+  await server.listener.close(0);
+  await using again = await startLoaded(0.5, server.listener.port);
+  while (again.seen.asked === 0) await turn();
+  expect((await ours.client.say({ value: 'b' })).value).toBe('b');
 });
