@@ -1,9 +1,9 @@
 import { endpointKey, type Change, type Endpoint, type Link } from '@bascule/core';
 import { Census } from './census.ts';
-import { ClosingLinks } from './closing-links.ts';
 import type { Ledger } from './lease.ts';
 import { Member, type MemberView } from './member.ts';
 import { chooseUsed, type UsePolicy } from './used-members.ts';
+import { Ways } from './ways.ts';
 
 export interface PoolOptions {
   readonly ledger: Ledger;
@@ -21,7 +21,7 @@ export class Pool {
   readonly #members = new Map<string, Member>();
   /** Newest incarnation by instance id. */
   readonly #byId = new Map<string, Member>();
-  readonly #closing: ClosingLinks;
+  readonly #ways: Ways;
   #use: UsePolicy = {};
   /** Some may be without a way. */
   #isPartial = false;
@@ -30,8 +30,17 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.census = new Census(options.ledger.clock);
-    this.#closing = new ClosingLinks(({ key }) => {
-      if (!this.#members.has(key)) options.onDrained?.(key);
+    this.#ways = new Ways({
+      ledger: options.ledger,
+      census: this.census,
+      connect: (endpoint) => options.connect(endpoint),
+      onDrained: ({ key }) => {
+        if (!this.#members.has(key)) options.onDrained?.(key);
+      },
+      onReadyChange: (ready) => {
+        options.onChange();
+        if (ready) this.tell();
+      },
     });
   }
 
@@ -86,17 +95,17 @@ export class Pool {
   }
 
   views(): MemberView[] {
-    return [...this.#members.values(), ...this.#closing.members()].map((member) => member.view());
+    return [...this.#members.values(), ...this.#ways.leaving()].map((member) => member.view());
   }
 
   async close(): Promise<void> {
     for (const key of this.#members.keys()) this.#remove(key);
     this.#options.onChange();
-    await this.#closing.closed();
+    await this.#ways.closed();
   }
 
   destroy(): void {
-    this.#closing.destroy();
+    this.#ways.destroy();
     for (const member of this.#members.values()) member.link?.destroy();
   }
 
@@ -116,7 +125,7 @@ export class Pool {
     if (member === undefined) {
       const added = new Member(key, endpoint, this.#options.ledger);
       // First the link: a connect that throws then leaves no member without one.
-      if (!isChosen(this.#use)) this.#open(added);
+      if (!isChosen(this.#use)) this.#ways.open(added);
       this.#members.set(key, added);
       const other = this.#byId.get(added.id);
       if (other === undefined || other.endpoint.incarnation < endpoint.incarnation) this.#byId.set(added.id, added);
@@ -127,12 +136,7 @@ export class Pool {
     if (before.health === 'failing' && (endpoint.health ?? 'healthy') === 'healthy') {
       this.#options.ledger.detector.checkPassed(member);
     }
-    const old = member.link;
-    if (old !== undefined && !isSameAddress(before, endpoint)) {
-      this.#open(member);
-      this.#closing.close(old, undefined);
-      member.reports.forget();
-    }
+    if (!isSameAddress(before, endpoint)) this.#ways.replace(member);
     this.census.judge(member);
   }
 
@@ -141,16 +145,7 @@ export class Pool {
     if (member === undefined) return;
     this.#members.delete(key);
     if (this.#byId.get(member.id) === member) this.#byId.delete(member.id);
-    this.#options.ledger.detector.forget(member);
-    this.#turn(member, 'draining');
-    if (member.link === undefined) this.#options.onDrained?.(key);
-    else this.#closing.close(member.link, member);
-  }
-
-  #turn(member: Member, state: Member['state']): void {
-    member.state = state;
-    member.sinceMs = this.#options.ledger.clock.wallMs();
-    this.census.judge(member);
+    this.#ways.leave(member);
   }
 
   /** Opens and closes ways where not all members get one. */
@@ -161,30 +156,11 @@ export class Pool {
     chooseUsed([...this.#members.values()], this.#use);
     this.#unused = 0;
     for (const member of this.#members.values()) {
-      const { link, unusedBecause } = member;
-      if (unusedBecause !== '') this.#unused++;
-      else if (link === undefined) this.#open(member);
-      if (unusedBecause === '' || link === undefined) continue;
-      member.link = undefined;
-      this.#options.ledger.detector.forget(member);
-      this.#turn(member, 'connecting');
-      this.#closing.close(link, undefined);
+      if (member.unusedBecause !== '') {
+        this.#unused++;
+        this.#ways.shut(member);
+      } else if (member.link === undefined) this.#ways.open(member);
     }
-  }
-
-  #open(member: Member): void {
-    const link = this.#options.connect(member.endpoint);
-    member.link = link;
-    member.service = link.service;
-    this.#turn(member, link.isReady() ? 'ready' : 'connecting');
-    link.onReadyChange((ready) => {
-      // A link that is on its way out has no say, even if its endpoint is still a member.
-      if (member.link !== link || member.state === 'draining') return;
-      if (ready) this.#options.ledger.detector.reconnected(member);
-      this.#turn(member, ready ? 'ready' : 'connecting');
-      this.#options.onChange();
-      if (ready) this.tell();
-    });
   }
 }
 
