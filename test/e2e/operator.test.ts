@@ -156,8 +156,11 @@ describe.each([0, 2])("the operator's side with %i workers", (workers) => {
       cors: { allowOrigins: ['https://app.example'] },
     });
     await eventually(async () => expect((await statusOf(gateway)).configRevision).toBe(2n));
-    expect((await client.say({ value: long })).value).toBe(long);
-    expect((await preflight()).headers.get('access-control-allow-origin')).toBe('https://app.example');
+    // Control knows first, and then tells the threads.
+    await eventually(async () => {
+      expect((await client.say({ value: long })).value).toBe(long);
+      expect((await preflight()).headers.get('access-control-allow-origin')).toBe('https://app.example');
+    });
     // The deadline of the file, not of the caller.
     expect((await failureOf(client.say({ value: 'hang' }))).code).toBe(Code.DeadlineExceeded);
     const before = counted;

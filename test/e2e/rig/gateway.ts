@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startGateway, type Gateway, type LogEvent } from '@bascule/gateway';
 import { expect } from 'vitest';
@@ -90,7 +90,11 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as AccessLine);
     },
-    save: (config) => writeFile(configFile, toText(config, accessLog)),
+    // Whole: what is truncated and then written may be read in between.
+    async save(config) {
+      await writeFile(`${configFile}.new`, toText(config, accessLog));
+      await rename(`${configFile}.new`, configFile);
+    },
     async [Symbol.asyncDispose]() {
       try {
         await expectNothingOpen(operator);
