@@ -19,7 +19,7 @@ export class LoadBound<T extends Candidate> {
   readonly #factor: number;
   readonly #totalWeight: number;
   /** Open calls of each member when last read. */
-  readonly #known: Float64Array;
+  readonly #known: Int32Array;
   #total = 0;
   #next = 0;
 
@@ -29,7 +29,7 @@ export class LoadBound<T extends Candidate> {
     this.#table = table;
     this.#factor = Math.max(100, boundPercent) / 100;
     this.#totalWeight = members.reduce((sum, { weight }) => sum + weight, 0);
-    this.#known = Float64Array.from(members, ({ openCalls }) => openCalls);
+    this.#known = Int32Array.from(members, ({ openCalls }) => openCalls);
     this.#total = this.#known.reduce((sum, openCalls) => sum + openCalls, 0);
   }
 
@@ -37,13 +37,16 @@ export class LoadBound<T extends Candidate> {
   look(): void {
     const members = this.#members;
     const known = this.#known;
+    let index = this.#next;
+    let grown = 0;
     for (let reads = Math.min(READS_PER_PICK, members.length); reads > 0; reads--) {
-      const index = this.#next;
       const { openCalls } = members[index] as T;
-      this.#total += openCalls - (known[index] as number);
+      grown += openCalls - (known[index] as number);
       known[index] = openCalls;
-      this.#next = index + 1 === members.length ? 0 : index + 1;
+      index = index + 1 === members.length ? 0 : index + 1;
     }
+    this.#next = index;
+    this.#total += grown;
   }
 
   /** Whether one call more would still be within the bound, of a total that counts it. */

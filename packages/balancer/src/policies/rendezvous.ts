@@ -73,7 +73,7 @@ class Rendezvous<T extends Candidate> implements HashTable<T> {
     const slot = slotOf(high);
     const winners = this.#winners;
     if (winners !== undefined) return this.#members[(winners.first[slot] as number) - 1] as T;
-    return this.#best(slot, undefined) as T;
+    return this.#members[this.#scores.bestOf(slot)] as T;
   }
 
   /** The best of those that are not out. */
@@ -87,7 +87,7 @@ class Rendezvous<T extends Candidate> implements HashTable<T> {
     return this.#best(slot, isOut);
   }
 
-  #best(slot: number, isOut: ((candidate: Candidate) => boolean) | undefined): T | undefined {
+  #best(slot: number, isOut: (candidate: Candidate) => boolean): T | undefined {
     const members = this.#members;
     const scores = this.#scores;
     let best: T | undefined;
@@ -96,7 +96,7 @@ class Rendezvous<T extends Candidate> implements HashTable<T> {
       const score = scores.scoreOf(index, slot);
       if (score >= bestScore) continue;
       const member = members[index] as T;
-      if (isOut !== undefined && isOut(member)) continue;
+      if (isOut(member)) continue;
       best = member;
       bestScore = score;
     }
