@@ -1,5 +1,6 @@
-import { closeSync, mkdirSync, openSync, write } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import type { Clock } from '@bascule/core';
 
 /** Where access lines go. Lines are gathered: one write for many calls. */
@@ -30,6 +31,9 @@ interface Block {
   length: number;
 }
 
+/** A pipe takes so many bytes at once whole, or none of them. Source: POSIX, PIPE_BUF on Linux; its sockets do it as well. */
+const WHOLE_BYTES = 4_096;
+
 const NEWLINE = 0x0a;
 const END_OF_LINE: Block = { bytes: Buffer.of(NEWLINE), length: 1 };
 
@@ -37,6 +41,8 @@ const END_OF_LINE: Block = { bytes: Buffer.of(NEWLINE), length: 1 };
 export function createAccessLog(target: string, clock: Clock): AccessLog {
   if (target === 'off') return { write() {}, close: () => Promise.resolve() };
   const fd = target === 'stdout' ? STDOUT : openLog(target);
+  // Other threads write to the same pipe: between the halves of a line, if it took one of them.
+  const isShared = !isMainThread && !fstatSync(fd).isFile();
   const waiting: Block[] = [];
   let filling: Block | undefined;
   let spare: Buffer | undefined;
@@ -65,7 +71,8 @@ export function createAccessLog(target: string, clock: Clock): AccessLog {
 
   /** A pipe takes what fits, or nothing, until its reader goes on: what is left of a block comes after its beginning. */
   function writeFrom(block: Block, offset: number): void {
-    write(fd, block.bytes, offset, block.length - offset, undefined, (error, written) => {
+    const end = isShared ? endOfLines(block, offset) : block.length;
+    write(fd, block.bytes, offset, end - offset, undefined, (error, written) => {
       if (error?.code === 'EAGAIN' && mayRetry()) return void clock.after(RETRY_MS, () => writeFrom(block, offset));
       if (error === null && offset + written < block.length) return writeFrom(block, offset + written);
       writing = false;
@@ -111,4 +118,11 @@ export function createAccessLog(target: string, clock: Clock): AccessLog {
 function openLog(file: string): number {
   mkdirSync(dirname(file), { recursive: true });
   return openSync(file, 'a', 0o640);
+}
+
+/** Where the lines end that a pipe takes whole; behind the first one if that is longer. */
+function endOfLines({ bytes, length }: Block, offset: number): number {
+  if (length - offset <= WHOLE_BYTES) return length;
+  const last = bytes.lastIndexOf(NEWLINE, offset + WHOLE_BYTES - 1);
+  return (last >= offset ? last : bytes.indexOf(NEWLINE, offset)) + 1;
 }
