@@ -60,7 +60,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     expect(listGroup(launcher.pid).length).toBeGreaterThanOrEqual(6);
     launcher.interrupt();
     expect(await launcher.ended).toBe(0);
-    expect(listGroup(launcher.pid)).toEqual([]);
+    await eventually(() => expect(listGroup(launcher.pid)).toEqual([]));
 
     // Everything is made by now: the second start has only to start.
     await using again = startLauncher(demo.flags);
@@ -68,7 +68,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     await expectServed(ports[0] as number);
     again.interrupt();
     expect(await again.ended).toBe(0);
-    expect(listGroup(again.pid)).toEqual([]);
+    await eventually(() => expect(listGroup(again.pid)).toEqual([]));
   });
 
   it('takes its children along when it is killed, however hard', async () => {
@@ -85,7 +85,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     await eventually(() => expect(demo.launcher.output()).toContain('Starting the registry'), PATIENCE_MS);
     demo.launcher.interrupt();
     expect(await demo.launcher.ended).toBe(0);
-    expect(listGroup(demo.launcher.pid)).toEqual([]);
+    await eventually(() => expect(listGroup(demo.launcher.pid)).toEqual([]));
   });
 
   it.each(['--port', '--operator-port', '--registry-port'])('names a port in use and its flag: %s', async (flag) => {
@@ -102,7 +102,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     expect(await launcher.ended).toBe(1);
     expect(launcher.output()).toContain(String(taken));
     expect(launcher.output()).toContain(`${flag} `);
-    expect(listGroup(launcher.pid)).toEqual([]);
+    await eventually(() => expect(listGroup(launcher.pid)).toEqual([]));
     await new Promise((resolve) => server.close(resolve));
   });
 
