@@ -27,7 +27,7 @@ const BANNED = /\b(Date\.now|Math\.random|performance\.now)\b|(?<![.\w])(setTime
 const CLOCK = 'packages/core/src/clock.ts';
 
 /** A version's worker begins with the few variables that its parent passes on: both ends of that are here. */
-const MAY_READ_ENVIRONMENT = ['packages/modules/src/worker/', 'packages/modules/src/worker-thread.ts'];
+const MAY_READ_ENVIRONMENT = ['packages/modules/src/worker/', 'packages/modules/src/create-worker.ts'];
 
 const root = join(import.meta.dirname, '..');
 const rooms = readdirSync(join(root, 'packages'));
