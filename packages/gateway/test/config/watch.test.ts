@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemClock } from '@bascule/core';
@@ -29,8 +30,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+/** Files are written without a turn in between: what is truncated and then written may be read as it is then. */
 async function start(text: string, options: { port?: number; onConfig?: () => void } = {}): Promise<void> {
-  await writeFile(file, text);
+  writeFileSync(file, text);
   const loaded = await loadConfig(file);
   if (!loaded.ok) throw new Error('the first text must be good');
   const overrides = options.port === undefined ? {} : { port: options.port };
@@ -67,16 +69,16 @@ describe('a saved change', () => {
   test('is taken, with the next revision', async () => {
     await start('calls: {maxOpenCalls: 1}\n');
     expect(seen).toEqual([]);
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 2 } } });
-    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 3}\n');
     expect(await next()).toMatchObject({ revision: 3, settings: { calls: { maxOpenCalls: 3 } } });
   });
 
   test('saved by renaming is taken, more than once', async () => {
     await start('calls: {maxOpenCalls: 1}\n');
     for (const maxOpenCalls of [2, 3, 4]) {
-      await writeFile(`${file}.new`, `calls: {maxOpenCalls: ${maxOpenCalls}}\n`);
+      writeFileSync(`${file}.new`, `calls: {maxOpenCalls: ${maxOpenCalls}}\n`);
       await rename(`${file}.new`, file);
       expect(await next()).toMatchObject({ settings: { calls: { maxOpenCalls } } });
     }
@@ -84,27 +86,27 @@ describe('a saved change', () => {
 
   test('that is broken is refused whole, and mending it is taken', async () => {
     await start('calls: {maxOpenCalls: 1}\n');
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\ncors: {allowOrigin: ["*"]}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\ncors: {allowOrigin: ["*"]}\n');
     expect(await next()).toMatchObject({
       errors: expect.stringContaining(':2:8 cors.allowOrigin: is not a known field'),
     });
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 2 } } });
   });
 
   test('that needs a restart is refused whole', async () => {
     await start('calls: {maxOpenCalls: 1}\n');
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\nlistener: {port: 1}\nstateDir: x\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\nlistener: {port: 1}\nstateDir: x\n');
     const { errors } = (await next()) as { errors: string };
     expect(errors).toContain('listener.port: needs a restart to change');
     expect(errors).toContain('stateDir: needs a restart to change');
-    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 3}\n');
     expect(await next()).toMatchObject({ revision: 2, settings: { calls: { maxOpenCalls: 3 } } });
   });
 
   test('under an override neither takes nor breaks it', async () => {
     await start('listener: {port: 1}\n', { port: 7 });
-    await writeFile(file, 'listener: {port: 2}\ncalls: {maxOpenCalls: 5}\n');
+    writeFileSync(file, 'listener: {port: 2}\ncalls: {maxOpenCalls: 5}\n');
     expect(await next()).toMatchObject({ settings: { listener: { port: 7 }, calls: { maxOpenCalls: 5 } } });
   });
 
@@ -114,12 +116,12 @@ describe('a saved change', () => {
       if (fails) throw new Error('no such schema file');
     };
     await start('calls: {maxOpenCalls: 1}\n', { onConfig });
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({
       errors: expect.stringContaining('could not be put in place: no such schema file'),
     });
     fails = false;
-    await writeFile(file, 'calls: {maxOpenCalls: 3}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 3}\n');
     expect(await next()).toMatchObject({ revision: 2 });
   });
 
@@ -127,18 +129,18 @@ describe('a saved change', () => {
     await start('calls: {maxOpenCalls: 1}\n');
     await unlink(file);
     expect(await next()).toMatchObject({ errors: expect.stringContaining('does not exist') });
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\n');
     expect(await next()).toMatchObject({ revision: 2 });
   });
 
   test('of a file that it names is taken, wherever that is, and refused while it is not there', async () => {
     const secret = join(folder, 'deep', 'token');
     await mkdir(dirname(secret));
-    await writeFile(secret, 'one\n');
+    writeFileSync(secret, 'one\n');
     await start(`discovery: {sources: [{url: "http://a:1", tokenFile: ${secret}}]}\n`);
     const contents = (what: Seen): string =>
       'settings' in what ? new TextDecoder().decode(what.settings.discovery.files.get(secret)) : what.errors;
-    await writeFile(secret, 'second\n');
+    writeFileSync(secret, 'second\n');
     await watch?.check();
     expect(contents(await next())).toBe('second\n');
     await unlink(secret);
@@ -146,7 +148,7 @@ describe('a saved change', () => {
     expect(contents(await next())).toContain(`discovery.sources[0].tokenFile: ${secret} does not exist`);
     await watch?.check();
     expect(seen).toEqual([]);
-    await writeFile(secret, 'three\n');
+    writeFileSync(secret, 'three\n');
     await watch?.check();
     expect(contents(await next())).toBe('three\n');
   });
@@ -157,7 +159,7 @@ describe('a saved change', () => {
       throw new SettingsRefused(problem);
     };
     await start('# first\n', { onConfig });
-    await writeFile(file, 'discovery:\n  embeddedRegistry: true\n  sources: [{url: "x://a"}]\n');
+    writeFileSync(file, 'discovery:\n  embeddedRegistry: true\n  sources: [{url: "x://a"}]\n');
     expect(await next()).toEqual({
       errors: `${file}:3:19 discovery.sources[0].url: is no good. Write another.`,
     });
@@ -166,7 +168,7 @@ describe('a saved change', () => {
   test('after closing is not told', async () => {
     await start('calls: {maxOpenCalls: 1}\n');
     await watch?.close();
-    await writeFile(file, 'calls: {maxOpenCalls: 2}\n');
+    writeFileSync(file, 'calls: {maxOpenCalls: 2}\n');
     await watch?.check();
     expect(seen).toEqual([]);
   });
