@@ -9,7 +9,7 @@ export interface Address {
 }
 
 /** `host:port`, with brackets around IPv6. Undefined for what is none. */
-export function parseAddress(text: string): Address | undefined {
+function parseAddress(text: string): Address | undefined {
   const { v6, name, port } = ADDRESS.exec(text)?.groups ?? {};
   if (!(Number(port) >= 1 && Number(port) <= 65_535)) return undefined;
   if (v6 === undefined) return { host: name as string, port: Number(port) };

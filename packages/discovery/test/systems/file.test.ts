@@ -159,6 +159,18 @@ describe('what a file may say', () => {
     expect(seen.warnings).toEqual([]);
   });
 
+  it('is an address that speaks TLS', async () => {
+    await writeFile(file, '- https://10.0.0.1:443\n- address: "https://[::1]:81"\n- 10.0.0.2:80\n');
+    const seen = follow();
+    await expect
+      .poll(() => [...seen.set.values()].map(({ host, tls }) => [host, tls]))
+      .toEqual([
+        ['10.0.0.1', true],
+        ['::1', true],
+        ['10.0.0.2', undefined],
+      ]);
+  });
+
   it('may use anchors', async () => {
     await writeFile(file, '- {address: "h:1", labels: &l {tier: gold}}\n- {address: "h:2", labels: *l}\n');
     const seen = follow();

@@ -66,6 +66,18 @@ describe('a list in a URL', () => {
     await source.close();
   });
 
+  it('speaks TLS where https:// stands in front of an address', async () => {
+    const driver = open('static:https://10.0.0.1:8443,10.0.0.2:80,https://[::1]:8443');
+    const source = createSource({ driver, clock: createVirtualClock() });
+    const seen = record(source);
+    expect([...seen.set.values()].map(({ host, port, tls }) => [host, port, tls])).toEqual([
+      ['10.0.0.1', 8443, true],
+      ['10.0.0.2', 80, undefined],
+      ['::1', 8443, true],
+    ]);
+    await source.close();
+  });
+
   it.each([
     ['static:', '"" is no address'],
     ['static:h', '"h" is no address'],
@@ -76,6 +88,7 @@ describe('a list in a URL', () => {
     ['static:::1:80', 'is no address'],
     ['static:[1::2::3]:80', 'is no address'],
     ['static://h:1', 'is no address'],
+    ['static:http://h:1', 'is no address'],
     ['static:h:1?weight=2', 'more than addresses'],
     ['static:h:1#x', 'more than addresses'],
     ['static:%zz:1', 'is no address'],
