@@ -46,6 +46,9 @@ process.on('SIGUSR2', () => server.close());
 
 const SERVICE = 'demo.places.v1.PlacesService';
 
+/** Each look is a process of its own. */
+const PATIENCE = { timeout: 60_000 };
+
 const asJson = async (url: string): Promise<{ instanceId: string; health?: string; labels: object }[]> => {
   const { stdout } = await run(['resolve', url, '--json'], { cwd: folder });
   return (JSON.parse(stdout) as { endpoints: { instanceId: string; health?: string; labels: object }[] }).endpoints;
@@ -92,10 +95,10 @@ describe('register', () => {
     const args = ['--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`, '--label', 'language=js'];
     const registered = begin('register', ...args, '--', process.execPath, '-e', PROGRAM, String(port));
     await expect
-      .poll(() => asJson(url))
+      .poll(() => asJson(url), PATIENCE)
       .toMatchObject([{ instanceId: `127.0.0.1:${port}`, labels: { language: 'js' } }]);
     registered.child.kill('SIGTERM');
-    await expect.poll(() => asJson(url)).toEqual([]);
+    await expect.poll(() => asJson(url), PATIENCE).toEqual([]);
     const ended = await registered.ended;
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('asked to end') });
     expect(ended.stderr).toContain(`: deregistered 127.0.0.1:${port}`);
@@ -124,7 +127,7 @@ describe('register', () => {
     const port = await freePort();
     const args = ['--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`];
     const registered = begin('register', ...args, '--', process.execPath, '-e', PROGRAM, String(port));
-    await expect.poll(() => asJson(url)).toHaveLength(1);
+    await expect.poll(() => asJson(url), PATIENCE).toHaveLength(1);
     registered.child.kill('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 50));
     registered.child.kill('SIGINT');
@@ -134,7 +137,7 @@ describe('register', () => {
   test('names an IPv6 address so that registries take it', async () => {
     const url = await startRegistry();
     begin('register', '--at', url, '--service', SERVICE, '--address', '[::1]:5001', '--check', 'none');
-    await expect.poll(() => asJson(url)).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
+    await expect.poll(() => asJson(url), PATIENCE).toMatchObject([{ instanceId: '0::1:5001', host: '::1' }]);
     expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' [::1]:5001 ');
   });
 
@@ -165,7 +168,9 @@ describe('register', () => {
         '--instance-id',
         name,
       );
-      await expect.poll(() => asJson(url)).toContainEqual(expect.objectContaining({ instanceId: name, tls: true }));
+      await expect
+        .poll(() => asJson(url), PATIENCE)
+        .toContainEqual(expect.objectContaining({ instanceId: name, tls: true }));
     }
     expect((await run(['resolve', url], { cwd: folder })).stdout).toContain(' grpc over TLS ');
     for (const session of sessions) session.destroy();
@@ -195,11 +200,11 @@ describe('register', () => {
     const port = await freePort();
     const listening = createServer().listen(port, '127.0.0.1');
     begin('register', '--at', url, '--service', SERVICE, '--address', `127.0.0.1:${port}`);
-    await expect.poll(() => asJson(url)).toHaveLength(1);
+    await expect.poll(() => asJson(url), PATIENCE).toHaveLength(1);
     await new Promise((resolve) => listening.close(resolve));
-    await expect.poll(() => asJson(url)).toMatchObject([{ health: 'failing' }]);
+    await expect.poll(() => asJson(url), PATIENCE).toMatchObject([{ health: 'failing' }]);
     const again = createServer().listen(port, '127.0.0.1');
-    await expect.poll(async () => (await asJson(url))[0]?.health).toBeUndefined();
+    await expect.poll(async () => (await asJson(url))[0]?.health, PATIENCE).toBeUndefined();
     await new Promise((resolve) => again.close(resolve));
   });
 
@@ -216,7 +221,7 @@ describe('register', () => {
       `console.log(process.pid);${PROGRAM}`,
       String(port),
     );
-    await expect.poll(() => asJson(url)).toHaveLength(1);
+    await expect.poll(() => asJson(url), PATIENCE).toHaveLength(1);
     await killed.said('\n');
     process.kill(Number(killed.stdout().split('\n')[0]), 'SIGKILL');
     expect((await killed.ended).code).toBe(137);
