@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import type { Clock, Endpoint } from '@bascule/core';
 import { parseSystemUrl, toAddressId } from '@bascule/discovery';
 import type { Kit } from '@bascule/kit';
@@ -36,12 +37,28 @@ export function registriesOf({ registry }: ServeOptions): readonly ServeRegistry
 /** Throws on what would only show once the port is taken, or never: nobody could find the server. */
 export function validateOptions(options: ServeOptions): void {
   advertisedHost(options);
+  checkTls(options);
   for (const { url } of registriesOf(options)) {
     try {
       parseSystemUrl(url);
     } catch (cause) {
       throw new Error(`registry.url "${url}" is no address: write it as in http://127.0.0.1:7070`, { cause });
     }
+  }
+}
+
+/** OpenSSL says what is wrong, and not with what; Node takes an empty text for none. */
+function checkTls({ tls }: ServeOptions): void {
+  if (tls === undefined) return;
+  for (const name of ['cert', 'key', 'clientCa'] as const) {
+    const text = tls[name];
+    if (name === 'clientCa' && text === undefined) continue;
+    if (text?.includes('-----BEGIN') !== true) throw new Error(`tls.${name} is no PEM text: give what the file holds`);
+  }
+  try {
+    createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.clientCa });
+  } catch (cause) {
+    throw new Error(`tls: cert, key and clientCa make no server (${(cause as Error).message})`, { cause });
   }
 }
 

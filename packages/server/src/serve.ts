@@ -42,6 +42,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const treatment = options.calls && createTreatment(options.calls, clock);
   const kit = createKit({ ...options, ...(treatment && { layerOf: (method) => treatment.layerOf(method) }) });
   treatment?.validate();
+  if (registriesOf(options).length > 0 && kit.services.length === 0) {
+    throw new Error('routes registers no service, so nobody could find this server: call router.service in it');
+  }
   const { host = '127.0.0.1', port = 0, tls } = options;
   const listener = await listen({
     host,

@@ -2,6 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { createVirtualClock, systemClock } from '@bascule/core';
 import { createRegistry, createRegistryDriver, createSource } from '@bascule/discovery';
 import { createTokenInterceptor } from '@bascule/kit';
+import { TEST_TLS } from '@bascule/testing/tls';
 import { digestOf, methodFactsOf } from '@bascule/schema';
 import { RegistryService } from '@bascule/schema/gen/bascule/registry/v1/registry_pb.ts';
 import { Code, createClient } from '@connectrpc/connect';
@@ -169,6 +170,21 @@ describe('the start of a server', () => {
     await expect(start({ routes, registry: { url: 'localhost:7070' } })).rejects.toThrow(/registry\.url/);
     const { server } = await start({ routes, registry, host: '0.0.0.0', advertiseHost: 'me.test' });
     expect(server.endpoint.host).toBe('me.test');
+  });
+
+  it.each([
+    [{ cert: 'x' }, 'tls.cert is no PEM text'],
+    [{ key: '' }, 'tls.key is no PEM text'],
+    [{ clientCa: 'x' }, 'tls.clientCa is no PEM text'],
+    [{ key: '-----BEGIN PRIVATE KEY-----' }, 'tls: cert, key and clientCa make no server'],
+  ])('says which option no TLS can be made of: %o', async (wrong, words) => {
+    await expect(start({ routes, tls: { ...TEST_TLS, ...wrong } })).rejects.toThrow(words);
+  });
+
+  it('registers nobody without a service', async () => {
+    const registry = { url: 'http://127.0.0.1:1' };
+    await expect(start({ routes: () => {}, registry })).rejects.toThrow('routes registers no service');
+    await start({ routes: () => {} });
   });
 
   it('says so when its routes are broken', async () => {
