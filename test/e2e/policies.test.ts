@@ -156,6 +156,10 @@ describe('what the configuration brings beside policies', () => {
       expect([idle.calls - before[0], busy.calls - before[1]]).toEqual([5, 5]);
     });
     expect([idle.asked, busy.asked]).toEqual([2, 2]);
+    // The gateway's own word for it.
+    const policy = { policy: 'POLICY_ORCA_WEIGHTED_ROUND_ROBIN', balancing: { loadReportPeriod: '60s' } };
+    await world.configure({ services: { [SERVICE]: policy } });
+    await eventually(async () => expect([idle.asked, busy.asked]).toEqual([3, 3]));
   });
 
   it('tells handlers which calls are copies', async () => {

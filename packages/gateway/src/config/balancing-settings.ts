@@ -79,7 +79,7 @@ function boundOf(details: Balancing | undefined): { readonly boundPercent?: numb
 }
 
 function resolveDetails(balancing: Balancing, ownZone: string): BalancingSettings {
-  const { slowStart, outlier, respread } = balancing;
+  const { slowStart, outlier, respread, loadReportPeriod } = balancing;
   const { panicPercent, overprovisioningPercent, messagesPerCall } = balancing;
   const { maxOpenCallsPerEndpoint, maxConnections } = balancing;
   return {
@@ -88,6 +88,7 @@ function resolveDetails(balancing: Balancing, ownZone: string): BalancingSetting
     ...(messagesPerCall !== undefined && { messagesPerCall }),
     ...(maxOpenCallsPerEndpoint !== undefined && { maxOpenCallsPerEndpoint }),
     ...(maxConnections !== undefined && { maxConnections }),
+    ...(loadReportPeriod !== undefined && { loadReportPeriodMs: toMs(loadReportPeriod, 0) }),
     ...resolveLocality(balancing, ownZone),
     ...(slowStart !== undefined && {
       slowStart: {
