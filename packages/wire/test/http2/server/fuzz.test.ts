@@ -166,7 +166,7 @@ test(
         }),
         { ...FUZZING, endOnFailure: true },
       );
-      await expect.poll(() => listener.openCalls(), { timeout: 10_000 }).toBe(0);
+      await expect.poll(() => listener.openCalls()).toBe(0);
       expect(notes.doubleEnds).toBe(0);
       await nextTurn();
       expect(warnings).toEqual([]);
