@@ -98,16 +98,26 @@ describe('what the configuration brings beside policies', () => {
     await world.client.say({ value: 'x' });
   });
 
-  it('takes times and sizes of a gRPC service config for calls of all kinds', async () => {
-    const entryOf = (method: string, rest: object) => ({ name: [{ service: SERVICE, method }], ...rest });
-    const methodConfig = [
-      entryOf('Count', { timeout: '0.3s' }),
-      entryOf('Say', { maxRequestMessageBytes: 20, maxResponseMessageBytes: 4 }),
-    ];
+  const entryOf = (method: string, rest: object) => ({ name: [{ service: SERVICE, method }], ...rest });
+  it.each([
+    [
+      'a gRPC service config',
+      { serviceConfig: 'service.json' },
+      [
+        entryOf('Count', { timeout: '0.3s' }),
+        entryOf('Say', { maxRequestMessageBytes: 20, maxResponseMessageBytes: 4 }),
+      ],
+    ],
+    [
+      'methods',
+      { methods: { Count: { defaultStreamTimeout: '0.3s' }, Say: { maxRequestBytes: 20, maxResponseBytes: 4 } } },
+      [],
+    ],
+  ])('takes times and sizes of %s for calls of all kinds', async (_, settings, methodConfig) => {
     await using world = await startMoodWorld({
       workers: 0,
       names: ['a', 'long'],
-      config: { services: { [SERVICE]: { policy: 'POLICY_ROUND_ROBIN', serviceConfig: 'service.json' } } },
+      config: { services: { [SERVICE]: { policy: 'POLICY_ROUND_ROBIN', ...settings } } },
       files: { 'service.json': JSON.stringify({ methodConfig }) },
     });
     const { client, moods } = world;

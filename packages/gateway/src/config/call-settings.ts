@@ -21,13 +21,17 @@ type RetryDefaults = Pick<RetryPolicy, 'maxAttempts' | 'maxBufferBytes' | 'holdH
  * fields, which need the service's schema.
  */
 export function resolveCallPolicy(policy: pb.CallPolicy, defaults: RetryDefaults): CallPolicy {
-  const { defaultTimeout, maxTimeout, connectTimeout } = policy;
+  const { defaultTimeout, defaultStreamTimeout, maxTimeout, connectTimeout } = policy;
+  const { maxRequestBytes, maxResponseBytes } = policy;
   const { retry, hedge, rateLimits, breaker, concurrency, admission, affinity, fault, mirror, cache } = policy;
   const criticality = CRITICALITIES.get(policy.criticality);
   return {
     ...(defaultTimeout && { defaultTimeoutMs: toMs(defaultTimeout, 0) }),
+    ...(defaultStreamTimeout && { defaultStreamTimeoutMs: toMs(defaultStreamTimeout, 0) }),
     ...(maxTimeout && { maxTimeoutMs: toMs(maxTimeout, 0) }),
     ...(connectTimeout && { connectTimeoutMs: toMs(connectTimeout, 0) }),
+    ...(maxRequestBytes !== undefined && { maxRequestBytes }),
+    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
     ...(retry && { retry: resolveRetryPolicy(retry, defaults) }),
     ...(hedge && { hedge: resolveHedge(hedge, defaults) }),
     ...(rateLimits.length > 0 && { rateLimits: rateLimits.map(resolveRateLimit) }),
