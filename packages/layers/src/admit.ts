@@ -9,6 +9,7 @@ import {
   type RequestHead,
   type ServiceLimits,
 } from '@bascule/core';
+import { isKnownUnary } from './call-kind.ts';
 import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 
@@ -44,7 +45,7 @@ export function createAdmitLayer(options: AdmitOptions): Layer {
   return (next) => (head, reply) => {
     const { call } = head;
     const limits = options.limitsOf(head);
-    const kind = limits.maxStreams !== undefined && call.method?.kind !== 'unary' ? 'streams' : 'calls';
+    const kind = limits.maxStreams !== undefined && !isKnownUnary(call) ? 'streams' : 'calls';
     const max = kind === 'streams' ? (limits.maxStreams as number) : limits.maxCalls;
     let open = clusters.get(call.cluster);
     if ((open === undefined ? 0 : open[kind]) >= max) {

@@ -4,12 +4,11 @@ import {
   type Body,
   type CallContext,
   type CallError,
-  type CallPolicy,
   type Clock,
   type Layer,
-  type MethodFacts,
   type Reply,
 } from '@bascule/core';
+import { isKnownUnary } from './call-kind.ts';
 import { Passage } from './passage.ts';
 import { refuseCall } from './refusal.ts';
 import { SharedTimers, type Expiring } from './shared-timers.ts';
@@ -51,21 +50,19 @@ export function createDeadlineLayer(options: DeadlineOptions): Layer {
   };
 }
 
-function deadlineOf(
-  { deadlineMs, policy, method }: CallContext,
-  defaults: Timeouts,
-  nowMs: number,
-): number | undefined {
+function deadlineOf(call: CallContext, defaults: Timeouts, nowMs: number): number | undefined {
+  const { deadlineMs, policy } = call;
   const { maxTimeoutMs = defaults.maxTimeoutMs } = policy;
-  const wishMs = deadlineMs ?? nowMs + (defaultTimeoutMs(policy, method, defaults) || Infinity);
+  const wishMs = deadlineMs ?? nowMs + (defaultTimeoutMs(call, defaults) || Infinity);
   if (wishMs === Infinity) return undefined;
   return maxTimeoutMs > 0 ? Math.min(wishMs, nowMs + maxTimeoutMs) : wishMs;
 }
 
 /** Streams may go on for as long as they like, unless their policy or the method itself says otherwise. 0 is without end. */
-function defaultTimeoutMs(policy: CallPolicy, method: MethodFacts | undefined, defaults: Timeouts): number {
+function defaultTimeoutMs(call: CallContext, defaults: Timeouts): number {
+  const { policy, method } = call;
   const ruledMs = method?.rules?.timeoutMs;
-  if (method?.kind !== 'unary') return policy.defaultStreamTimeoutMs ?? ruledMs ?? 0;
+  if (!isKnownUnary(call)) return policy.defaultStreamTimeoutMs ?? ruledMs ?? 0;
   return policy.defaultTimeoutMs ?? ruledMs ?? defaults.defaultTimeoutMs;
 }
 

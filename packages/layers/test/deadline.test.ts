@@ -36,6 +36,8 @@ describe('createDeadlineLayer', () => {
     ['gives streams what their policy says', { policy: { defaultStreamTimeoutMs: 300 } }, 'server_stream', 1300],
     ['gives unary calls nothing of it', { policy: { defaultStreamTimeoutMs: 300 } }, 'unary', 1100],
     ['leaves what is not known alone', { method: undefined }, 'unary', undefined],
+    ['knows a unary call of Connect without its schema', { method: undefined, dialect: 'connect' }, 'unary', 1100],
+    ['and a stream of it', { method: undefined, dialect: 'connect-stream' }, 'unary', undefined],
   ])('%s', (_, call, kind, expected) => {
     const { service, clock } = setUp({ defaultTimeoutMs: 100, maxTimeoutMs: 2000 });
     const head = knownHead('unknown', kind, call);
