@@ -25,8 +25,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     stdinEnded: () =>
       new Promise((resolve) => {
         process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
-        // Asked to stop by a signal, the process must not wait for a pipe that stays open. Files have no unref.
-        (process.stdin as Partial<typeof process.stdin>).unref?.();
+        // Asked to stop by a signal, the process must not wait for it.
+        letGoOf(process.stdin);
       }),
   };
   try {
@@ -34,7 +34,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (thrown) {
     process.exitCode =
       thrown instanceof CommanderError ? toExitCode(thrown) : report(terminal, thrown, argv.includes('--json'));
+  } finally {
+    letGoOf(process.stdin);
   }
+}
+
+/** A pipe that stays open must not keep a process that is done. Files have no unref. */
+function letGoOf(stdin: Partial<NodeJS.ReadStream>): void {
+  stdin.unref?.();
 }
 
 /** Commander has printed already. Help that was asked for is no failure. */

@@ -134,6 +134,21 @@ describe('streams', () => {
     expect(linesOf(ran)).toHaveLength(2);
   });
 
+  test('of requests end with their call, though nobody ends the requests', async () => {
+    const late = startCall(`${RANKING}/Tally`, '-', '--timeout', '0.5');
+    expect(await late.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('deadline_exceeded') as string });
+    const stopped = startCall(`${RANKING}/Tally`, '-');
+    stopped.child.stdin?.write('{"candidate": {"id": 1}}');
+    await stopped.said('"sequence":"1"');
+    stopped.child.kill('SIGTERM');
+    expect(await stopped.ended).toMatchObject({ code: 0, stderr: '' });
+    const one = startCall(`${RANKING}/Rank`, '-');
+    // More than a pipe holds: it has gone when the command reads.
+    await new Promise((resolve) => one.child.stdin?.write(' '.repeat(1_048_576), resolve));
+    one.child.kill('SIGTERM');
+    expect(await one.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('that break in the middle of requests fail as usage', async () => {
     const ran = await call(`${RANKING}/Tally`, '{"candidate": {"id": 1}} {"candidat": {}}');
     expect(ran.code).toBe(2);

@@ -50,12 +50,25 @@ export async function openCall(context: CliContext, options: CallOptions, input:
     run: {
       transport,
       known,
-      documents: splitDocuments(json === '-' ? context.stdin : inline(json)),
+      documents: splitDocuments(json === '-' ? untilAborted(context.stdin, stopping.signal) : inline(json)),
       headers: [...(options.header ?? []), ...headers],
       timeoutMs: options.timeout,
       signal: stopping.signal,
     },
   };
+}
+
+/** Who is asked to stop must not wait for somebody who types. */
+async function* untilAborted<T>(pieces: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const aborted = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined));
+  });
+  const rest = pieces[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await Promise.race([rest.next(), aborted]);
+    if (next === undefined || next.done === true) return;
+    yield next.value;
+  }
 }
 
 async function* inline(json: string): AsyncGenerator<string> {

@@ -36,7 +36,7 @@ export function addExplainCommand(program: Command, context: CliContext): void {
     .action(async (name: string, json: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExplainOptions>();
       const reader = createExplanationReader();
-      const { run, transport, baseUrl } = await openCall(context, options, {
+      const { run, transport, baseUrl, stopped } = await openCall(context, options, {
         name,
         json,
         headers: [
@@ -48,6 +48,7 @@ export function addExplainCommand(program: Command, context: CliContext): void {
       try {
         for await (const _answer of runCall(run));
       } catch (thrown) {
+        if (stopped.aborted) return;
         // How it ended is part of the explanation.
         if (!(thrown instanceof ConnectError) || reader.explanation() === undefined) throw thrown;
       } finally {
