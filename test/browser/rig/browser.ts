@@ -5,7 +5,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
 /** How long a click may take on a busy machine. */
-const ACTION_PATIENCE_MS = 10_000;
+const ACTION_PATIENCE_MS = 30_000;
 
 export interface TabOptions {
   readonly url: string;

@@ -8,7 +8,7 @@ import { makeFolder } from '../../e2e/rig/folder.ts';
 import { freePorts } from '../../support/src/servers/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const START_PATIENCE_MS = 40_000;
+const START_PATIENCE_MS = 90_000;
 
 /** `npm start` as a newcomer has it, with ports and folders of its own. Disposing of it is Ctrl-C, and has to exit 0. */
 export interface Demo extends AsyncDisposable {
