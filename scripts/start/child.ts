@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /** Longest time a child has to say that it is ready. */
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 60_000;
 
 /** Longest time a child has to end by itself, before it is ended. */
 const STOP_TIMEOUT_MS = 12_000;

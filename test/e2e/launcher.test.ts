@@ -10,7 +10,7 @@ import { makeFolder } from './rig/folder.ts';
 import { commandOf, listGroup, startLauncher, type Launcher } from './rig/launcher.ts';
 import { freePorts } from '../support/src/servers/ports.ts';
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 90_000;
 
 interface Demo extends AsyncDisposable {
   readonly launcher: Launcher;
