@@ -216,6 +216,7 @@ describe('connections over HTTP/1.1', () => {
     });
     await calls[4]?.done;
     expect(calls[4]?.error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
+    expect(calls[4]?.error?.message).toContain('2 calls wait for the backend, which is the limit');
     await expect.poll(() => waiting.length).toBe(2);
     // One that has not begun is given up: its place goes to the next.
     calls[2]?.body.cancel('caller-gone');

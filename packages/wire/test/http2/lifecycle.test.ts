@@ -104,7 +104,9 @@ describe('connections of a link', () => {
     const link = track(openLink(server.port, { maxConnections: 1, limits: { maxQueuedCalls: 2 } }));
     await readiness(link, true);
     const calls = Array.from({ length: 4 }, () => startCall(link));
-    expect((await calls[3]?.done)?.error).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
+    const refused = (await calls[3]?.done)?.error;
+    expect(refused).toMatchObject({ code: Code.unavailable, processed: 'never-sent' });
+    expect(refused?.message).toContain('2 calls wait for the backend, which is the limit');
     expect(calls.slice(0, 3).map((call) => call.record.ends)).toEqual([0, 0, 0]);
     // A cancelled one makes room.
     calls[2]?.body.cancel('caller-gone');

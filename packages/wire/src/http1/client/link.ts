@@ -150,7 +150,9 @@ class Http1Link implements Link, CallHost {
   #refusal(): string | undefined {
     if (this.#state !== 'running') return 'the link is closing';
     if (!this.#ready) return this.#reason;
-    if (this.#queue.size >= this.limits.maxQueuedCalls) return 'too many calls wait for the backend; add backends';
+    const { maxQueuedCalls } = this.limits;
+    if (this.#queue.size >= maxQueuedCalls)
+      return `${maxQueuedCalls} calls wait for the backend, which is the limit; make fewer at once, or add backends`;
     return undefined;
   }
 

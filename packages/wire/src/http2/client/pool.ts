@@ -145,8 +145,10 @@ export class Pool implements CallCarrier {
     if (!this.#ready && (this.#failures > 0 || this.#serving.length === 0)) {
       return callError(Code.unavailable, this.#reason, 'never-sent');
     }
-    if (this.#queue.size >= this.#options.limits.maxQueuedCalls) {
-      return callError(Code.unavailable, 'too many calls wait for the backend; add backends', 'never-sent');
+    const { maxQueuedCalls } = this.#options.limits;
+    if (this.#queue.size >= maxQueuedCalls) {
+      const message = `${maxQueuedCalls} calls wait for the backend, which is the limit; make fewer at once, or add backends`;
+      return callError(Code.unavailable, message, 'never-sent');
     }
     return undefined;
   }
