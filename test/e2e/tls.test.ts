@@ -1,15 +1,18 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { createSecureServer, createServer as createHttp2Server } from 'node:http2';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
+import { promisify } from 'node:util';
 import { createTestAuthority } from '@bascule/testing/certificates';
 import { schemaOf } from '@bascule/schema';
-import type { ServeOptions } from '@bascule/server';
+import { serve, type ServeOptions } from '@bascule/server';
 import { Code, createClient, type ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
+import { PlacesService } from '../../apps/backend/gen/demo/places/v1/places_pb.ts';
 import { connectGrpc, connectGrpcWeb } from './rig/dialects.ts';
 import { createEchoRoutes, createProbe, startEcho, type Echo } from './rig/echo.ts';
 import { EchoService } from './rig/echo-schema.ts';
@@ -298,4 +301,29 @@ describe('what is said of TLS', () => {
       expect(view?.cause).toContain('GET / answers 404');
     });
   });
+});
+
+it('the command line calls a gateway over TLS that listens so', async () => {
+  await using stack = new AsyncDisposableStack();
+  const routes = (router: ConnectRouter): void => {
+    router.service(PlacesService, { search: ({ query }) => ({ places: [{ name: query }] }) });
+  };
+  const server = stack.adopt(await serve({ routes }), (each) => each.close());
+  const listener = { tls: { certFile: 'cert.pem', keyFile: 'key.pem' } };
+  const services = [PlacesService.typeName];
+  const endpoints = [{ address: `127.0.0.1:${server.port}`, services, schema: 'places.binpb' }];
+  const schema = { 'places.binpb': schemaOf([PlacesService]) };
+  const folder = stack.use(await filesWith({ ...FILES, ...schema, 'cert.pem': HERE.cert, 'key.pem': HERE.key }));
+  const config = { listener, discovery: { endpoints } };
+  const gateway = stack.use(await startTestGateway({ workers: 0, folder, config }));
+  const call = (env: object) => {
+    const words = [`${PlacesService.typeName}/Search`, '{"query":"Delft"}'];
+    const operator = ['--operator', `http://127.0.0.1:${gateway.operatorPort}`];
+    const token = ['--token-file', join(gateway.stateDir, 'token')];
+    const cli = ['packages/cli/bin/bascule.mjs', 'call', ...words, ...operator, ...token];
+    return promisify(execFile)(process.execPath, cli, { env: { ...process.env, ...env } });
+  };
+  await untilReady(gateway);
+  expect((await call({ NODE_EXTRA_CA_CERTS: join(folder.path, 'ca.pem') })).stdout).toContain('"name":"Delft"');
+  await expect(call({})).rejects.toMatchObject({ stderr: expect.stringContaining('https://127.0.0.1') });
 });

@@ -13,7 +13,11 @@ Examples:
   bascule call demo.places.v1.PlacesService/Search '{"query": "ber"}'
   bascule call demo.ranking.v1.RankingService/Watch '{}' | head -3
   bascule call demo.ranking.v1.RankingService/Tally '{"candidate": {"id": 1}} {"candidate": {"id": 2}}'
-  bascule call demo.places.v1.PlacesService/Search - < request.json`;
+  bascule call demo.places.v1.PlacesService/Search - < request.json
+
+A gateway that listens with TLS must have a certificate of the name in --api, by an authority that Node knows;
+NODE_EXTRA_CA_CERTS=ca.pem adds one of your own.
+  bascule call demo.places.v1.PlacesService/Search --api https://api.example.com`;
 
 export function addCallCommand(program: Command, context: CliContext): void {
   program

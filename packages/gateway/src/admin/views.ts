@@ -55,6 +55,7 @@ export interface StatusData {
   readonly version: string;
   /** "host:port" of the listener that takes calls. */
   readonly apiAddress: string;
+  readonly apiTls: boolean;
   readonly configRevision: number;
   readonly snapshotRevision: number;
   readonly dataThreads: number;

@@ -79,9 +79,11 @@ export async function startOperator(options: OperatorOptions): Promise<Listener>
 
 function statusOf(options: OperatorOptions): StatusData {
   const { control } = options;
+  const { host, tls } = control.settings().listener;
   return {
     version: options.version,
-    apiAddress: formatAddress({ host: control.settings().listener.host, port: control.port }),
+    apiAddress: formatAddress({ host, port: control.port }),
+    apiTls: tls !== undefined,
     configRevision: control.settingsRevision(),
     snapshotRevision: control.publisher.revision(),
     dataThreads: Math.max(1, control.settings().listener.workers),

@@ -30,6 +30,7 @@ export async function* watchNothing(): AsyncGenerator<DiscoveryViewData> {}
 export const STATUS: StatusData = {
   version: '0.1.0',
   apiAddress: '127.0.0.1:8080',
+  apiTls: false,
   configRevision: 3,
   snapshotRevision: 8,
   dataThreads: 1,
