@@ -172,6 +172,18 @@ describe('what the configuration brings beside policies', () => {
     await eventually(async () => expect([idle.asked, busy.asked]).toEqual([3, 3]));
   });
 
+  it('warns once of methods that the service does not have', async () => {
+    const methods = { Saay: { defaultTimeout: '5s' } };
+    await using world = await startMoodWorld({
+      workers: 0,
+      names: ['a', 'b'],
+      config: { services: { [SERVICE]: { methods } } },
+    });
+    const warnings = () => world.gateway.log.filter(({ message }) => message.includes('has no method "Saay"'));
+    expect(warnings()).toHaveLength(1);
+    expect(warnings()[0]).toMatchObject({ level: 'warn', message: expect.stringContaining('it has Say, Blob, Count') });
+  });
+
   it('tells handlers which calls are copies', async () => {
     await using world = await startMoodWorld({ workers: 0, names: ['a', 'copies'], config: {} });
     const [a, copies] = world.moods as [Moody, Moody];

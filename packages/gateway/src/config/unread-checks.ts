@@ -21,6 +21,7 @@ const READERS: ReadonlyMap<keyof Balancing, readonly Policy[]> = new Map<keyof B
   ['expiration', [Policy.ORCA_WEIGHTED_ROUND_ROBIN]],
   ['updateInterval', [Policy.ORCA_WEIGHTED_ROUND_ROBIN, Policy.DYNAMIC_WEIGHT]],
   ['errorPenalty', [Policy.ORCA_WEIGHTED_ROUND_ROBIN]],
+  ['loadReportPeriod', [Policy.ORCA_WEIGHTED_ROUND_ROBIN, Policy.DYNAMIC_WEIGHT]],
 ]);
 
 /** Settings that nobody would read: whoever wrote them thinks that they hold. */

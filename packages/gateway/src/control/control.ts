@@ -4,7 +4,7 @@ import { createRouterTransport } from '@connectrpc/connect';
 import type { Settings } from '../config/settings-types.ts';
 import type { DataThread } from '../data/thread.ts';
 import type { Log } from '../log.ts';
-import type { DataReport } from '../snapshot.ts';
+import type { DataReport, Snapshot } from '../snapshot.ts';
 import { digestOf } from '@bascule/schema';
 import { compileSnapshot } from './compile.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
@@ -13,6 +13,7 @@ import { createPublisher, type Publisher } from './publisher.ts';
 import { createSchemaCache } from './schema-cache.ts';
 import { createRollouts, type Rollouts } from './rollouts.ts';
 import { startThreads } from './threads.ts';
+import { findUnknownNames } from './unknown-names.ts';
 
 /** Everything that decides: it computes pictures and brings them to the data threads. */
 export interface Control {
@@ -63,10 +64,19 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const schemaOf = (digest: string): Uint8Array | undefined => discovery.schema(digest) ?? groupSchema(digest);
   const schemas = createSchemaCache(schemaOf, (message) => log({ level: 'warn', message }));
   const operatorTokenDigest = digestOf(new TextEncoder().encode(options.token));
+  /** Each is told once, and again when the configuration has changed. */
+  const toldNames = new Set<string>();
+  function warnOfUnknownNames({ clusters }: Snapshot): void {
+    for (const message of findUnknownNames(settings, clusters)) {
+      if (toldNames.has(message)) continue;
+      toldNames.add(message);
+      log({ level: 'warn', message });
+    }
+  }
   const publisher = createPublisher({
     clock,
-    compile: (revision) =>
-      compileSnapshot({
+    compile(revision) {
+      const snapshot = compileSnapshot({
         revision,
         settings,
         settingsRevision,
@@ -76,7 +86,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         methodsOf: (digest) => schemas.methodsOf(digest),
         fieldOf: (digest, service, method, path) => schemas.fieldOf(digest, service, method, path),
         schemaOf,
-      }),
+      });
+      warnOfUnknownNames(snapshot);
+      return snapshot;
+    },
     openPort(key) {
       try {
         return rollouts.modules.openPort(key);
@@ -150,6 +163,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       await discovery.update(next);
       allow?.();
       settings = next;
+      toldNames.clear();
       settingsRevision = revision;
       warnOfBlindTrust(next, log);
       rollouts.update(next);

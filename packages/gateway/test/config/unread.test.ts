@@ -20,6 +20,11 @@ describe('what nobody would read is refused', () => {
       'balancing.boundPercent: is not read by POLICY_RANDOM. Write policy: POLICY_RING_HASH or POLICY_MAGLEV or POLICY_RENDEZVOUS',
     ],
     [
+      'reports of load that no policy goes by',
+      'services:\n  a.B: {policy: POLICY_RANDOM, balancing: {loadReportPeriod: 10s}}\n',
+      'balancing.loadReportPeriod: is not read by POLICY_RANDOM. Write policy: POLICY_ORCA_WEIGHTED_ROUND_ROBIN or POLICY_DYNAMIC_WEIGHT',
+    ],
+    [
       'keys without a policy that hashes',
       'services:\n  a.B:\n    policy: POLICY_RANDOM\n    calls: {affinity: {keys: [{peer: {}}]}}\n',
       'f.yaml:4:30 services["a.B"].calls.affinity.keys: is read by policies that hash alone, and the one of this service does not. Write policy: POLICY_RING_HASH or POLICY_MAGLEV or POLICY_RENDEZVOUS at services["a.B"], or remove the keys.',
