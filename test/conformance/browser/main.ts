@@ -7,8 +7,9 @@ import { base64Decode, base64Encode } from '@bufbuild/protobuf/wire';
 import type { Page } from 'playwright-core';
 import { TEST_TLS } from '@bascule/testing/tls';
 import { openBrowser } from '../../browser/rig/open-browser.ts';
+import { answerEach } from '../answering.ts';
 import type { Caller } from '../callers.ts';
-import { encodeMessage, readMessages } from '../framing.ts';
+import { encodeMessage } from '../framing.ts';
 import { createFronts, redirect } from '../gateway/fronts.ts';
 import type { Front } from '../gateway/front.ts';
 import { loadStubs } from '../load-stubs.ts';
@@ -57,13 +58,7 @@ async function answer(bytes: Uint8Array): Promise<void> {
   process.stdout.write(encodeMessage(responseSchema, fromBinary(responseSchema, base64Decode(response))));
 }
 
-const running = new Set<Promise<void>>();
-for await (const bytes of readMessages(process.stdin)) {
-  if (running.size >= MAX_RUNNING) await Promise.race(running);
-  const answered = answer(bytes).finally(() => running.delete(answered));
-  running.add(answered);
-}
-await Promise.all(running);
+await answerEach(MAX_RUNNING, answer);
 await browser.close();
 await fronts.close();
 await site.close();

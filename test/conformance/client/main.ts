@@ -1,6 +1,7 @@
 /** The client transport under test: ClientCompatRequests in, a ClientCompatResponse out for each, until the input ends. */
 import { fromBinary } from '@bufbuild/protobuf';
-import { encodeMessage, readMessages } from '../framing.ts';
+import { answerEach } from '../answering.ts';
+import { encodeMessage } from '../framing.ts';
 import { loadStubs } from '../load-stubs.ts';
 import { createCaller } from './caller.ts';
 import { createTransports } from './transports.ts';
@@ -10,7 +11,6 @@ const transports = createTransports(stubs.registry);
 const call = createCaller(stubs, transports);
 const requestSchema = stubs.message('ClientCompatRequest');
 const responseSchema = stubs.message('ClientCompatResponse');
-const running = new Set<Promise<void>>();
 
 async function answer(bytes: Uint8Array): Promise<void> {
   const response = await call(fromBinary(requestSchema, bytes));
@@ -20,10 +20,5 @@ async function answer(bytes: Uint8Array): Promise<void> {
 /** The suite asks for all calls at once, and some of them are to be cancelled within milliseconds. */
 const MAX_RUNNING = 16;
 
-for await (const bytes of readMessages(process.stdin)) {
-  if (running.size >= MAX_RUNNING) await Promise.race(running);
-  const answered = answer(bytes).finally(() => running.delete(answered));
-  running.add(answered);
-}
-await Promise.all(running);
+await answerEach(MAX_RUNNING, answer);
 await transports.close();
