@@ -53,6 +53,7 @@ const SHOWN_CHARACTERS = 60;
 
 /** A value as it stands in an error, short enough for one line. */
 export function showValue(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // Numbers that JSON does not have would show as null.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }

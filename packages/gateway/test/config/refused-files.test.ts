@@ -29,6 +29,16 @@ const REFUSED: readonly (readonly [name: string, text: string, ...errors: RegExp
     'calls:\n  maxOpenCalls: -1\n',
     /^f\.yaml:2:17 calls\.maxOpenCalls: must be a whole number .*got -1/,
   ],
+  [
+    'a number without end',
+    'calls: {retry: {reservePerSecond: .inf}}',
+    /^f\.yaml:1:35 calls\.retry\.reservePerSecond: must be a number \(got Infinity\)/,
+  ],
+  [
+    'an aggression that would do nothing',
+    'services: {a.B: {calls: {admission: {aggression: 0.5}}}}',
+    /aggression: must be at least 1 \(got 0\.5\)/,
+  ],
   ['a number for text', 'stateDir: 7', /^f\.yaml:1:11 stateDir: must be text \(got 7\)\. Put it in quotes/],
   [
     'a word for a bool',
