@@ -31,4 +31,4 @@ export {
 export { createHealthChecks } from './health/create-health-checks.ts';
 export { createProbes, type ProbeTls } from './health/probes.ts';
 export { toAddressId } from './peers/address.ts';
-export { waitFor } from './waiting.ts';
+export { createBackoff, waitFor, type Backoff } from './waiting.ts';

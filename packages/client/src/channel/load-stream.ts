@@ -1,4 +1,5 @@
 import { Code, type Clock, type Outcome, type Service, type Timer } from '@bascule/core';
+import { createBackoff, type Backoff } from '@bascule/discovery';
 import { LoadQuestion } from './load-question.ts';
 
 export interface LoadStreamOptions {
@@ -20,9 +21,7 @@ type State =
   | { readonly name: 'pausing'; readonly timer: Timer };
 
 /** As gRPC's connections wait. Source: grpc/doc/connection-backoff.md, which grpc-go's reports go by too. */
-const BASE_DELAY_MS = 1_000;
-const DELAY_FACTOR = 1.6;
-const DELAY_JITTER = 0.2;
+const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 120_000;
 
 /** Asks one endpoint for its load, again and again. Source: gRFC A51, out of band. */
@@ -30,10 +29,11 @@ export class LoadStream {
   readonly #options: LoadStreamOptions;
   #periodMs = 0;
   #state: State = { name: 'off' };
-  #failures = 0;
+  readonly #backoff: Backoff;
 
   constructor(options: LoadStreamOptions) {
     this.#options = options;
+    this.#backoff = createBackoff(options.clock, FIRST_DELAY_MS, MAX_DELAY_MS);
   }
 
   /** Asks for a report each so many ms from now on. */
@@ -54,7 +54,7 @@ export class LoadStream {
       service,
       periodMs: this.#periodMs,
       onReport: (bytes) => {
-        this.#failures = 0;
+        this.#backoff.reset();
         this.#options.onReport(bytes);
       },
       onEnd: (outcome) => this.#ended(outcome),
@@ -65,10 +65,8 @@ export class LoadStream {
 
   #ended({ code }: Outcome): void {
     if (code === Code.unimplemented) return this.#become({ name: 'refused' });
-    const { clock } = this.#options;
-    const delayMs = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * DELAY_FACTOR ** this.#failures++);
-    const jitter = 1 + DELAY_JITTER * (2 * clock.random() - 1);
-    this.#become({ name: 'pausing', timer: clock.after(delayMs * jitter, () => this.#ask()) });
+    const timer = this.#options.clock.after(this.#backoff.next(), () => this.#ask());
+    this.#become({ name: 'pausing', timer });
   }
 
   #become(state: State): void {
