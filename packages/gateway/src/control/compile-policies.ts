@@ -2,6 +2,7 @@ import type { CallPolicy, FieldPath, MethodFacts } from '@bascule/core';
 import { findFields, namePolicy, usesFields } from '@bascule/layers';
 import type { Settings } from '../config/settings-types.ts';
 import type { RouteRule } from '../snapshot.ts';
+import { ownSettings } from './own-settings.ts';
 
 export interface PolicyInput {
   readonly settings: Pick<Settings, 'calls' | 'routes' | 'services'>;
@@ -25,7 +26,7 @@ export interface CompiledPolicies {
 export function compilePolicies(input: PolicyInput): CompiledPolicies {
   const { settings, service, methods } = input;
   const general = settings.services['*']?.calls ?? {};
-  const own = ownSettings(input);
+  const own = ownSettings(settings.services, service);
   const wide: CallPolicy = { ...baseOf(settings), ...namePolicy(general, service), ...input.grpcPolicyOf('') };
   const policy = { ...wide, ...namePolicy(own?.calls ?? {}, service) };
   const methodPolicies: Record<string, CallPolicy> = Object.create(null) as Record<string, CallPolicy>;
@@ -44,11 +45,6 @@ export function compilePolicies(input: PolicyInput): CompiledPolicies {
     methodPolicies[method] = findFields(merged, (path) => input.fieldOf(method, path));
   }
   return { policy: findFields(policy, () => undefined), methodPolicies, routes: compileRoutes(input) };
-}
-
-/** A service may be called "constructor". */
-function ownSettings({ settings, service }: PolicyInput): Settings['services'][string] | undefined {
-  return Object.hasOwn(settings.services, service) ? settings.services[service] : undefined;
 }
 
 function baseOf({ calls }: Pick<Settings, 'calls'>): CallPolicy {

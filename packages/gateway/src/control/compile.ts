@@ -5,6 +5,7 @@ import type { CallSettings, Settings } from '../config/settings-types.ts';
 import { upstreamTlsOf } from './upstream-tls.ts';
 import { serviceConfigOf } from './service-configs.ts';
 import { compilePolicies } from './compile-policies.ts';
+import { ownSettings } from './own-settings.ts';
 import type { ClusterSnapshot, Policies, SchemaSnapshot, Snapshot } from '../snapshot.ts';
 
 export interface CompileInput {
@@ -52,8 +53,7 @@ function groupByService(endpoints: readonly Endpoint[]): Map<string, Endpoint[]>
 
 function compileCluster(service: string, endpoints: readonly Endpoint[], input: CompileInput): ClusterSnapshot {
   const { services, calls } = input.settings;
-  // A service may be called "constructor".
-  const settings = Object.hasOwn(services, service) ? services[service] : undefined;
+  const settings = ownSettings(services, service);
   const general = services['*'];
   const methods = mergeMethods(service, endpoints, input);
   const config = serviceConfigOf(service, input.settings);

@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '@bascule/core';
 import { createHealthChecks, type HealthChecks, type HealthSettings, type Membership } from '@bascule/discovery';
-import type { ServiceSettings, Settings } from '../config/settings-types.ts';
+import type { Settings } from '../config/settings-types.ts';
 import type { EndpointLoad } from '@bascule/client';
+import { ownSettings } from './own-settings.ts';
 import { createCountedProbes } from './probes.ts';
 import { tlsOfMember } from './upstream-tls.ts';
 
@@ -108,11 +109,8 @@ function reportLoads(checks: HealthChecks, reports: readonly EndpointLoad[]): vo
 /** What holds for a service: its own settings over those of "*". */
 export function toHealthSettings({ services, discovery }: Settings): HealthSettings {
   const general = services['*'];
-  // A service may be called "constructor".
-  const own = (service: string): ServiceSettings | undefined =>
-    Object.hasOwn(services, service) ? services[service] : undefined;
   return {
-    checkOf: (service) => own(service)?.healthCheck ?? general?.healthCheck ?? discovery.healthCheck,
-    loadLimitOf: (service) => own(service)?.loadLimit ?? general?.loadLimit,
+    checkOf: (service) => ownSettings(services, service)?.healthCheck ?? general?.healthCheck ?? discovery.healthCheck,
+    loadLimitOf: (service) => ownSettings(services, service)?.loadLimit ?? general?.loadLimit,
   };
 }

@@ -4,6 +4,7 @@ import type { CallPolicy } from '@bascule/core';
 import { parseServiceConfig, type ServiceConfig } from '@bascule/layers';
 import type { Settings } from '../config/settings-types.ts';
 import type { ClusterFacts } from '../snapshot.ts';
+import { ownSettings } from './own-settings.ts';
 
 /** What the gRPC service config of a service says; nothing where it has none. */
 export interface ServiceConfigFacts {
@@ -19,7 +20,7 @@ const NOTHING: ServiceConfigFacts = { policyOf: () => ({}), balancing: undefined
 const parsed = new WeakMap<Uint8Array, ServiceConfig>();
 
 export function serviceConfigOf(service: string, { services, discovery }: Settings): ServiceConfigFacts {
-  const own = Object.hasOwn(services, service) ? services[service] : undefined;
+  const own = ownSettings(services, service);
   const file = own?.serviceConfigFile ?? services['*']?.serviceConfigFile;
   const bytes = file === undefined ? undefined : discovery.files.get(file);
   if (bytes === undefined) return NOTHING;

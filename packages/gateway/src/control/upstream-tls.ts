@@ -3,6 +3,7 @@ import { tlsOfEndpoint, type EndpointTls } from '@bascule/client';
 import type { Endpoint } from '@bascule/core';
 import type { Settings, UpstreamTlsSettings } from '../config/settings-types.ts';
 import type { UpstreamTls } from '../snapshot.ts';
+import { ownSettings } from './own-settings.ts';
 
 /** Pictures are compiled often, and files are read again only with the settings. */
 const known = new WeakMap<Settings, Map<UpstreamTlsSettings, UpstreamTls>>();
@@ -10,9 +11,7 @@ const known = new WeakMap<Settings, Map<UpstreamTlsSettings, UpstreamTls>>();
 /** How the endpoints of a service are called over TLS: its own settings over those of "*". */
 export function upstreamTlsOf(service: string, settings: Settings): UpstreamTls | undefined {
   const { services } = settings;
-  // A service may be called "constructor".
-  const own = Object.hasOwn(services, service) ? services[service]?.tls : undefined;
-  const found = own ?? services['*']?.tls;
+  const found = ownSettings(services, service)?.tls ?? services['*']?.tls;
   if (found === undefined) return undefined;
   const made = known.get(settings) ?? new Map<UpstreamTlsSettings, UpstreamTls>();
   known.set(settings, made);
