@@ -4,14 +4,15 @@ import { createTestAuthority } from '@bascule/testing/certificates';
 import { createClient, type Transport } from '@connectrpc/connect';
 import { createRegistry } from '@bascule/discovery';
 import { systemClock } from '@bascule/core';
-import { serve } from '@bascule/server';
+import { serve, type ServeOptions } from '@bascule/server';
 import { expect, it, onTestFinished } from 'vitest';
 import { PlacesService } from '../../apps/backend/gen/demo/places/v1/places_pb.ts';
 import { examplesOf, root } from './docs-example.ts';
 
 const writeExample = examplesOf('node-transport.md');
 
-it('the page of the Node transport shows calls that work', async () => {
+/** A server and the registry that knows it, by its URL; both end with the test, after what was begun behind them. */
+async function startPlaces(tls?: ServeOptions['tls']): Promise<string> {
   const registry = createRegistry({ clock: systemClock });
   const registryServer = await serve({ routes: registry.routes, propagationMs: 0 });
   const registryUrl = `http://127.0.0.1:${registryServer.port}`;
@@ -19,6 +20,7 @@ it('the page of the Node transport shows calls that work', async () => {
     routes: (router) => {
       router.service(PlacesService, { search: ({ query }) => ({ places: [{ name: `${query}oa` }] }) });
     },
+    ...(tls && { tls }),
     registry: { url: registryUrl },
     propagationMs: 0,
   });
@@ -28,6 +30,11 @@ it('the page of the Node transport shows calls that work', async () => {
     registry.close();
   });
   await server.registered;
+  return registryUrl;
+}
+
+it('the page of the Node transport shows calls that work', async () => {
+  const registryUrl = await startPlaces();
   const example = writeExample('calls', 'found', { registryUrl, token: 'a token that nobody asks for' });
   const { found } = (await import(example)) as { found: { name: string }[] };
   expect(found.map(({ name }) => name)).toEqual(['lisboa']);
@@ -57,26 +64,12 @@ it('the page of the Node transport shows calls over TLS', async () => {
   const ours = authority.issue(['a caller']);
   const files = { 'ca.pem': authority.cert, 'our.pem': ours.cert, 'our.key': ours.key };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const registry = createRegistry({ clock: systemClock });
-  const registryServer = await serve({ routes: registry.routes, propagationMs: 0 });
-  const registryUrl = `http://127.0.0.1:${registryServer.port}`;
-  const server = await serve({
-    routes: (router) => {
-      router.service(PlacesService, { search: ({ query }) => ({ places: [{ name: `${query}oa` }] }) });
-    },
-    tls: { ...authority.issue(['127.0.0.1']), clientCa: authority.cert },
-    registry: { url: registryUrl },
-    propagationMs: 0,
-  });
-  await server.registered;
+  const registryUrl = await startPlaces({ ...authority.issue(['127.0.0.1']), clientCa: authority.cert });
   const { transport } = (await import(writeExample('tls', 'transport', { folder, registryUrl }))) as {
     transport: Transport & { close(): Promise<void> };
   };
   onTestFinished(async () => {
     await transport.close();
-    await server.close();
-    await registryServer.close();
-    registry.close();
     unwatchFile(join(folder, 'our.pem'));
   });
   const { places } = await createClient(PlacesService, transport).search({ query: 'lisb' });
